@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log.c – formats one line and writes it with one write(2).
+ *
+ * Invariant: a line never contains a raw control character and is never
+ * split, so that two processes sharing a file cannot interleave inside one.
+ */
+#include "common/log.h"
+
+#include "common/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct {
+	const char *process;
+	enum log_level level;
+	char context[192];
+	bool journal; /* stderr goes to journald: priority prefix, no date */
+} logger = {.process = "telefonista", .level = LOG_LEVEL_INFO};
+
+void
+log_init(const char *process, enum log_level level)
+{
+	logger.process = process;
+	logger.level = level;
+	logger.journal = getenv("JOURNAL_STREAM") != NULL;
+}
+
+void
+log_set_level(enum log_level level)
+{
+	logger.level = level;
+}
+
+void
+log_set_context(const char *context)
+{
+	snprintf(logger.context, sizeof(logger.context), "%s", context);
+}
+
+int
+log_to_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (dup2(fd, STDERR_FILENO) < 0)
+		ret = -errno;
+	else
+		logger.journal = false;
+	close(fd);
+	return ret;
+}
+
+/* Copies SRC to DST, control characters and invalid bytes made visible. */
+static size_t
+escape(char *dst, size_t size, const char *src)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t n = 0;
+
+	for (; *src != '\0' && n + 5 < size; src++) {
+		unsigned char c = (unsigned char)*src;
+
+		if (c >= 0x20 && c != 0x7f) {
+			dst[n++] = *src;
+			continue;
+		}
+		dst[n++] = '\\';
+		dst[n++] = 'x';
+		dst[n++] = hex[c >> 4];
+		dst[n++] = hex[c & 15];
+	}
+	dst[n] = '\0';
+	return n;
+}
+
+static size_t
+format_head(char *buf, size_t size, enum log_level level)
+{
+	static const char *const names[] = {
+	    [LOG_LEVEL_ERR] = "error: ",
+	    [LOG_LEVEL_WARN] = "warning: ",
+	    [LOG_LEVEL_INFO] = "",
+	    [LOG_LEVEL_DEBUG] = "debug: ",
+	};
+	char date[40];
+	int n;
+
+	if (logger.journal) {
+		n = snprintf(buf, size, "<%d>", (int)level);
+	} else {
+		clock_format_wall(date, sizeof(date));
+		n = snprintf(buf, size, "%s ", date);
+	}
+	n += snprintf(buf + n, size - (size_t)n, "%s[%d] %s%s%s",
+	    logger.process, (int)getpid(), logger.context,
+	    logger.context[0] != '\0' ? " " : "",
+	    logger.journal ? "" : names[level]);
+	return (size_t)n;
+}
+
+void
+log_write(enum log_level level, const char *fmt, ...)
+{
+	char message[LOG_LINE_MAX];
+	char line[LOG_LINE_MAX];
+	int saved_errno = errno;
+	size_t n;
+	va_list ap;
+
+	if (level > logger.level)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	n = format_head(line, sizeof(line), level);
+	n += escape(line + n, sizeof(line) - n - 1, message);
+	line[n++] = '\n';
+	/* Nobody is left to be told when this fails. */
+	if (write(STDERR_FILENO, line, n) < 0)
+		errno = saved_errno;
+	errno = saved_errno;
+}
+
+bool
+log_allow(struct log_ratelimit *rl, uint32_t *suppressed_out)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	if (now_ms - rl->window_ms >= LOG_RATELIMIT_WINDOW_MS) {
+		rl->window_ms = now_ms;
+		rl->passed = 0;
+	}
+	if (rl->passed >= LOG_RATELIMIT_BURST) {
+		rl->suppressed++;
+		return false;
+	}
+	rl->passed++;
+	*suppressed_out = rl->suppressed;
+	rl->suppressed = 0;
+	return true;
+}

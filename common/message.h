@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * message.h – every message between supervisor and workers, in one table.
+ *
+ * One datagram on a SOCK_SEQPACKET socketpair is one JSON object whose member
+ * "type" is the name below. The table gives sender, receiver, the largest
+ * size and how many descriptors ride along (SCM_RIGHTS, in the order named
+ * beside the message). From it come the enum, the names and the direction
+ * check: a message from the wrong side, too long, with too many or too few
+ * descriptors or not an object never reaches a handler and closes that peer.
+ *
+ * The fields of each message are written by one message_send_*-like function
+ * in the sender and read by one on_* handler in the receiver; they are:
+ *
+ * hello          role, build, pid
+ * heartbeat      state
+ * state          call, state, why, talking_ms, caller, called, persona,
+ *                tool: the answer to sync, and every change of state
+ * ready          call: the voice session is configured, greeting on its way
+ * voice.failed   call ("" for a spare), fault, detail: no session; fault is
+ *                one of enum voice_fault's names (common/voice_fault.h)
+ * tool.request   call, id, name, arguments (a JSON string, as the model
+ *                wrote it)
+ * tool.cancel    call, id
+ * call.action    call, action ("hangup"), reason
+ * bye            call, reason, usage, media: last words before exit 0
+ *
+ * session.prepare  model, addresses: numeric, in the order to be tried
+ * call.assign      call, caller, caller_name, called, codec, persona;
+ *                  descriptors: RTP socket, journal, playout, brief (a
+ *                  sealed memfd: what the voice is told, a JSON object)
+ * media            call, address, port: the caller can hear and be heard
+ * dtmf             call, digit
+ * tool.progress    call, id, elapsed_ms, text
+ * tool.result      call, id, status (enum tool_status's names), output
+ * hangup           call, reason, farewell: end the call; with farewell the
+ *                  voice says goodbye first, without it the caller is gone
+ * drain            a spare: exit; a worker in a call: exit after it
+ * sync             a new supervisor asks: answer with state, then repeat
+ *                  each unanswered tool.request
+ *
+ * job.run        id, tool, arguments, settings, deadline_ms (from receipt)
+ * job.cancel     id
+ * job.progress   id, elapsed_ms, text
+ * job.result     id, status, output
+ */
+#ifndef COMMON_MESSAGE_H
+#define COMMON_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+	MESSAGE_SIZE_MAX = 65536, /* bytes, whatever the table says */
+	MESSAGE_FDS_MAX = 4,
+};
+
+/* Who may send or receive; a mask, since two kinds of worker say hello. */
+enum message_side {
+	MESSAGE_SUPERVISOR = 1,
+	MESSAGE_CALLWORKER = 2,
+	MESSAGE_TOOLWORKER = 4,
+	MESSAGE_WORKER = MESSAGE_CALLWORKER | MESSAGE_TOOLWORKER,
+};
+
+/* X(ENUM, "name", sender, receiver, largest size, descriptors) */
+#define MESSAGE_TABLE(X)                                                       \
+	X(HELLO, "hello", WORKER, SUPERVISOR, 1024, 0)                         \
+	X(HEARTBEAT, "heartbeat", WORKER, SUPERVISOR, 1024, 0)                 \
+	X(STATE, "state", WORKER, SUPERVISOR, 4096, 0)                         \
+	X(READY, "ready", CALLWORKER, SUPERVISOR, 1024, 0)                     \
+	X(VOICE_FAILED, "voice.failed", CALLWORKER, SUPERVISOR, 4096, 0)       \
+	X(TOOL_REQUEST, "tool.request", CALLWORKER, SUPERVISOR, 49152, 0)      \
+	X(TOOL_CANCEL, "tool.cancel", CALLWORKER, SUPERVISOR, 1024, 0)         \
+	X(CALL_ACTION, "call.action", CALLWORKER, SUPERVISOR, 8192, 0)         \
+	X(BYE, "bye", CALLWORKER, SUPERVISOR, 8192, 0)                         \
+	X(SESSION_PREPARE, "session.prepare", SUPERVISOR, CALLWORKER, 8192, 0) \
+	X(CALL_ASSIGN, "call.assign", SUPERVISOR, CALLWORKER, 8192, 4)         \
+	X(MEDIA, "media", SUPERVISOR, CALLWORKER, 1024, 0)                     \
+	X(DTMF, "dtmf", SUPERVISOR, CALLWORKER, 1024, 0)                       \
+	X(TOOL_PROGRESS, "tool.progress", SUPERVISOR, CALLWORKER, 8192, 0)     \
+	X(TOOL_RESULT, "tool.result", SUPERVISOR, CALLWORKER, 49152, 0)        \
+	X(HANGUP, "hangup", SUPERVISOR, CALLWORKER, 1024, 0)                   \
+	X(DRAIN, "drain", SUPERVISOR, WORKER, 1024, 0)                         \
+	X(SYNC, "sync", SUPERVISOR, WORKER, 1024, 0)                           \
+	X(JOB_RUN, "job.run", SUPERVISOR, TOOLWORKER, 61440, 0)                \
+	X(JOB_CANCEL, "job.cancel", SUPERVISOR, TOOLWORKER, 1024, 0)           \
+	X(JOB_PROGRESS, "job.progress", TOOLWORKER, SUPERVISOR, 8192, 0)       \
+	X(JOB_RESULT, "job.result", TOOLWORKER, SUPERVISOR, 49152, 0)
+
+enum message_type {
+#define X(id, name, from, to, size, fds) MESSAGE_##id,
+	MESSAGE_TABLE(X)
+#undef X
+	MESSAGE_TYPE_COUNT
+};
+
+/* Why a datagram was refused; MESSAGE_OK is 0. */
+enum message_fault {
+	MESSAGE_OK,
+	MESSAGE_MALFORMED,   /* not one JSON object with a string "type" */
+	MESSAGE_UNKNOWN,     /* a type that this build does not know */
+	MESSAGE_MISDIRECTED, /* this peer may not say that to us */
+	MESSAGE_OVERSIZED,
+	MESSAGE_DESCRIPTORS, /* too many, too few, or cut off by the kernel */
+};
+
+const char *message_name(enum message_type type);
+const char *message_fault_name(enum message_fault fault);
+size_t message_size_max(enum message_type type);
+size_t message_fds(enum message_type type);
+
+/* -ENOENT when no message has that name. */
+int message_find(const char *name, enum message_type *type_out);
+
+/* Whether FROM may say TYPE to TO, both single sides. */
+bool message_allowed(
+    enum message_type type, enum message_side from, enum message_side to);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * secret.c – moves secrets from the environment into memfds, one per role.
+ *
+ * Invariant: after secret_take_environment() no secret is readable in
+ * /proc/PID/environ of this process or of any child.
+ */
+#include "common/secret.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static const struct {
+	const char *key;
+	enum proc_role role;
+} secrets[] = {
+#define X(key, role) {#key, PROC_ROLE_##role},
+    SECRET_TABLE(X)
+#undef X
+};
+
+bool
+secret_find(const char *key, size_t len, enum proc_role *role_out)
+{
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+		if (strlen(secrets[i].key) != len ||
+		    memcmp(secrets[i].key, key, len) != 0)
+			continue;
+		*role_out = secrets[i].role;
+		return true;
+	}
+	return false;
+}
+
+static int
+append_line(int *fd, const char *line, size_t len)
+{
+	if (*fd < 0) {
+		*fd = memfd_create("secrets", MFD_CLOEXEC);
+		if (*fd < 0)
+			return -errno;
+	}
+	if (write(*fd, line, len) != (ssize_t)len || write(*fd, "\n", 1) != 1)
+		return errno != 0 ? -errno : -EIO;
+	return 0;
+}
+
+/* Removes *VAR from the environment's array; its bytes stay with the caller. */
+static void
+remove_variable(char **var)
+{
+	do {
+		var[0] = var[1];
+	} while (*var++ != NULL);
+}
+
+int
+secret_take_environment(int fds_out[PROC_ROLE_COUNT])
+{
+	char **var = environ;
+	enum proc_role role;
+	int found = 0;
+
+	for (int i = 0; i < PROC_ROLE_COUNT; i++)
+		fds_out[i] = -1;
+	while (*var != NULL) {
+		char *line = *var;
+		int ret;
+
+		if (!secret_find(line, strcspn(line, "="), &role)) {
+			var++;
+			continue;
+		}
+		ret = append_line(&fds_out[role], line, strlen(line));
+		explicit_bzero(line, strlen(line));
+		remove_variable(var);
+		if (ret < 0)
+			return ret;
+		found++;
+	}
+	return found;
+}

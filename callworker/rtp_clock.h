@@ -48,7 +48,4 @@ void rtp_clock_run(struct rtp_clock *c, uint64_t now_ns);
 void rtp_clock_get_stats(
     const struct rtp_clock *c, struct rtp_clock_stats *stats_out);
 
-/* CLOCK_MONOTONIC in nanoseconds. */
-uint64_t rtp_clock_now_ns(void);
-
 #endif

@@ -65,8 +65,8 @@ struct journal_entry_header {
 	uint16_t zero;
 	uint32_t number;  /* from 1, without holes */
 	uint32_t crc;     /* CRC-32 of header (crc = 0) and body */
-	uint64_t mono_ns; /* CLOCK_MONOTONIC */
-	uint64_t wall_ns; /* CLOCK_REALTIME since 1970 */
+	uint64_t mono_ns; /* clock_now_ns() */
+	uint64_t wall_s;  /* clock_wall(); may step, mono_ns does not */
 };
 
 _Static_assert(sizeof(struct journal_header) == 32, "layout");
@@ -78,8 +78,8 @@ struct journal_reader; /* a reader */
 struct journal_entry {
 	unsigned type; /* may be unknown to this build */
 	uint32_t number;
-	uint64_t mono_ns;
-	uint64_t wall_ns;
+	uint64_t mono_ns; /* CLOCK_MONOTONIC of the same boot */
+	uint64_t wall_s;  /* seconds since 1970 */
 	const char *body; /* NUL-terminated; until the next read or free */
 	size_t body_len;
 };
@@ -99,18 +99,17 @@ int journal_attach(struct journal **journal_out, int fd);
 void journal_free(struct journal **journal);
 
 /*
- * Appends one entry. 0, -EINVAL (empty), -EMSGSIZE (over JOURNAL_BODY_MAX) or
+ * Appends one entry, with the time of now. 0, -EINVAL (empty), -EMSGSIZE (over JOURNAL_BODY_MAX) or
  * -ENOSPC: full, counted, logged once; JOURNAL_FULL is the last entry then.
  */
 int journal_append(struct journal *j, enum journal_type type, const char *body,
-    size_t body_len, uint64_t mono_ns, uint64_t wall_ns);
+    size_t body_len);
 
 /*
  * The last entry of the call, for which room was kept: up to
  * JOURNAL_FINAL_MAX bytes. -EALREADY when there is one.
  */
-int journal_append_final(struct journal *j, const char *body, size_t body_len,
-    uint64_t mono_ns, uint64_t wall_ns);
+int journal_append_final(struct journal *j, const char *body, size_t body_len);
 
 /* Entries refused for lack of room, by this and earlier writers. */
 uint32_t journal_dropped(const struct journal *j);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * title.c – writes the process title over argv and the environment.
+ *
+ * The kernel lays argv's strings and then the environment's out without a
+ * gap. When the last byte of argv's part is not NUL it takes the title to be
+ * one string that may go on through the environment's part (fs/proc/base.c,
+ * get_mm_cmdline). Invariant: the last byte of the area is always NUL.
+ */
+#include "common/title.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static struct {
+	char *start; /* NULL: no title can be set */
+	size_t size;
+} area;
+
+/* Extends the area's END over STRING if it follows without a gap. */
+static char *
+extend(char *end, char *string)
+{
+	return string == end ? string + strlen(string) + 1 : end;
+}
+
+static char *
+extend_over(char *end, char **strings)
+{
+	for (; *strings != NULL; strings++)
+		end = extend(end, *strings);
+	return end;
+}
+
+static bool
+is_room_variable(const char *var)
+{
+	static const char room[] = TITLE_ROOM_VARIABLE "=";
+
+	return strncmp(var, room, sizeof(room) - 1) == 0;
+}
+
+static void
+free_copies(char **copies, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(copies[i]);
+	free(copies);
+}
+
+/* Copies of COUNT strings in an array with a NULL at its end, or NULL. */
+static char **
+copy_strings(char **strings, size_t count)
+{
+	char **copies = calloc(count + 1, sizeof(*copies));
+	size_t n = 0;
+
+	if (copies == NULL)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (is_room_variable(strings[i]))
+			continue;
+		copies[n] = strdup(strings[i]);
+		if (copies[n++] == NULL) {
+			free_copies(copies, n);
+			return NULL;
+		}
+	}
+	return copies;
+}
+
+/* glibc keeps pointers into argv[0] for error(3) and the like. */
+static bool
+copy_invocation_name(void)
+{
+	char *name = strdup(program_invocation_name);
+	char *slash;
+
+	if (name == NULL)
+		return false;
+	slash = strrchr(name, '/');
+	program_invocation_name = name;
+	program_invocation_short_name = slash != NULL ? slash + 1 : name;
+	return true;
+}
+
+void
+title_init(int argc, char **argv)
+{
+	char **arguments;
+	char *arguments_end;
+	char **variables;
+	size_t count = 0;
+	char *end;
+
+	if (argc < 1)
+		return;
+	while (environ[count] != NULL)
+		count++;
+	arguments_end = extend_over(argv[0], argv);
+	end = extend_over(arguments_end, environ);
+	arguments = copy_strings(argv, (size_t)argc);
+	variables = copy_strings(environ, count);
+	if (arguments == NULL || variables == NULL || !copy_invocation_name()) {
+		if (arguments != NULL)
+			free_copies(arguments, (size_t)argc);
+		if (variables != NULL)
+			free_copies(variables, count);
+		return;
+	}
+	area.start = argv[0];
+	area.size = (size_t)(end - area.start);
+	for (int i = 0; i < argc; i++)
+		argv[i] = arguments[i];
+	free(arguments);
+	environ = variables;
+	/* The arguments stay, so that ps has something until the first title. */
+	memset(arguments_end, 0, (size_t)(end - arguments_end));
+}
+
+/* Length of the UTF-8 character (RFC 3629) at S, or 0: not one, or control. */
+static size_t
+printable_len(const unsigned char *s)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	uint32_t code;
+	size_t len;
+
+	if (s[0] < 0x80)
+		return s[0] >= 0x20 && s[0] != 0x7f;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		len = 2;
+	else if ((s[0] & 0xf0) == 0xe0)
+		len = 3;
+	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		len = 4;
+	else
+		return 0;
+	code = s[0] & (0xffu >> (len + 1));
+	for (size_t i = 1; i < len; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (s[i] & 0x3f);
+	}
+	if (code < least[len] || code > 0x10ffff ||
+	    (code >= 0xd800 && code <= 0xdfff))
+		return 0;
+	/* C1 controls, and marks that reorder or break the line shown. */
+	if (code < 0xa0 || (code >= 0x200b && code <= 0x200f) ||
+	    (code >= 0x2028 && code <= 0x202e) ||
+	    (code >= 0x2066 && code <= 0x2069))
+		return 0;
+	return len;
+}
+
+/* Copies SRC to DST as far as whole characters fit; returns the length. */
+static size_t
+copy_printable(char *dst, size_t size, const char *src)
+{
+	size_t n = 0;
+
+	while (*src != '\0') {
+		size_t len = printable_len((const unsigned char *)src);
+		size_t take = len > 0 ? len : 1;
+
+		if (n + take >= size)
+			break;
+		if (len > 0)
+			memcpy(dst + n, src, len);
+		else
+			dst[n] = '?';
+		n += take;
+		src += take;
+	}
+	return n;
+}
+
+void
+title_set(const char *fmt, ...)
+{
+	char text[2 * TITLE_MAX]; /* cut below, where characters end */
+	int saved_errno = errno;
+	size_t len;
+	va_list ap;
+
+	if (area.start == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	len = copy_printable(
+	    area.start, area.size < TITLE_MAX ? area.size : TITLE_MAX, text);
+	memset(area.start + len, 0, area.size - len);
+	errno = saved_errno;
+}
+
+void
+title_set_name(const char *name)
+{
+	prctl(PR_SET_NAME, name, 0, 0, 0);
+}

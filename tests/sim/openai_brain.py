@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""What the simulated voice hears and says.
+
+There is no recognition and no model: a script says what the caller's n-th
+turn was and what the answer is.  Three things come before the script:
+instructions of the form  Di exactamente: "…"  are obeyed to the letter, the
+result of a function call is spoken, and a text message may have its answer.
+
+Script (JSON or dict), everything optional:
+
+    {"greeting": "…",                       first response without a turn
+     "turns": [{"transcript": "…",          what the caller is taken to say
+                "reply": "…",
+                "preamble": "…",            spoken before the calls
+                "calls": [{"name": "…", "arguments": {…} or "raw text"}],
+                "then": {…},                a turn for after the results;
+                                            {response} stands for the result
+                "fault": {"kind": "…", …}   see openai_faults.RESPONSE_FAULTS
+               }],
+     "texts": [{"contains": "…", "reply": "…"}],    answers to text messages
+     "otherwise": "…",                      when the turns are used up
+     "scripts": [{"instructions_contain": "…", "turns": …}]}  per-call scripts
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+
+GREETING = "Buenas, le atiende el asistente. ¿En qué puedo ayudarle?"
+OTHERWISE = "Entendido. ¿Hay algo más en lo que pueda ayudarle?"
+AFTER_CALLS = "Ya tengo la respuesta. {response}"
+
+EXACTLY = re.compile(
+    r'exactamente[^"“«]*["“«](?P<text>[^"”»]+)["”»]', re.IGNORECASE)
+
+
+@dataclass
+class Reply:
+    """One response: spoken text, function calls, and what goes wrong."""
+    text: str = ""
+    calls: list = field(default_factory=list)   # (name, arguments string)
+    fault: dict = field(default_factory=dict)
+
+
+def _arguments(value):
+    return value if isinstance(value, str) else \
+        json.dumps(value, ensure_ascii=False)
+
+
+def reply_of(turn, **values):
+    """The Reply of one turn of a script."""
+    calls = [(call["name"], _arguments(call.get("arguments", {})))
+             for call in turn.get("calls", ())]
+    text = turn.get("preamble" if calls else "reply", "")
+    for name, value in values.items():
+        text = text.replace("{" + name + "}", value)
+    return Reply(text, calls, turn.get("fault", {}))
+
+
+def output_text(output):
+    """What is worth saying of a function's output string."""
+    try:
+        value = json.loads(output)
+    except ValueError:
+        return output
+    if not isinstance(value, dict):
+        return str(value)
+    for name in ("response", "error", "message", "result"):
+        if isinstance(value.get(name), str) and value[name]:
+            return value[name]
+    return output
+
+
+class ScriptBrain:
+    """The default brain; one per session.
+
+    A session that takes a call over (history replayed as user messages)
+    continues the script where the replayed transcripts end.
+    """
+
+    def __init__(self, script=None):
+        self._root = script or {}
+        self._chosen = None
+        self._next_turn = 0
+        self._pending = None            # turn that waits for its reply
+        self._results = []              # outputs that were not spoken yet
+        self._after = None              # turn whose calls are out
+        self._greeted = False
+
+    def _script(self, instructions):
+        """The script of this call, chosen once its instructions are known."""
+        if self._chosen is None:
+            self._chosen = self._root
+            for script in self._root.get("scripts", ()):
+                if script["instructions_contain"] in instructions:
+                    self._chosen = script
+                    break
+        return self._chosen
+
+    def heard(self, instructions):
+        """The caller's turn was committed: what the transcription will say."""
+        turns = self._script(instructions).get("turns", ())
+        if self._next_turn >= len(turns):
+            self._pending = None
+            return ""
+        self._pending = turns[self._next_turn]
+        self._next_turn += 1
+        self._results.clear()
+        return self._pending.get("transcript", "")
+
+    def read(self, text, instructions):
+        """A user message in text: history, or something to answer."""
+        script = self._script(instructions)
+        turns = script.get("turns", ())
+        for number in range(self._next_turn, len(turns)):
+            said = turns[number].get("transcript")
+            if said and said in text:
+                self._next_turn = number + 1
+                self._greeted = True
+                return
+        for answer in script.get("texts", ()):
+            if answer["contains"] in text:
+                self._pending = answer
+                return
+
+    def function_output(self, output):
+        """The client delivered the result of a function call."""
+        self._results.append(output_text(output))
+
+    def reply(self, instructions, own_instructions, out_of_band):
+        """What the next response is.
+
+        own_instructions: those of response.create, which replace the
+        session's for one response; None without.
+        """
+        exact = EXACTLY.search(own_instructions or "")
+        if exact:
+            return Reply(exact["text"])
+        if out_of_band:
+            return Reply("De acuerdo.")
+        return self._scripted(self._script(instructions))
+
+    def _scripted(self, script):
+        if self._results:
+            return self._spoken_results()
+        turn, self._pending = self._pending, None
+        if turn is not None:
+            self._greeted = True
+            self._after = turn if turn.get("calls") else None
+            return reply_of(turn)
+        if not self._greeted:
+            self._greeted = True
+            return Reply(script.get("greeting", GREETING))
+        return Reply(script.get("otherwise", OTHERWISE))
+
+    def _spoken_results(self):
+        said = " ".join(self._results)
+        self._results.clear()
+        turn = (self._after or {}).get("then", {"reply": AFTER_CALLS})
+        self._after = turn if turn.get("calls") else None
+        return reply_of(turn, response=said)

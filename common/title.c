@@ -22,6 +22,8 @@
 static struct {
 	char *start; /* NULL: no title can be set */
 	size_t size;
+	/* setenv(3) makes a longer array and forgets ours: this does not. */
+	char **variables;
 } area;
 
 /* Extends the area's END over STRING if it follows without a gap. */
@@ -120,6 +122,7 @@ title_init(int argc, char **argv)
 	for (int i = 0; i < argc; i++)
 		argv[i] = arguments[i];
 	free(arguments);
+	area.variables = variables;
 	environ = variables;
 	/* The arguments stay, so that ps has something until the first title. */
 	memset(arguments_end, 0, (size_t)(end - arguments_end));

@@ -36,7 +36,7 @@ LDFLAGS  := $(HARDEN_LD) -Wl,--as-needed $(EXTRA_CFLAGS)
 
 ROLES    := supervisor callworker toolworker
 # The keeper is libc only: its own list, no library of ours but these rooms.
-KEEPER_SRC := supervisor/keeper.c supervisor/spawn.c supervisor/keeper_main.c
+KEEPER_SRC := supervisor/keeper.c supervisor/keeper_link.c supervisor/spawn.c supervisor/keeper_main.c
 SUPERVISOR_SRC := $(filter-out $(KEEPER_SRC),$(wildcard supervisor/*.c))
 CALLWORKER_SRC := $(wildcard callworker/*.c)
 TOOLWORKER_SRC := $(wildcard toolworker/*.c)
@@ -52,7 +52,7 @@ all: $(BINS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC    $<"; $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The build's identity goes into one object only, rebuilt when it changes.
 $(B)/common/proc.o: CPPFLAGS += -DTELEFONISTA_BUILD='"$(BUILD_ID)"'
@@ -64,22 +64,22 @@ $(B)/build-id: FORCE
 FORCE:
 
 $(B)/libcommon.a: $(call obj,$(COMMON_SRC))
-$(B)/libsupervisor.a: $(call obj,$(filter-out %/main.c,$(SUPERVISOR_SRC)) supervisor/keeper.c supervisor/spawn.c)
+$(B)/libsupervisor.a: $(call obj,$(filter-out %/main.c,$(SUPERVISOR_SRC)) $(filter-out %_main.c,$(KEEPER_SRC)))
 $(B)/libcallworker.a: $(call obj,$(filter-out %/main.c,$(CALLWORKER_SRC)))
 $(B)/libtoolworker.a: $(call obj,$(filter-out %/main.c,$(TOOLWORKER_SRC)))
 $(B)/%.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
 $(B)/telefonista: $(call obj,$(KEEPER_SRC)) $(call obj,common/log.c common/clock.c common/proc.c common/title.c common/secret.c)
-	$(CC) $(LDFLAGS) -o $@ $^
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^
 $(B)/telefonista-%: $(B)/lib%.a $(B)/libcommon.a
-	$(CC) $(LDFLAGS) -o $@ $(B)/$*/main.o $(B)/lib$*.a $(B)/libcommon.a $(PKG_LIBS) -lm
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $(B)/$*/main.o $(B)/lib$*.a $(B)/libcommon.a $(PKG_LIBS) -lm
 $(foreach r,$(ROLES),$(eval $(B)/telefonista-$(r): $(B)/$(r)/main.o))
 
 $(B)/tests/%: $(B)/tests/unit/%.o $(foreach r,$(ROLES),$(B)/lib$(r).a) $(B)/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS) -lcmocka -lm
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS) -lcmocka -lm
 
 .PHONY: units unit
 units: $(UNITS)

@@ -1,0 +1,683 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * keeper.c – forks, reaps, restarts and holds descriptors; decides nothing
+ * about calls.
+ *
+ * Invariant: a child's entry, with what is held for it, lives until the
+ * supervisor releases it, also after the child's death, so that a supervisor
+ * that died at the same moment is succeeded by one that still finds it.
+ */
+#include "supervisor/keeper.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "supervisor/keeper_link.h"
+#include "supervisor/keeper_protocol.h"
+#include "supervisor/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	RESTART_DELAY_FIRST_MS = 0,
+	RESTART_DELAY_MAX_MS = 5000,
+	STEADY_MS = 10000,   /* a supervisor that ran this long was healthy */
+	STOP_TERM_MS = 3000, /* SIGTERM to SIGKILL for what is left over */
+};
+
+struct child {
+	TAILQ_ENTRY(child) entry;
+	uint32_t number;
+	pid_t pid; /* 0: dead, its descriptors wait for the supervisor */
+	enum proc_role role;
+	char text[KEEPER_TEXT_MAX]; /* the call, for a new supervisor */
+	int held[KEEPER_HELD_COUNT];
+};
+
+static struct {
+	struct keeper_config config;
+	TAILQ_HEAD(, child) children;
+	uint32_t last_number;
+	int signals; /* signalfd */
+
+	pid_t supervisor; /* 0: not running */
+	int channel;      /* to it, or -1 */
+	bool ready_once;  /* some supervisor said KEEPER_READY */
+	uint64_t started_ms;
+	uint64_t restart_at_ms; /* 0: no restart is due */
+	uint64_t restart_delay_ms;
+
+	int stop_signal;     /* 0: running */
+	uint64_t kill_at_ms; /* while stopping, after the supervisor */
+	bool finished;       /* the loop ends */
+	int exit_status;
+} keeper = {.signals = -1, .channel = -1};
+
+/* -- systemd ------------------------------------------------------------ */
+
+/* sd_notify(3) without the library; silent where systemd is not. */
+static void
+notify_systemd(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t len;
+	int fd;
+
+	if (path == NULL || (path[0] != '/' && path[0] != '@'))
+		return;
+	len = strlen(path);
+	if (len >= sizeof(address.sun_path))
+		return;
+	memcpy(address.sun_path, path, len);
+	if (address.sun_path[0] == '@')
+		address.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
+	    (struct sockaddr *)&address,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	close(fd);
+}
+
+/* -- children ----------------------------------------------------------- */
+
+static struct child *
+child_find(uint32_t number)
+{
+	struct child *child;
+
+	TAILQ_FOREACH(child, &keeper.children, entry) {
+		if (child->number == number)
+			return child;
+	}
+	return NULL;
+}
+
+static void
+child_release(struct child *child)
+{
+	for (int i = 0; i < KEEPER_HELD_COUNT; i++) {
+		if (child->held[i] >= 0)
+			close(child->held[i]);
+		child->held[i] = -1;
+	}
+	child->text[0] = '\0';
+	if (child->pid != 0)
+		return;
+	TAILQ_REMOVE(&keeper.children, child, entry);
+	free(child);
+}
+
+static struct child *
+child_new(enum proc_role role, int channel)
+{
+	struct child *child = calloc(1, sizeof(*child));
+
+	if (child == NULL)
+		return NULL;
+	child->number = ++keeper.last_number;
+	child->role = role;
+	for (int i = 0; i < KEEPER_HELD_COUNT; i++)
+		child->held[i] = -1;
+	child->held[KEEPER_HELD_CHANNEL] = channel;
+	TAILQ_INSERT_TAIL(&keeper.children, child, entry);
+	return child;
+}
+
+/* Forks a worker; *child_out is set on success. Returns 0 or -errno. */
+static int
+child_spawn(enum proc_role role, struct child **child_out)
+{
+	struct spawn_descriptors descriptors = {
+	    .secrets = keeper.config.secrets[role],
+	};
+	struct child *child;
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	child = child_new(role, pair[0]);
+	if (child == NULL) {
+		close(pair[0]);
+		close(pair[1]);
+		return -ENOMEM;
+	}
+	descriptors.channel = pair[1];
+	pid = spawn(role, &descriptors, keeper.config.config_file);
+	close(pair[1]);
+	if (pid < 0) {
+		child_release(child);
+		return pid;
+	}
+	child->pid = pid;
+	*child_out = child;
+	return 0;
+}
+
+/* -- what the supervisor orders ------------------------------------------ */
+
+static void
+tell_supervisor(const struct keeper_message *message, int fd)
+{
+	int ret;
+
+	if (keeper.channel < 0)
+		return;
+	ret = keeper_link_send(keeper.channel, message, fd);
+	if (ret == 0)
+		return;
+	/* A new one would get the whole table; a stuck one must go. */
+	log_err("supervisor does not take messages, killing it pid=%d "
+		"error=%s",
+	    (int)keeper.supervisor, strerror(-ret));
+	if (keeper.supervisor != 0)
+		kill(keeper.supervisor, SIGKILL);
+}
+
+static void
+on_spawn(const struct keeper_message *order)
+{
+	struct keeper_message answer = {
+	    .op = KEEPER_SPAWN_FAILED,
+	    .seq = order->seq,
+	    .role = order->role,
+	};
+	struct child *child = NULL;
+	int ret = -EINVAL;
+
+	if (order->role == PROC_ROLE_CALLWORKER ||
+	    order->role == PROC_ROLE_TOOLWORKER)
+		ret = child_spawn((enum proc_role)order->role, &child);
+	if (ret < 0 || child == NULL) {
+		answer.value = -ret;
+		tell_supervisor(&answer, -1);
+		return;
+	}
+	answer.op = KEEPER_SPAWNED;
+	answer.child = child->number;
+	answer.pid = child->pid;
+	tell_supervisor(&answer, child->held[KEEPER_HELD_CHANNEL]);
+}
+
+static void
+on_hold(const struct keeper_message *order, int *fd)
+{
+	struct child *child = child_find(order->child);
+
+	if (child == NULL || order->held >= KEEPER_HELD_COUNT || *fd < 0) {
+		log_warn("order to hold a descriptor makes no sense child=%u",
+		    order->child);
+		return;
+	}
+	if (child->held[order->held] >= 0)
+		close(child->held[order->held]);
+	child->held[order->held] = *fd;
+	*fd = -1;
+	memcpy(child->text, order->text, sizeof(child->text));
+	child->text[sizeof(child->text) - 1] = '\0';
+}
+
+static void
+on_status(const struct keeper_message *order)
+{
+	char text[KEEPER_TEXT_MAX + 16];
+
+	snprintf(text, sizeof(text), "STATUS=%.*s", KEEPER_TEXT_MAX - 1,
+	    order->text);
+	notify_systemd(text);
+}
+
+static void
+on_ready(void)
+{
+	if (!keeper.ready_once)
+		notify_systemd("READY=1");
+	keeper.ready_once = true;
+}
+
+static void
+on_order(const struct keeper_message *order, int *fd)
+{
+	struct child *child;
+
+	switch ((enum keeper_op)order->op) {
+	case KEEPER_SPAWN:
+		on_spawn(order);
+		return;
+	case KEEPER_KILL:
+		child = child_find(order->child);
+		if (child != NULL && child->pid != 0)
+			kill(child->pid, order->value);
+		return;
+	case KEEPER_HOLD:
+		on_hold(order, fd);
+		return;
+	case KEEPER_RELEASE:
+		child = child_find(order->child);
+		if (child != NULL)
+			child_release(child);
+		return;
+	case KEEPER_STATUS:
+		on_status(order);
+		return;
+	case KEEPER_READY:
+		on_ready();
+		return;
+	case KEEPER_STOPPING:
+		if (keeper.stop_signal == 0)
+			keeper.stop_signal = SIGTERM;
+		notify_systemd("STOPPING=1");
+		return;
+	case KEEPER_SPAWNED:
+	case KEEPER_SPAWN_FAILED:
+	case KEEPER_EXITED:
+	case KEEPER_HELD:
+	case KEEPER_TABLE_END:
+	case KEEPER_SIGNAL:
+		break;
+	}
+	log_warn("unknown order from the supervisor op=%u", order->op);
+}
+
+static void
+read_orders(void)
+{
+	struct keeper_message order;
+
+	for (;;) {
+		int fd = -1;
+		int got = keeper_link_receive(keeper.channel, &order, &fd);
+
+		if (got == 0)
+			return;
+		if (got < 0) {
+			close(keeper.channel);
+			keeper.channel = -1;
+			return;
+		}
+		on_order(&order, &fd);
+		if (fd >= 0)
+			close(fd);
+		if (keeper.channel < 0)
+			return;
+	}
+}
+
+/* -- the supervisor ------------------------------------------------------- */
+
+/* What is held, so that a new supervisor goes on where the old one died. */
+static void
+send_table(void)
+{
+	struct keeper_message end = {.op = KEEPER_TABLE_END};
+	struct child *child;
+
+	TAILQ_FOREACH(child, &keeper.children, entry) {
+		struct keeper_message row = {
+		    .op = KEEPER_HELD,
+		    .child = child->number,
+		    .pid = child->pid,
+		    .role = child->role,
+		};
+
+		memcpy(row.text, child->text, sizeof(row.text));
+		for (uint32_t i = 0; i < KEEPER_HELD_COUNT; i++) {
+			if (child->held[i] < 0)
+				continue;
+			row.held = i;
+			tell_supervisor(&row, child->held[i]);
+			end.value++;
+		}
+	}
+	tell_supervisor(&end, -1);
+	if (keeper.stop_signal != 0) {
+		struct keeper_message stop = {
+		    .op = KEEPER_SIGNAL, .value = keeper.stop_signal};
+
+		tell_supervisor(&stop, -1);
+	}
+}
+
+static void
+supervisor_retry_later(void)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	if (now_ms - keeper.started_ms >= STEADY_MS)
+		keeper.restart_delay_ms = RESTART_DELAY_FIRST_MS;
+	keeper.restart_at_ms = now_ms + keeper.restart_delay_ms;
+	keeper.restart_delay_ms =
+	    keeper.restart_delay_ms == 0 ? 100 : keeper.restart_delay_ms * 2;
+	if (keeper.restart_delay_ms > RESTART_DELAY_MAX_MS)
+		keeper.restart_delay_ms = RESTART_DELAY_MAX_MS;
+}
+
+static void
+supervisor_start(void)
+{
+	struct spawn_descriptors descriptors = {
+	    .secrets = keeper.config.secrets[PROC_ROLE_SUPERVISOR],
+	};
+	pid_t pid = -EINVAL;
+	int pair[2];
+
+	keeper.restart_at_ms = 0;
+	keeper.started_ms = clock_now_ms();
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+		keeper_link_enlarge(pair[0]);
+		descriptors.channel = pair[1];
+		pid = spawn(PROC_ROLE_SUPERVISOR, &descriptors,
+		    keeper.config.config_file);
+		close(pair[1]);
+		if (pid < 0)
+			close(pair[0]);
+	} else {
+		pid = -errno;
+	}
+	if (pid < 0) {
+		log_err(
+		    "supervisor could not be started error=%s", strerror(-pid));
+		supervisor_retry_later();
+		return;
+	}
+	keeper.supervisor = pid;
+	keeper.channel = pair[0];
+	log_info("supervisor started pid=%d", (int)pid);
+	send_table();
+}
+
+static void
+finish(int status)
+{
+	keeper.finished = true;
+	keeper.exit_status = status;
+}
+
+static void
+supervisor_exited(const char *how, int status)
+{
+	bool config_error =
+	    WIFEXITED(status) && WEXITSTATUS(status) == PROC_EXIT_CONFIG;
+
+	if (keeper.channel >= 0) {
+		read_orders(); /* its last ones count */
+		if (keeper.channel >= 0)
+			close(keeper.channel);
+	}
+	keeper.channel = -1;
+	keeper.supervisor = 0;
+	if (keeper.stop_signal != 0) {
+		log_info("supervisor ended %s", how);
+		finish(PROC_EXIT_OK);
+		return;
+	}
+	if (config_error && !keeper.ready_once) {
+		finish(PROC_EXIT_CONFIG);
+		return;
+	}
+	supervisor_retry_later();
+	log_err("supervisor ended %s, calls go on, starting it again "
+		"delay_ms=%llu",
+	    how, (unsigned long long)(keeper.restart_at_ms - clock_now_ms()));
+}
+
+/* -- signals -------------------------------------------------------------- */
+
+static void
+describe_status(int status, char *text, size_t size)
+{
+	if (WIFSIGNALED(status))
+		snprintf(text, size, "by signal %d (%s)", WTERMSIG(status),
+		    strsignal(WTERMSIG(status)));
+	else
+		snprintf(text, size, "with status %d (%s)", WEXITSTATUS(status),
+		    proc_exit_name(WEXITSTATUS(status)));
+}
+
+static uint64_t
+timeval_us(struct timeval tv)
+{
+	return (uint64_t)tv.tv_sec * 1000000u + (uint64_t)tv.tv_usec;
+}
+
+static void
+child_exited(struct child *child, int status, const struct rusage *usage)
+{
+	struct keeper_message message = {
+	    .op = KEEPER_EXITED,
+	    .child = child->number,
+	    .pid = child->pid,
+	    .role = child->role,
+	    .value = status,
+	    .user_us = timeval_us(usage->ru_utime),
+	    .system_us = timeval_us(usage->ru_stime),
+	    .max_rss_kib = (uint64_t)usage->ru_maxrss,
+	};
+	bool nothing_held = true;
+
+	child->pid = 0;
+	tell_supervisor(&message, -1);
+	for (int i = 0; i < KEEPER_HELD_COUNT; i++)
+		nothing_held = nothing_held && child->held[i] < 0;
+	if (nothing_held)
+		child_release(child);
+}
+
+static void
+reap(void)
+{
+	struct rusage usage;
+	struct child *child;
+	int status;
+	pid_t pid;
+
+	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+		char how[96];
+
+		describe_status(status, how, sizeof(how));
+		if (pid == keeper.supervisor) {
+			supervisor_exited(how, status);
+			continue;
+		}
+		TAILQ_FOREACH(child, &keeper.children, entry) {
+			if (child->pid == pid)
+				break;
+		}
+		if (child == NULL)
+			continue; /* a fork whose exec failed */
+		if (keeper.supervisor == 0)
+			log_warn("%s ended %s pid=%d",
+			    proc_role_name(child->role), how, (int)pid);
+		child_exited(child, status, &usage);
+	}
+}
+
+static void
+kill_children(int sig)
+{
+	struct child *child;
+
+	TAILQ_FOREACH(child, &keeper.children, entry) {
+		if (child->pid != 0)
+			kill(child->pid, sig);
+	}
+}
+
+static void
+on_stop(int sig)
+{
+	struct keeper_message message = {.op = KEEPER_SIGNAL, .value = sig};
+
+	if (keeper.stop_signal != 0) {
+		log_warn("told to stop a second time, not waiting for calls");
+		if (keeper.supervisor != 0)
+			kill(keeper.supervisor, SIGKILL);
+		else
+			finish(PROC_EXIT_OK);
+		return;
+	}
+	keeper.stop_signal = SIGTERM;
+	log_info("stopping signal=%d", sig);
+	notify_systemd("STOPPING=1");
+	message.value = SIGTERM;
+	if (keeper.supervisor == 0)
+		finish(PROC_EXIT_OK);
+	tell_supervisor(&message, -1);
+}
+
+static void
+log_state(void)
+{
+	struct child *child;
+
+	log_info("keeper state supervisor=%d stopping=%s",
+	    (int)keeper.supervisor, keeper.stop_signal != 0 ? "yes" : "no");
+	TAILQ_FOREACH(child, &keeper.children, entry)
+		log_info("keeper state child=%u pid=%d role=%s call=%s",
+		    child->number, (int)child->pid, proc_role_name(child->role),
+		    child->text);
+}
+
+static void
+read_signals(void)
+{
+	struct signalfd_siginfo info;
+
+	while (read(keeper.signals, &info, sizeof(info)) ==
+	       (ssize_t)sizeof(info)) {
+		struct keeper_message message = {
+		    .op = KEEPER_SIGNAL, .value = (int32_t)info.ssi_signo};
+
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			reap();
+			break;
+		case SIGTERM:
+		case SIGINT:
+			on_stop((int)info.ssi_signo);
+			break;
+		case SIGUSR1:
+			log_state();
+			tell_supervisor(&message, -1);
+			break;
+		case SIGHUP:
+			tell_supervisor(&message, -1);
+			break;
+		}
+	}
+}
+
+static int
+open_signals(void)
+{
+	static const int ours[] = {SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGHUP};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		sigaddset(&set, ours[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	signal(SIGPIPE, SIG_IGN);
+	keeper.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return keeper.signals < 0 ? -errno : 0;
+}
+
+/* -- the loop ------------------------------------------------------------- */
+
+static int
+wait_ms(uint64_t at_ms)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	if (at_ms == 0)
+		return -1;
+	return at_ms <= now_ms ? 0 : (int)(at_ms - now_ms);
+}
+
+static void
+turn(uint64_t wake_at_ms)
+{
+	struct pollfd pfds[2] = {
+	    {.fd = keeper.signals, .events = POLLIN},
+	    {.fd = keeper.channel, .events = POLLIN},
+	};
+
+	if (poll(pfds, 2, wait_ms(wake_at_ms)) < 0)
+		return;
+	/* Orders first: what a supervisor said before it died counts. */
+	if (pfds[1].revents != 0 && keeper.channel >= 0)
+		read_orders();
+	if (pfds[0].revents != 0)
+		read_signals();
+}
+
+/* Ends what is left: SIGTERM, then SIGKILL, until nothing is. */
+static void
+end_children(void)
+{
+	struct child *child, *next;
+	bool any = true;
+
+	kill_children(SIGTERM);
+	keeper.kill_at_ms = clock_now_ms() + STOP_TERM_MS;
+	while (any) {
+		any = false;
+		for (child = TAILQ_FIRST(&keeper.children); child != NULL;
+		     child = next) {
+			next = TAILQ_NEXT(child, entry);
+			if (child->pid == 0)
+				child_release(child);
+			else
+				any = true;
+		}
+		if (!any)
+			break;
+		if (clock_now_ms() >= keeper.kill_at_ms) {
+			kill_children(SIGKILL);
+			keeper.kill_at_ms = clock_now_ms() + STOP_TERM_MS;
+		}
+		turn(keeper.kill_at_ms);
+	}
+}
+
+int
+keeper_run(const struct keeper_config *config)
+{
+	int ret;
+
+	keeper.config = *config;
+	TAILQ_INIT(&keeper.children);
+	ret = open_signals();
+	if (ret < 0) {
+		log_err("signals cannot be read error=%s", strerror(-ret));
+		return PROC_EXIT_INTERNAL;
+	}
+	supervisor_start();
+	while (!keeper.finished) {
+		if (keeper.restart_at_ms != 0 &&
+		    clock_now_ms() >= keeper.restart_at_ms)
+			supervisor_start();
+		turn(keeper.restart_at_ms);
+	}
+	end_children();
+	log_info("stopped status=%d", keeper.exit_status);
+	return keeper.exit_status;
+}

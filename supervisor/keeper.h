@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * keeper.h – the process that owns the others.
+ *
+ * It forks, reaps and restarts, and holds a duplicate of every descriptor
+ * that must outlive a child. It reads signals and the fixed structs of
+ * keeper_protocol.h, nothing else, and links no library but libc.
+ */
+#ifndef SUPERVISOR_KEEPER_H
+#define SUPERVISOR_KEEPER_H
+
+#include "common/proc.h"
+
+struct keeper_config {
+	const char *config_file;      /* NULL: none */
+	int secrets[PROC_ROLE_COUNT]; /* memfds from the environment, or -1 */
+};
+
+/*
+ * Runs the service until it is told to stop. Returns an exit status of
+ * enum proc_exit; every child is gone by then.
+ */
+int keeper_run(const struct keeper_config *config);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* keeper_main.c – the command `telefonista`: its options, then the keeper. */
+#include "common/log.h"
+#include "common/proc.h"
+#include "common/secret.h"
+#include "common/title.h"
+#include "supervisor/keeper.h"
+#include "supervisor/spawn.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct options {
+	const char *config_file;
+	bool check;
+};
+
+static const char usage[] =
+    "Usage: telefonista [--config FILE] [--check]\n"
+    "\n"
+    "Answers the calls that Asterisk's dialplan gives to Stasis(openai-app).\n"
+    "\n"
+    "  --config FILE  settings, KEY=value (see etc/telefonista.env.example);\n"
+    "                 the environment wins over the file\n"
+    "  --check        check settings, Asterisk and OpenAI; exit 0 or 2\n"
+    "  --version      version and build\n"
+    "  --help         this text\n"
+    "\n"
+    "SIGTERM ends it after the calls, SIGHUP reads the settings again,\n"
+    "SIGUSR1 logs its state.\n";
+
+/* Exits after --help, --version and what makes no sense. */
+static void
+parse_args(int argc, char **argv, struct options *options)
+{
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {"check", no_argument, NULL, 'k'},
+	    {"version", no_argument, NULL, 'v'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			options->config_file = optarg;
+			break;
+		case 'k':
+			options->check = true;
+			break;
+		case 'v':
+			printf("telefonista %s\n", proc_build_id());
+			exit(PROC_EXIT_OK);
+		case 'h':
+			fputs(usage, stdout);
+			exit(PROC_EXIT_OK);
+		default:
+			fputs(usage, stderr);
+			exit(PROC_EXIT_CONFIG);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "telefonista: unexpected argument \"%s\"\n%s",
+		    argv[optind], usage);
+		exit(PROC_EXIT_CONFIG);
+	}
+}
+
+/* A relative path would mean another file once a child changes directory. */
+static const char *
+absolute_path(const char *path)
+{
+	char *absolute;
+
+	if (path == NULL || path[0] == '/')
+		return path;
+	absolute = realpath(path, NULL);
+	return absolute != NULL ? absolute : path;
+}
+
+/* So that the children's titles have room (common/title.h). */
+static void
+make_title_room(void)
+{
+	char room[TITLE_MAX];
+
+	memset(room, '-', sizeof(room) - 1);
+	room[sizeof(room) - 1] = '\0';
+	setenv(TITLE_ROOM_VARIABLE, room, 1);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = {0};
+	struct keeper_config config;
+	int ret;
+
+	parse_args(argc, argv, &options);
+	log_init("keeper", LOG_LEVEL_INFO);
+	ret = spawn_find_binaries();
+	if (ret < 0) {
+		log_err("telefonista-supervisor is neither beside this program "
+			"nor in %s error=%s",
+		    TELEFONISTA_LIBEXEC, strerror(-ret));
+		return PROC_EXIT_INTERNAL;
+	}
+	config.config_file = absolute_path(options.config_file);
+	if (options.check) /* the supervisor's own; it needs no keeper */
+		return spawn_replace(
+		    PROC_ROLE_SUPERVISOR, config.config_file, "--check");
+	ret = secret_take_environment(config.secrets);
+	if (ret < 0) {
+		log_err("secrets cannot be taken out of the environment "
+			"error=%s",
+		    strerror(-ret));
+		return PROC_EXIT_INTERNAL;
+	}
+	if (ret > 0)
+		log_info("secrets moved out of the environment count=%d", ret);
+	title_init(argc, argv);
+	make_title_room();
+	title_set("telefonista: keeper");
+	log_info("starting version=%s", proc_build_id());
+	return keeper_run(&config);
+}

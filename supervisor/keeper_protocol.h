@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * keeper_protocol.h – what keeper and supervisor say to each other.
+ *
+ * One fixed-width struct per datagram, since the keeper parses nothing. A
+ * child has a number that is never used twice while the keeper lives. The
+ * keeper holds a duplicate of each descriptor that must outlive a process
+ * (enum keeper_held); a new supervisor gets them all as KEEPER_HELD, then
+ * KEEPER_TABLE_END, before anything else.
+ */
+#ifndef SUPERVISOR_KEEPER_PROTOCOL_H
+#define SUPERVISOR_KEEPER_PROTOCOL_H
+
+#include <stdint.h>
+
+enum keeper_op {
+	/* supervisor to keeper */
+	KEEPER_SPAWN = 1, /* seq, role: fork and exec one */
+	KEEPER_KILL,      /* child, value = signal */
+	KEEPER_HOLD,      /* child, held, text = call, one descriptor */
+	KEEPER_RELEASE,   /* child: close all that is held for it */
+	KEEPER_STATUS,    /* text: one line for systemd and the title */
+	KEEPER_READY,     /* the service takes calls (sd_notify READY=1) */
+	KEEPER_STOPPING,  /* told to end: exit when the supervisor has */
+
+	/* keeper to supervisor */
+	KEEPER_SPAWNED = 64, /* seq, child, pid, role; descriptor: channel */
+	KEEPER_SPAWN_FAILED, /* seq, role, value = errno */
+	KEEPER_EXITED,       /* child, pid, role, value = wait status, usage */
+	KEEPER_HELD,         /* child, pid (0: dead), role, held, text, fd */
+	KEEPER_TABLE_END,    /* value = how many KEEPER_HELD came before */
+	KEEPER_SIGNAL,       /* value = signal that the service was sent */
+};
+
+enum keeper_held {
+	KEEPER_HELD_CHANNEL, /* the supervisor's end of a worker's channel */
+	KEEPER_HELD_RTP,
+	KEEPER_HELD_JOURNAL,
+	KEEPER_HELD_PLAYOUT,
+	KEEPER_HELD_BRIEF,
+	KEEPER_HELD_COUNT
+};
+
+enum {
+	KEEPER_TEXT_MAX = 160, /* an Asterisk channel id has at most 149 */
+	KEEPER_CHILDREN_MAX = 4096,
+};
+
+struct keeper_message {
+	uint32_t op;  /* enum keeper_op */
+	uint32_t seq; /* of the KEEPER_SPAWN that is answered */
+	uint32_t child;
+	uint32_t role; /* enum proc_role */
+	uint32_t held; /* enum keeper_held */
+	int32_t pid;
+	int32_t value;
+	uint32_t padding;
+	uint64_t user_us; /* processor time, for KEEPER_EXITED */
+	uint64_t system_us;
+	uint64_t max_rss_kib;
+	char text[KEEPER_TEXT_MAX]; /* NUL-terminated */
+};
+
+_Static_assert(sizeof(struct keeper_message) == 216, "layout is the protocol");
+
+#endif

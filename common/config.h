@@ -159,9 +159,12 @@ size_t config_problems_fatal(const struct config_problems *problems);
 
 /*
  * Loads FILE (NULL: none) and the environment for ROLE into *CONFIG, applies
- * defaults and checks every value. PROC_FD_SECRETS, if open, is read and
- * closed. PROBLEMS is appended to. Settings are usable when no fatal problem
- * was added. Sets TZ for the process from TIMEZONE.
+ * defaults and checks every value. *CONFIG is zeroed, or a copy of an earlier
+ * load (SIGHUP): then a secret that is found nowhere any more is kept, since
+ * PROC_FD_SECRETS, if it is the keeper's memfd, is read and closed, and the
+ * role's own secrets leave the environment. PROBLEMS is appended to. Settings
+ * are usable when no fatal problem was added. Sets TZ for the process from
+ * TIMEZONE.
  */
 void config_load(struct config *config, const char *file, enum proc_role role,
     struct config_problems *problems);
@@ -169,7 +172,11 @@ void config_load(struct config *config, const char *file, enum proc_role role,
 /* Overwrites the secrets; call before exit and after handing them over. */
 void config_wipe(struct config *config);
 
-/* The path of a folder setting, or the default beside the binaries. */
+/*
+ * The path of a folder setting, or where its SUBFOLDER ("personas") is: etc/
+ * of the source tree for binaries that run from it, else /etc/telefonista,
+ * else what came with the program. It need not exist.
+ */
 void config_dir(
     const char *setting, const char *subfolder, char *path, size_t size);
 

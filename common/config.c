@@ -1,0 +1,743 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.c – gathers settings from a file, the environment and secrets.
+ *
+ * Precedence, strongest first: environment, file, default; for a secret the
+ * memfd that the keeper made of the environment, the environment itself, the
+ * file, KEY_FILE, systemd's credentials directory. An empty value means "not
+ * set", except where empty has a meaning of its own (minimum length 0).
+ *
+ * Invariants: a secret of another role is never copied, and no problem's
+ * text contains a secret's value.
+ */
+#include "common/config.h"
+
+#include "common/config_check.h"
+#include "common/env_file.h"
+#include "common/secret.h"
+#include "common/utf8.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+enum kind {
+	KIND_TEXT,
+	KIND_NUMBER,
+	KIND_FRACTION,
+	KIND_SWITCH,
+	KIND_CHOICE,
+	KIND_SECRET
+};
+
+static const struct setting {
+	const char *key;
+	enum kind kind;
+	size_t offset; /* in struct config */
+	const char *dflt;
+	long min; /* of a number's value, of a text's length in bytes */
+	long max;
+	const char *what;
+} settings[] = {
+#define X(member, key, kind, dflt, min, max, what)                             \
+	{#key, KIND_##kind, offsetof(struct config, member), dflt, min, max,   \
+	    what},
+    CONFIG_TABLE(X)
+#undef X
+};
+
+enum {
+	SETTING_COUNT = sizeof(settings) / sizeof(settings[0]),
+	CHOICES_MAX = 6,
+};
+
+/* The values of each CHOICE; "" where leaving it out has a meaning. */
+static const struct {
+	const char *key;
+	const char *values[CHOICES_MAX + 1];
+} choices[] = {
+    {"OPENAI_REASONING_EFFORT",
+	{"", "minimal", "low", "medium", "high", "xhigh"}},
+    {"TURN_DETECTION", {"server_vad", "semantic_vad"}},
+    {"VAD_EAGERNESS", {"auto", "low", "medium", "high"}},
+    {"NOISE_REDUCTION", {"near_field", "far_field", "off"}},
+    {"LOG_LEVEL", {"error", "warning", "info", "debug"}},
+    {"SHOW_CALLER_NUMBER", {"last4", "full", "no"}},
+};
+
+/* One run of config_load(). */
+struct loader {
+	struct config *config;
+	struct config_problems *problems;
+	enum proc_role role;
+	const char *file;                      /* NULL: none */
+	unsigned int line[SETTING_COUNT];      /* in FILE; 0: not there */
+	unsigned int file_line[SETTING_COUNT]; /* … of KEY_FILE */
+	char secret_file[SETTING_COUNT][CONFIG_TEXT_MAX]; /* KEY_FILE's value */
+	bool have_secret[SETTING_COUNT];
+	bool holds_secrets; /* FILE has lines with secrets, of any role */
+};
+
+void
+config_problem(
+    struct config_problems *problems, bool fatal, const char *fmt, ...)
+{
+	size_t i = problems->count++;
+	va_list ap;
+
+	if (i >= CONFIG_PROBLEMS_MAX) {
+		if (!fatal)
+			return;
+		/* A full list must still say that the service cannot run. */
+		i = CONFIG_PROBLEMS_MAX - 1;
+	}
+	problems->list[i].fatal = fatal;
+	va_start(ap, fmt);
+	vsnprintf(
+	    problems->list[i].text, sizeof(problems->list[i].text), fmt, ap);
+	va_end(ap);
+}
+
+size_t
+config_problems_fatal(const struct config_problems *problems)
+{
+	size_t fatal = 0;
+
+	for (size_t i = 0; i < problems->count && i < CONFIG_PROBLEMS_MAX; i++)
+		fatal += problems->list[i].fatal;
+	return fatal;
+}
+
+static const struct setting *
+find_setting(const char *key)
+{
+	for (size_t i = 0; i < SETTING_COUNT; i++) {
+		if (strcmp(settings[i].key, key) == 0)
+			return &settings[i];
+	}
+	return NULL;
+}
+
+/* The secret whose file KEY names ("OPENAI_API_KEY_FILE"), or NULL. */
+static const struct setting *
+find_secret_file(const char *key)
+{
+	size_t len = strlen(key);
+
+	if (len <= 5 || strcmp(key + len - 5, "_FILE") != 0)
+		return NULL;
+	for (size_t i = 0; i < SETTING_COUNT; i++) {
+		if (settings[i].kind == KIND_SECRET &&
+		    strlen(settings[i].key) == len - 5 &&
+		    memcmp(settings[i].key, key, len - 5) == 0)
+			return &settings[i];
+	}
+	return NULL;
+}
+
+static bool
+is_ours(const struct loader *loader, const struct setting *setting)
+{
+	enum proc_role role;
+
+	return secret_find(setting->key, strlen(setting->key), &role) &&
+	       role == loader->role;
+}
+
+static size_t
+index_of(const struct setting *setting)
+{
+	return (size_t)(setting - settings);
+}
+
+static void *
+member_of(struct config *config, const struct setting *setting)
+{
+	return (char *)config + setting->offset;
+}
+
+static bool
+has_control_characters(const char *value)
+{
+	for (; *value != '\0'; value++) {
+		if (iscntrl((unsigned char)*value))
+			return true;
+	}
+	return false;
+}
+
+static bool
+set_text(char *member, const struct setting *setting, const char *value,
+    char *why, size_t size)
+{
+	size_t len = strlen(value);
+
+	if (len > (size_t)setting->max)
+		snprintf(
+		    why, size, "it is longer than %ld bytes", setting->max);
+	else if (has_control_characters(value) || utf8_count(value, len) < 0)
+		snprintf(why, size,
+		    "it contains control characters or is "
+		    "not UTF-8");
+	else {
+		memcpy(member, value, len + 1);
+		return true;
+	}
+	return false;
+}
+
+static bool
+set_number(long *member, const struct setting *setting, const char *value,
+    char *why, size_t size)
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (end == value || *end != '\0' || errno != 0 ||
+	    number < setting->min || number > setting->max) {
+		snprintf(why, size,
+		    "\"%.40s\" is not a whole number from %ld to %ld", value,
+		    setting->min, setting->max);
+		return false;
+	}
+	*member = number;
+	return true;
+}
+
+static bool
+set_fraction(double *member, const struct setting *setting, const char *value,
+    char *why, size_t size)
+{
+	char *end;
+	double number = strtod(value, &end);
+
+	if (end == value || *end != '\0' || !isfinite(number) ||
+	    number < (double)setting->min || number > (double)setting->max) {
+		snprintf(why, size,
+		    "\"%.40s\" is not a number from %ld to %ld, such as 0.5",
+		    value, setting->min, setting->max);
+		return false;
+	}
+	*member = number;
+	return true;
+}
+
+static bool
+set_switch(bool *member, const char *value, char *why, size_t size)
+{
+	static const char *const words[] = {
+	    "no", "yes", "false", "true", "0", "1", "off", "on"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcasecmp(value, words[i]) == 0) {
+			*member = i % 2 == 1;
+			return true;
+		}
+	}
+	snprintf(why, size, "\"%.40s\" is neither yes nor no", value);
+	return false;
+}
+
+static const char *const *
+choice_values(const char *key)
+{
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+		if (strcmp(choices[i].key, key) == 0)
+			return choices[i].values;
+	}
+	return NULL;
+}
+
+static bool
+set_choice(char *member, const struct setting *setting, const char *value,
+    char *why, size_t size)
+{
+	const char *const *values = choice_values(setting->key);
+
+	for (; values != NULL && *values != NULL; values++) {
+		if (strcasecmp(value, *values) == 0) {
+			strcpy(member, *values);
+			return true;
+		}
+	}
+	snprintf(
+	    why, size, "\"%.40s\" is not one of: %s", value, setting->what);
+	return false;
+}
+
+/* Returns false with a reason in WHY, which never contains a secret. */
+static bool
+set_value(struct config *config, const struct setting *setting,
+    const char *value, char *why, size_t size)
+{
+	void *member = member_of(config, setting);
+
+	switch (setting->kind) {
+	case KIND_TEXT:
+	case KIND_SECRET:
+		return set_text(member, setting, value, why, size);
+	case KIND_NUMBER:
+		return set_number(member, setting, value, why, size);
+	case KIND_FRACTION:
+		return set_fraction(member, setting, value, why, size);
+	case KIND_SWITCH:
+		return set_switch(member, value, why, size);
+	case KIND_CHOICE:
+		return set_choice(member, setting, value, why, size);
+	}
+	return false;
+}
+
+static bool
+empty_has_a_meaning(const struct setting *setting)
+{
+	const char *const *values;
+
+	if (setting->kind == KIND_TEXT)
+		return setting->min == 0;
+	values =
+	    setting->kind == KIND_CHOICE ? choice_values(setting->key) : NULL;
+	return values != NULL && values[0][0] == '\0';
+}
+
+/* LINE 0: from the environment. */
+static void
+describe_place(
+    const struct loader *loader, unsigned int line, char *buf, size_t size)
+{
+	if (line > 0)
+		snprintf(buf, size, "%s line %u", loader->file, line);
+	else
+		snprintf(buf, size, "environment");
+}
+
+static void
+take_value(struct loader *loader, const struct setting *setting,
+    const char *value, unsigned int line)
+{
+	size_t i = index_of(setting);
+	char place[CONFIG_TEXT_MAX + 32];
+	char why[160];
+
+	if (setting->kind == KIND_SECRET && !is_ours(loader, setting))
+		return;
+	if (*value == '\0' && !empty_has_a_meaning(setting))
+		return;
+	if (set_value(loader->config, setting, value, why, sizeof(why))) {
+		loader->have_secret[i] = setting->kind == KIND_SECRET;
+		return;
+	}
+	describe_place(loader, line, place, sizeof(place));
+	config_problem(
+	    loader->problems, true, "%s: %s: %s", place, setting->key, why);
+}
+
+/* Levenshtein's distance of A and B without regard to case; two rows. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t row[64];
+	size_t len = strlen(b);
+
+	if (len >= sizeof(row) / sizeof(row[0]))
+		return SIZE_MAX;
+	for (size_t j = 0; j <= len; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i] != '\0'; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 0; j < len; j++) {
+			size_t same = toupper((unsigned char)a[i]) ==
+				      toupper((unsigned char)b[j]);
+			size_t best = diagonal + !same;
+
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j + 1] + 1 < best)
+				best = row[j + 1] + 1;
+			diagonal = row[j + 1];
+			row[j + 1] = best;
+		}
+	}
+	return row[len];
+}
+
+static void
+report_unknown(struct loader *loader, const char *key, unsigned int line)
+{
+	const char *nearest = NULL;
+	size_t least = strlen(key) / 4 + 1;
+
+	for (size_t i = 0; i < SETTING_COUNT; i++) {
+		size_t d = distance(key, settings[i].key);
+
+		if (d <= least && (nearest == NULL || d < least)) {
+			least = d;
+			nearest = settings[i].key;
+		}
+	}
+	config_problem(loader->problems, false,
+	    "%s line %u: %.64s is not a setting%s%s%s", loader->file, line, key,
+	    nearest != NULL ? "; is " : "", nearest != NULL ? nearest : "",
+	    nearest != NULL ? " meant?" : " and has no effect");
+}
+
+/* Remembers where KEY was; says so when it was there before. */
+static void
+note_line(struct loader *loader, const char *key, unsigned int *seen,
+    unsigned int line)
+{
+	if (*seen > 0)
+		config_problem(loader->problems, false,
+		    "%s line %u: %s was set in line %u already; this line "
+		    "holds",
+		    loader->file, line, key, *seen);
+	*seen = line;
+}
+
+static void
+on_setting(const char *key, const char *value, unsigned int line, void *arg)
+{
+	struct loader *loader = arg;
+	const struct setting *setting = find_setting(key);
+
+	if (setting != NULL) {
+		note_line(loader, key, &loader->line[index_of(setting)], line);
+		if (setting->kind == KIND_SECRET && *value != '\0')
+			loader->holds_secrets = true;
+		take_value(loader, setting, value, line);
+		return;
+	}
+	setting = find_secret_file(key);
+	if (setting != NULL) {
+		size_t i = index_of(setting);
+
+		note_line(loader, key, &loader->file_line[i], line);
+		snprintf(loader->secret_file[i], sizeof(loader->secret_file[i]),
+		    "%s", value);
+		return;
+	}
+	report_unknown(loader, key, line);
+}
+
+static void
+on_error(unsigned int line, const char *why, void *arg)
+{
+	struct loader *loader = arg;
+
+	config_problem(
+	    loader->problems, true, "%s line %u: %s", loader->file, line, why);
+}
+
+static const char *
+read_failure(int err)
+{
+	switch (err) {
+	case -EFBIG:
+		return "it is far too large for a configuration";
+	case -EINVAL:
+		return "it is not a regular file";
+	default:
+		return strerror(-err);
+	}
+}
+
+static void
+load_file(struct loader *loader)
+{
+	const struct env_file_handlers handlers = {
+	    .on_setting = on_setting,
+	    .on_error = on_error,
+	    .arg = loader,
+	};
+	bool exposed;
+	char *text;
+	size_t len;
+	int ret;
+
+	ret = env_file_read(loader->file, &text, &len, &exposed);
+	if (ret < 0) {
+		config_problem(loader->problems, true, "%s cannot be read: %s",
+		    loader->file, read_failure(ret));
+		return;
+	}
+	env_file_parse(text, len, &handlers);
+	env_file_wipe(text, len);
+	if (exposed && loader->holds_secrets)
+		config_problem(loader->problems, false,
+		    "%s contains secrets and others may read it: "
+		    "chmod 600 %s",
+		    loader->file, loader->file);
+}
+
+static void
+load_environment(struct loader *loader)
+{
+	char key[64];
+
+	for (size_t i = 0; i < SETTING_COUNT; i++) {
+		const struct setting *setting = &settings[i];
+		char *value = getenv(setting->key);
+
+		if (value != NULL)
+			take_value(loader, setting, value, 0);
+		if (setting->kind != KIND_SECRET)
+			continue;
+		if (value != NULL && is_ours(loader, setting)) {
+			explicit_bzero(value, strlen(value));
+			unsetenv(setting->key);
+		}
+		snprintf(key, sizeof(key), "%s_FILE", setting->key);
+		value = getenv(key);
+		if (value != NULL)
+			snprintf(loader->secret_file[i],
+			    sizeof(loader->secret_file[i]), "%s", value);
+	}
+}
+
+/* A foreign descriptor may have that number when we run by hand. */
+static bool
+is_secrets_memfd(int fd)
+{
+	static const char name[] = "/memfd:secrets";
+	char path[32];
+	char link[64];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = readlink(path, link, sizeof(link));
+	return len >= (ssize_t)sizeof(name) - 1 &&
+	       memcmp(link, name, sizeof(name) - 1) == 0;
+}
+
+/* The keeper's NAME=value lines: raw, no quotes, no comments. */
+static void
+take_secret_line(struct loader *loader, char *line)
+{
+	char *value = strchr(line, '=');
+	const struct setting *setting;
+
+	if (value == NULL)
+		return;
+	*value++ = '\0';
+	setting = find_setting(line);
+	if (setting != NULL && setting->kind == KIND_SECRET)
+		take_value(loader, setting, value, 0);
+}
+
+static void
+load_inherited_secrets(struct loader *loader)
+{
+	char text[PROC_ROLE_COUNT * (CONFIG_SECRET_MAX + 64)];
+	char *rest = text;
+	char *line;
+	ssize_t len;
+
+	if (!is_secrets_memfd(PROC_FD_SECRETS))
+		return;
+	/* All spawns share one open file: its offset means nothing. */
+	len = pread(PROC_FD_SECRETS, text, sizeof(text) - 1, 0);
+	close(PROC_FD_SECRETS);
+	if (len <= 0)
+		return;
+	text[len] = '\0';
+	while ((line = strsep(&rest, "\n")) != NULL)
+		take_secret_line(loader, line);
+	explicit_bzero(text, sizeof(text));
+}
+
+/* Reads SETTING's value, one line, from PATH. */
+static void
+read_secret_file(struct loader *loader, const struct setting *setting,
+    const char *path, bool is_credential)
+{
+	size_t value_len;
+	bool exposed;
+	char why[160];
+	char *text;
+	size_t len;
+	int ret = env_file_read(path, &text, &len, &exposed);
+
+	/* One complaint about this secret is enough. */
+	loader->have_secret[index_of(setting)] = true;
+	if (ret < 0) {
+		config_problem(loader->problems, true,
+		    "%s: %s cannot be read: %s", setting->key, path,
+		    read_failure(ret));
+		return;
+	}
+	value_len = strcspn(text, "\r\n");
+	if (value_len + strspn(text + value_len, "\r\n") < len) {
+		config_problem(loader->problems, true,
+		    "%s: %s holds more than one line", setting->key, path);
+	} else if (value_len == 0) {
+		config_problem(loader->problems, true, "%s: %s is empty",
+		    setting->key, path);
+	} else {
+		text[value_len] = '\0';
+		if (!set_value(loader->config, setting, text, why, sizeof(why)))
+			config_problem(loader->problems, true, "%s: %s: %s",
+			    setting->key, path, why);
+	}
+	env_file_wipe(text, len);
+	if (exposed && !is_credential)
+		config_problem(loader->problems, false,
+		    "%s: others may read %s: chmod 600 %s", setting->key, path,
+		    path);
+}
+
+/* The file that holds SETTING according to KEY_FILE or systemd, if any. */
+static void
+load_secret_file(struct loader *loader, const struct setting *setting)
+{
+	size_t i = index_of(setting);
+	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+	char path[PATH_MAX];
+
+	if (loader->secret_file[i][0] != '\0') {
+		if (loader->have_secret[i])
+			config_problem(loader->problems, false,
+			    "%s and %s_FILE are both set: the file is not "
+			    "read",
+			    setting->key, setting->key);
+		else
+			read_secret_file(
+			    loader, setting, loader->secret_file[i], false);
+		return;
+	}
+	if (loader->have_secret[i] || credentials == NULL)
+		return;
+	snprintf(path, sizeof(path), "%s/%s", credentials, setting->key);
+	if (access(path, F_OK) == 0)
+		read_secret_file(loader, setting, path, true);
+}
+
+static void
+apply_defaults(struct loader *loader)
+{
+	char why[160];
+
+	for (size_t i = 0; i < SETTING_COUNT; i++) {
+		const struct setting *setting = &settings[i];
+		char *secret = member_of(loader->config, setting);
+
+		if (setting->kind != KIND_SECRET)
+			set_value(loader->config, setting, setting->dflt, why,
+			    sizeof(why));
+		else if (!is_ours(loader, setting))
+			explicit_bzero(secret, CONFIG_SECRET_MAX);
+	}
+}
+
+/*
+ * What has no default must be set: a role's secrets, and for the supervisor,
+ * which starts first and talks to the operator, everything else.
+ */
+static void
+require_values(struct loader *loader)
+{
+	for (size_t i = 0; i < SETTING_COUNT; i++) {
+		const struct setting *setting = &settings[i];
+		const char *value = member_of(loader->config, setting);
+		bool is_secret = setting->kind == KIND_SECRET;
+
+		if (is_secret ? !is_ours(loader, setting)
+			      : loader->role != PROC_ROLE_SUPERVISOR)
+			continue;
+		if (!is_secret &&
+		    (setting->kind != KIND_TEXT || setting->min == 0))
+			continue;
+		if (loader->have_secret[i] || value[0] != '\0')
+			continue;
+		config_problem(loader->problems, true,
+		    "%s is not set (%s): write %s=… into the configuration%s",
+		    setting->key, setting->what, setting->key,
+		    is_secret ? ", or name a file that holds it in its _FILE"
+			      : "");
+	}
+}
+
+void
+config_load(struct config *config, const char *file, enum proc_role role,
+    struct config_problems *problems)
+{
+	struct loader loader = {
+	    .config = config,
+	    .problems = problems,
+	    .role = role,
+	    .file = file,
+	};
+
+	apply_defaults(&loader);
+	if (file != NULL)
+		load_file(&loader);
+	load_environment(&loader);
+	load_inherited_secrets(&loader);
+	for (size_t i = 0; i < SETTING_COUNT; i++) {
+		if (settings[i].kind == KIND_SECRET &&
+		    is_ours(&loader, &settings[i]))
+			load_secret_file(&loader, &settings[i]);
+	}
+	require_values(&loader);
+	config_check(config, role, problems);
+	setenv("TZ", config->timezone, 1);
+	tzset();
+}
+
+void
+config_wipe(struct config *config)
+{
+	for (size_t i = 0; i < SETTING_COUNT; i++) {
+		if (settings[i].kind == KIND_SECRET)
+			explicit_bzero(
+			    member_of(config, &settings[i]), CONFIG_SECRET_MAX);
+	}
+}
+
+/* The folder with our binary in it; "" if /proc does not tell. */
+static void
+binary_dir(char *dir, size_t size)
+{
+	ssize_t len = readlink("/proc/self/exe", dir, size - 1);
+
+	dir[len > 0 ? len : 0] = '\0';
+	if (len > 0)
+		*strrchr(dir, '/') = '\0';
+}
+
+void
+config_dir(const char *setting, const char *subfolder, char *path, size_t size)
+{
+	/* Builds are in build/ or one deeper below the source tree. */
+	static const char *const trees[] = {"/..", "/../.."};
+	char dir[PATH_MAX];
+	char mark[PATH_MAX + 64];
+
+	if (setting[0] != '\0') {
+		snprintf(path, size, "%s", setting);
+		return;
+	}
+	binary_dir(dir, sizeof(dir));
+	for (size_t i = 0; i < sizeof(trees) / sizeof(trees[0]); i++) {
+		snprintf(mark, sizeof(mark), "%s%s/etc/telefonista.env.example",
+		    dir, trees[i]);
+		if (access(mark, F_OK) != 0)
+			continue;
+		snprintf(path, size, "%s%s/etc/%s", dir, trees[i], subfolder);
+		return;
+	}
+	snprintf(path, size, "/etc/telefonista/%s", subfolder);
+	if (access(path, F_OK) != 0)
+		snprintf(path, size, TELEFONISTA_DATADIR "/%s", subfolder);
+}

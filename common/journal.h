@@ -99,8 +99,9 @@ int journal_attach(struct journal **journal_out, int fd);
 void journal_free(struct journal **journal);
 
 /*
- * Appends one entry, with the time of now. 0, -EINVAL (empty), -EMSGSIZE (over JOURNAL_BODY_MAX) or
- * -ENOSPC: full, counted, logged once; JOURNAL_FULL is the last entry then.
+ * Appends one entry, with the time of now. 0, -EINVAL (empty body), -EMSGSIZE
+ * (over JOURNAL_BODY_MAX), -EALREADY (the final entry is written) or -ENOSPC:
+ * full, counted, logged once; JOURNAL_FULL is the last entry then.
  */
 int journal_append(struct journal *j, enum journal_type type, const char *body,
     size_t body_len);

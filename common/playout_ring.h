@@ -104,6 +104,9 @@ struct playout_ring_state *playout_ring_state(struct playout_ring *r);
 /* Publishes the working copy as the next generation. */
 void playout_ring_commit(struct playout_ring *r);
 
+/* 1 to 63 printable ASCII characters without blanks; reads 64 at most. */
+bool playout_ring_id_is_valid(const char *id);
+
 /* Room for so many more bytes. */
 uint32_t playout_ring_room(const struct playout_ring *r);
 

@@ -23,8 +23,8 @@ struct media_config {
 	int rtp_fd;              /* bound UDP socket; stays the caller's */
 	int ring_fd;             /* playout memory; stays the caller's */
 	uint8_t payload_type;    /* 0 (ulaw) or 8 (alaw), both ways */
-	/* Both run inside media_receive or media_tick, and may call every
-	 * function of media and playout but media_free. */
+	/* Both run inside media_receive or media_tick. They may call
+	 * media_stop, media_get_stats and what playout.h allows. */
 	uplink_frame_fn *on_uplink_frame;
 	playout_sent_fn *on_utterance_sent;
 	void *arg;

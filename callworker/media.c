@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * media.c – the RTP side of one call. Nothing is allocated or logged per
+ * packet; what the network can cause is counted, and named in the log at most
+ * a few times in 10 s.
+ */
+#include "callworker/media.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#define BATCH         8u    /* datagrams of one recvmmsg */
+#define BATCHES_MAX   8u    /* of one wake-up: then others have their turn */
+#define DRAIN_MAX     4096u /* datagrams emptied out at the start */
+#define DATAGRAM_MAX  1500u
+#define RESUME_MAX_NS UINT64_C(60000000000) /* an older grid is forgotten */
+
+struct media_batch {
+	struct mmsghdr message[BATCH];
+	struct iovec part[BATCH];
+	struct sockaddr_storage from[BATCH];
+	uint8_t data[BATCH][DATAGRAM_MAX];
+};
+
+struct media {
+	struct media_config config;
+	bool started;
+	struct sockaddr_storage peer;
+	socklen_t peer_len;
+	struct event *readable;
+	struct rtp_clock *clock;
+	struct uplink *uplink;
+	struct playout *playout;
+	struct rtp_receiver receiver;
+	struct media_stats stats; /* what is counted here */
+	struct log_ratelimit stranger_log;
+	struct log_ratelimit source_log;
+	struct media_batch batch;
+};
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	media_receive(arg, clock_now_ns());
+}
+
+/* One frame to the peer. An error loses this frame, as the network could. */
+static void
+send_frame(struct media *m)
+{
+	struct playout_frame frame;
+	uint8_t packet[RTP_HEADER_LEN + RTP_FRAME_LEN];
+	struct rtp_packet header;
+
+	playout_next(m->playout, &frame);
+	header = (struct rtp_packet){
+	    .seq = frame.seq,
+	    .timestamp = frame.timestamp,
+	    .ssrc = frame.ssrc,
+	    .payload_type = m->config.payload_type,
+	    .marker = frame.marker,
+	};
+	rtp_build_header(&header, packet);
+	memcpy(packet + RTP_HEADER_LEN, frame.payload, RTP_FRAME_LEN);
+	if (sendto(m->config.rtp_fd, packet, sizeof(packet),
+		MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&m->peer,
+		m->peer_len) == (ssize_t)sizeof(packet))
+		m->stats.packets_out++;
+	else
+		m->stats.send_errors++;
+}
+
+/* Out first, it has the deadline; then what came in; then what did not. */
+static void
+on_beat(unsigned beats, uint64_t skipped, uint64_t next_ns, uint64_t now_ns,
+    void *arg)
+{
+	struct media *m = arg;
+
+	playout_skip(m->playout, skipped);
+	playout_set_deadline_ns(m->playout, next_ns);
+	for (unsigned i = 0; i < beats; i++)
+		send_frame(m);
+	playout_report(m->playout);
+	media_receive(m, now_ns);
+	if (m->started)
+		uplink_tick(m->uplink, now_ns);
+}
+
+static void
+prepare_batch(struct media_batch *b)
+{
+	for (unsigned i = 0; i < BATCH; i++) {
+		b->from[i].ss_family = AF_UNSPEC;
+		b->part[i].iov_base = b->data[i];
+		b->part[i].iov_len = DATAGRAM_MAX;
+		b->message[i].msg_hdr = (struct msghdr){
+		    .msg_iov = &b->part[i],
+		    .msg_iovlen = 1,
+		    .msg_name = &b->from[i],
+		    .msg_namelen = sizeof(b->from[i]),
+		};
+	}
+}
+
+/* Datagrams now in the batch: 0 when none waits (or the socket has an error,
+ * which is then cleared: the next read goes on). */
+static unsigned
+receive_batch(struct media *m)
+{
+	int n;
+
+	prepare_batch(&m->batch);
+	n = recvmmsg(
+	    m->config.rtp_fd, m->batch.message, BATCH, MSG_DONTWAIT, NULL);
+	return n > 0 ? (unsigned)n : 0;
+}
+
+static void
+note_source(struct media *m, const struct rtp_packet *packet)
+{
+	uint32_t suppressed;
+
+	if (log_allow(&m->source_log, &suppressed))
+		log_info("caller's RTP begins ssrc=%08x seq=%u bytes=%zu "
+			 "unlogged=%u",
+		    packet->ssrc, packet->seq, packet->payload_len, suppressed);
+}
+
+static void
+note_stranger(struct media *m)
+{
+	uint32_t suppressed;
+
+	m->stats.stranger++;
+	if (log_allow(&m->stranger_log, &suppressed))
+		log_warn("RTP from a stranger dropped total=%llu unlogged=%u",
+		    (unsigned long long)m->stats.stranger, suppressed);
+}
+
+static void
+handle_packet(struct media *m, const struct rtp_packet *packet, uint64_t now_ns)
+{
+	uint64_t seq = 0;
+	enum rtp_verdict verdict =
+	    rtp_receiver_judge(&m->receiver, packet, now_ns, &seq);
+
+	switch (verdict) {
+	case RTP_VERDICT_DUPLICATE:
+		m->stats.duplicate++;
+		return;
+	case RTP_VERDICT_STALE:
+		m->stats.late++;
+		return;
+	case RTP_VERDICT_NEW_SOURCE:
+		note_source(m, packet);
+		break;
+	case RTP_VERDICT_REORDERED:
+		m->stats.reordered++;
+		break;
+	case RTP_VERDICT_NEXT:
+		break;
+	}
+	m->stats.packets_in++;
+	m->stats.last_in_ns = now_ns;
+	uplink_packet(m->uplink, packet, seq, verdict, now_ns);
+}
+
+static void
+handle_datagram(struct media *m, const struct msghdr *header,
+    const uint8_t *data, size_t len, uint64_t now_ns)
+{
+	struct rtp_packet packet;
+
+	if (!rtp_same_peer(header->msg_name, (struct sockaddr *)&m->peer)) {
+		note_stranger(m);
+		return;
+	}
+	if ((header->msg_flags & MSG_TRUNC) != 0 ||
+	    rtp_parse(data, len, &packet) != 0) {
+		m->stats.garbage++;
+		return;
+	}
+	if (packet.payload_type != m->config.payload_type) {
+		m->stats.wrong_type++;
+		return;
+	}
+	if (packet.payload_len == 0 || packet.payload_len > RTP_PAYLOAD_MAX) {
+		m->stats.garbage++;
+		return;
+	}
+	handle_packet(m, &packet, now_ns);
+}
+
+void
+media_receive(struct media *m, uint64_t now_ns)
+{
+	for (unsigned round = 0; round < BATCHES_MAX; round++) {
+		unsigned count = m->started ? receive_batch(m) : 0;
+
+		for (unsigned i = 0; i < count && m->started; i++)
+			handle_datagram(m, &m->batch.message[i].msg_hdr,
+			    m->batch.data[i], m->batch.message[i].msg_len,
+			    now_ns);
+		if (count < BATCH)
+			return;
+	}
+}
+
+void
+media_tick(struct media *m, uint64_t now_ns)
+{
+	rtp_clock_run(m->clock, now_ns);
+}
+
+static int
+make_rooms(struct media *m, enum g711_law law)
+{
+	const struct media_config *config = &m->config;
+	int rc = playout_new(&m->playout, config->ring_fd, law,
+	    config->on_utterance_sent, config->arg);
+
+	if (rc == 0)
+		rc = uplink_new(
+		    &m->uplink, law, config->on_uplink_frame, config->arg);
+	if (rc == 0)
+		rc = rtp_clock_new(&m->clock, config->base, on_beat, m);
+	if (rc < 0 || config->base == NULL)
+		return rc;
+	m->readable = event_new(
+	    config->base, config->rtp_fd, EV_READ | EV_PERSIST, on_readable, m);
+	if (m->readable == NULL)
+		return -ENOMEM;
+	return event_priority_set(m->readable, 0) == 0 ? 0 : -EINVAL;
+}
+
+int
+media_new(struct media **media_out, const struct media_config *config)
+{
+	enum g711_law law;
+	struct media *m;
+	int rc = g711_law_of_payload_type(config->payload_type, &law);
+
+	if (rc < 0)
+		return rc;
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return -ENOMEM;
+	m->config = *config;
+	rc = make_rooms(m, law);
+	if (rc < 0) {
+		media_free(&m);
+		return rc;
+	}
+	*media_out = m;
+	return 0;
+}
+
+void
+media_free(struct media **media)
+{
+	struct media *m = *media;
+
+	if (m == NULL)
+		return;
+	m->started = false;
+	if (m->readable != NULL)
+		event_free(m->readable);
+	rtp_clock_free(&m->clock);
+	uplink_free(&m->uplink);
+	playout_free(&m->playout);
+	free(m);
+	*media = NULL;
+}
+
+static int
+set_peer(struct media *m, const struct sockaddr *peer, socklen_t peer_len)
+{
+	socklen_t need = peer->sa_family == AF_INET6
+			     ? sizeof(struct sockaddr_in6)
+			     : sizeof(struct sockaddr_in);
+
+	if ((peer->sa_family != AF_INET && peer->sa_family != AF_INET6) ||
+	    peer_len < need || peer_len > sizeof(m->peer))
+		return -EINVAL;
+	memset(&m->peer, 0, sizeof(m->peer));
+	memcpy(&m->peer, peer, need);
+	m->peer_len = need;
+	return 0;
+}
+
+/* An unread socket holds seconds of audio: nobody wants to hear it now. */
+static void
+drain_socket(struct media *m)
+{
+	unsigned total = 0;
+	unsigned count;
+
+	do {
+		count = receive_batch(m);
+		total += count;
+	} while (count > 0 && total < DRAIN_MAX);
+	m->stats.stale += total;
+	if (total > 0)
+		log_info("stale RTP dropped at start packets=%u", total);
+}
+
+/* The next beat: on the predecessor's grid if it left one that is plausible. */
+static uint64_t
+first_beat(const struct media *m, uint64_t now_ns)
+{
+	uint64_t left = playout_deadline_ns(m->playout);
+
+	if (left == 0 || left > now_ns + RTP_CLOCK_PERIOD_NS ||
+	    now_ns > left + RESUME_MAX_NS)
+		return now_ns;
+	return left;
+}
+
+int
+media_start_at(struct media *m, const struct sockaddr *peer, socklen_t peer_len,
+    uint64_t now_ns)
+{
+	int rc = set_peer(m, peer, peer_len);
+
+	if (rc < 0 || m->started)
+		return rc;
+	drain_socket(m);
+	rc = rtp_clock_start(m->clock, first_beat(m, now_ns));
+	if (rc < 0)
+		return rc;
+	if (m->readable != NULL && event_add(m->readable, NULL) != 0) {
+		rtp_clock_stop(m->clock);
+		return -ENOMEM;
+	}
+	uplink_start(m->uplink, now_ns);
+	m->started = true;
+	return 0;
+}
+
+int
+media_start(struct media *m, const struct sockaddr *peer, socklen_t peer_len)
+{
+	return media_start_at(m, peer, peer_len, clock_now_ns());
+}
+
+void
+media_stop(struct media *m)
+{
+	if (!m->started)
+		return;
+	m->started = false;
+	rtp_clock_stop(m->clock);
+	if (m->readable != NULL)
+		event_del(m->readable);
+}
+
+struct playout *
+media_playout(struct media *m)
+{
+	return m->playout;
+}
+
+void
+media_get_stats(const struct media *m, struct media_stats *stats_out)
+{
+	struct uplink_stats uplink;
+
+	uplink_get_stats(m->uplink, &uplink);
+	*stats_out = m->stats;
+	stats_out->lost = rtp_receiver_lost(&m->receiver);
+	stats_out->late += uplink.late;
+	stats_out->ahead_dropped = uplink.ahead_dropped;
+	stats_out->silence_filled_ms = uplink.filled / G711_BYTES_PER_MS;
+	playout_get_stats(m->playout, &stats_out->playout);
+	rtp_clock_get_stats(m->clock, &stats_out->clock);
+}

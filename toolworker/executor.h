@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * executor.h – what runs one kind of job: mikrotik, later http, routeros, sql.
+ *
+ * An executor takes a job, works on it without blocking the loop, may say how
+ * it goes, and ends it with exactly one result. Deadline and bookkeeping are
+ * not its business (jobs.h); a deadline is told only so that it can be passed
+ * on to the service.
+ */
+#ifndef TOOLWORKER_EXECUTOR_H
+#define TOOLWORKER_EXECUTOR_H
+
+#include "common/tool_status.h"
+
+#include <cjson/cJSON.h>
+
+enum {
+	/*
+	 * Bytes of a result's text, NUL included: twice as much, escaped as
+	 * JSON, still fits a job.result. Longer answers are cut.
+	 */
+	EXECUTOR_OUTPUT_SIZE = 16384,
+};
+
+/* Everything is the caller's and lives until start() returns. */
+struct executor_request {
+	const char *id;         /* for log lines */
+	const char *tool;       /* what the model called */
+	const cJSON *arguments; /* an object, checked by the supervisor */
+	const cJSON *settings;  /* of the tool's definition, or NULL */
+	unsigned int deadline_ms;
+};
+
+/*
+ * OUTPUT is the answer for the model with TOOL_STATUS_OK, else what happened
+ * (for the log, and with REFUSED and INVALID_ARGUMENTS for the model too):
+ * UTF-8 without control characters but newline and tab, shorter than
+ * EXECUTOR_OUTPUT_SIZE. It is the executor's and lives until return.
+ */
+typedef void executor_result_fn(
+    enum tool_status status, const char *output, void *arg);
+typedef void executor_progress_fn(const char *text, void *arg);
+
+struct executor_events {
+	executor_progress_fn *progress; /* any number of times, then */
+	executor_result_fn *result;     /* once; nothing follows it */
+	void *arg;
+};
+
+struct executor {
+	const char *name; /* as "executor" in a tool's settings */
+	void *self;
+	/*
+	 * Starts a job and returns its handle, valid until result() or
+	 * cancel(). The result may come before return; then, and only then,
+	 * NULL is returned. EVENTS is copied.
+	 */
+	void *(*start)(void *self, const struct executor_request *request,
+	    const struct executor_events *events);
+	/* Ends a job that has not ended: no event follows. */
+	void (*cancel)(void *handle);
+};
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * http_call.c – resolver and HTTP client, one after the other.
+ *
+ * Invariant: exactly one of LOOKUP and REQUEST is pending, until the callback
+ * or the cancellation ends the call.
+ */
+#include "toolworker/http_call.h"
+
+#include "common/clock.h"
+#include "common/url.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	HEADERS_MAX = 8,
+};
+
+struct http_call {
+	const struct http_call_network *network;
+	struct resolver_request *lookup;
+	struct http_request *request;
+	struct http_request_config config; /* its pointers are ours */
+	char *headers[HEADERS_MAX + 1];
+	uint64_t started_ms;
+	http_response_fn fn;
+	void *arg;
+};
+
+static void
+http_call_free(struct http_call *call)
+{
+	for (size_t i = 0; i < HEADERS_MAX; i++)
+		free(call->headers[i]);
+	free((char *)(uintptr_t)call->config.url);
+	free((char *)(uintptr_t)call->config.method);
+	free((char *)(uintptr_t)call->config.user);
+	free((char *)(uintptr_t)call->config.password);
+	free((char *)(uintptr_t)call->config.body);
+	free(call);
+}
+
+/* *TO becomes a copy of FROM, or NULL if that is NULL; false: no memory. */
+static bool
+copy_text(const char **to, const char *from)
+{
+	*to = from != NULL ? strdup(from) : NULL;
+	return from == NULL || *to != NULL;
+}
+
+static int
+copy_request(struct http_call *call, const struct http_request_config *from)
+{
+	struct http_request_config *to = &call->config;
+	bool complete = true;
+
+	*to = *from;
+	to->addresses = NULL;
+	to->address_count = 0;
+	to->headers = (const char *const *)call->headers;
+	to->body = NULL;
+	complete &= copy_text(&to->url, from->url);
+	complete &= copy_text(&to->method, from->method);
+	complete &= copy_text(&to->user, from->user);
+	complete &= copy_text(&to->password, from->password);
+	if (from->body != NULL) {
+		void *body = malloc(from->body_len + 1);
+
+		if (body != NULL)
+			memcpy(body, from->body, from->body_len);
+		to->body = body;
+		complete &= body != NULL;
+	}
+	for (size_t i = 0; from->headers != NULL && from->headers[i] != NULL;
+	     i++) {
+		if (i == HEADERS_MAX)
+			return -EINVAL;
+		call->headers[i] = strdup(from->headers[i]);
+		complete &= call->headers[i] != NULL;
+	}
+	return complete ? 0 : -ENOMEM;
+}
+
+static unsigned int
+elapsed_ms(const struct http_call *call)
+{
+	return (unsigned int)(clock_now_ms() - call->started_ms);
+}
+
+/* The end: the call is freed before the callback, which may do anything. */
+static void
+finish(struct http_call *call, const struct http_response *response)
+{
+	http_response_fn fn = call->fn;
+	void *arg = call->arg;
+
+	http_call_free(call);
+	fn(response, arg);
+}
+
+static void
+finish_unsent(struct http_call *call, enum http_result result, const char *why)
+{
+	const struct http_response response = {
+	    .result = result,
+	    .body = "",
+	    .content_type = "",
+	    .retry_after_s = -1,
+	    .error = why,
+	    .elapsed_ms = elapsed_ms(call),
+	};
+
+	finish(call, &response);
+}
+
+static void
+on_response(const struct http_response *response, void *arg)
+{
+	struct http_call *call = arg;
+	struct http_response whole = *response;
+
+	whole.elapsed_ms = elapsed_ms(call);
+	finish(call, &whole);
+}
+
+static void
+on_resolved(const struct resolver_result *result, void *arg)
+{
+	struct http_call *call = arg;
+	unsigned int spent_ms = elapsed_ms(call);
+	int ret;
+
+	call->lookup = NULL;
+	if (result->err != 0) {
+		finish_unsent(call, HTTP_RESOLVE, result->text);
+		return;
+	}
+	if (spent_ms >= call->config.deadline_ms) {
+		finish_unsent(
+		    call, HTTP_TIMEOUT, "resolving the name took all the time");
+		return;
+	}
+	call->config.deadline_ms -= spent_ms;
+	call->config.addresses = result->addresses;
+	call->config.address_count = result->count;
+	ret = http_request(call->network->client, &call->request, &call->config,
+	    on_response, call);
+	call->config.addresses = NULL; /* the resolver's */
+	if (ret < 0)
+		finish_unsent(call, HTTP_OTHER, strerror(-ret));
+}
+
+int
+http_call_start(struct http_call **call_out,
+    const struct http_call_network *network,
+    const struct http_request_config *request, http_response_fn fn, void *arg)
+{
+	struct http_call *call;
+	struct url url;
+	const char *why;
+	int ret;
+
+	if (url_parse(request->url, &url, &why) < 0)
+		return -EINVAL;
+	call = calloc(1, sizeof(*call));
+	if (call == NULL)
+		return -ENOMEM;
+	call->network = network;
+	call->started_ms = clock_now_ms();
+	call->fn = fn;
+	call->arg = arg;
+	ret = copy_request(call, request);
+	if (ret == 0)
+		ret = resolver_lookup(network->resolver, url.host, url.port,
+		    call->config.deadline_ms, on_resolved, call, &call->lookup);
+	if (ret < 0) {
+		http_call_free(call);
+		return ret;
+	}
+	*call_out = call;
+	return 0;
+}
+
+void
+http_call_cancel(struct http_call **call_ptr)
+{
+	struct http_call *call = *call_ptr;
+
+	if (call == NULL)
+		return;
+	*call_ptr = NULL;
+	resolver_cancel(&call->lookup);
+	http_request_cancel(&call->request);
+	http_call_free(call);
+}

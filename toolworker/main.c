@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c – the toolworker process: a channel to the supervisor, a table of
+ * jobs, the executors. Nothing on its loop blocks, so that one slow service
+ * cannot delay another's answer.
+ */
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/http_client.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/peer.h"
+#include "common/proc.h"
+#include "common/resolver.h"
+#include "common/title.h"
+#include "toolworker/jobs.h"
+#include "toolworker/mikrotik.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	HEARTBEAT_MS = 500,
+	FAREWELL_MS = 500, /* to get the last results out */
+	EXECUTOR_COUNT = 1,
+};
+
+static struct {
+	struct config config;
+	struct event_base *base;
+	struct event *heartbeat;
+	struct event *deadline; /* jobs_tick() */
+	struct event *signal_events[2];
+	struct peer *peer;
+	struct http_call_network network;
+	struct mikrotik *mikrotik;
+	struct executor executors[EXECUTOR_COUNT];
+	struct jobs *jobs;
+	bool draining; /* no new jobs; exit after the last */
+	enum proc_exit exit_status;
+} toolworker;
+
+static void
+quit(enum proc_exit status)
+{
+	toolworker.exit_status = status;
+	event_base_loopbreak(toolworker.base);
+}
+
+/* -- what the supervisor is told ----------------------------------------- */
+
+static void
+send_hello(void)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "role", proc_role_name(PROC_ROLE_TOOLWORKER));
+	json_add_string(body, "build", proc_build_id());
+	json_add_int(body, "pid", getpid());
+	peer_send(toolworker.peer, MESSAGE_HELLO, body);
+}
+
+static const char *
+state_name(void)
+{
+	if (toolworker.draining)
+		return "draining";
+	return jobs_count(toolworker.jobs) > 0 ? "busy" : "idle";
+}
+
+static void
+send_state(const char *why)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "state", state_name());
+	json_add_string(body, "why", why);
+	json_add(body, "jobs", jobs_list(toolworker.jobs));
+	peer_send(toolworker.peer, MESSAGE_STATE, body);
+}
+
+static void
+on_heartbeat(evutil_socket_t fd, short what, void *arg)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	json_add_string(body, "state", state_name());
+	peer_send(toolworker.peer, MESSAGE_HEARTBEAT, body);
+}
+
+/* -- the jobs table's callbacks ------------------------------------------- */
+
+static void
+on_jobs_send(enum message_type type, cJSON *body, void *arg)
+{
+	(void)arg;
+	peer_send(toolworker.peer, type, body);
+}
+
+static void
+on_jobs_arm(uint64_t delay_ms, void *arg)
+{
+	struct timeval delay;
+
+	(void)arg;
+	if (delay_ms == UINT64_MAX) {
+		evtimer_del(toolworker.deadline);
+		return;
+	}
+	delay.tv_sec = (time_t)(delay_ms / 1000);
+	delay.tv_usec = (suseconds_t)(delay_ms % 1000 * 1000);
+	evtimer_add(toolworker.deadline, &delay);
+}
+
+static void
+on_jobs_changed(size_t count, void *arg)
+{
+	(void)arg;
+	title_set("telefonista: toolworker jobs=%zu", count);
+	if (toolworker.draining && count == 0)
+		quit(PROC_EXIT_OK);
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	jobs_tick(toolworker.jobs);
+}
+
+/* -- what the supervisor says ---------------------------------------------- */
+
+static void
+on_drain(void)
+{
+	log_info("draining jobs=%zu", jobs_count(toolworker.jobs));
+	toolworker.draining = true;
+	if (jobs_count(toolworker.jobs) == 0)
+		quit(PROC_EXIT_OK);
+}
+
+static void
+on_message(struct peer *peer, enum message_type type, const cJSON *body,
+    int *fds, void *arg)
+{
+	int ret = 0;
+
+	(void)peer;
+	(void)fds;
+	(void)arg;
+	if (type == MESSAGE_JOB_RUN)
+		ret = jobs_on_run(toolworker.jobs, body);
+	else if (type == MESSAGE_JOB_CANCEL)
+		ret = jobs_on_cancel(toolworker.jobs, body);
+	else if (type == MESSAGE_SYNC)
+		send_state("sync");
+	else if (type == MESSAGE_DRAIN)
+		on_drain();
+	if (ret < 0) {
+		log_err(
+		    "message has no usable id message=%s", message_name(type));
+		quit(PROC_EXIT_CHANNEL);
+	}
+}
+
+static void
+on_closed(struct peer *peer, const char *why, void *arg)
+{
+	(void)peer;
+	(void)arg;
+	log_err("channel to the supervisor is gone why=\"%s\" jobs=%zu", why,
+	    jobs_count(toolworker.jobs));
+	quit(PROC_EXIT_CHANNEL);
+}
+
+/* -- signals ----------------------------------------------------------------- */
+
+/* Also when the keeper dies (PR_SET_PDEATHSIG). */
+static void
+on_sigterm(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	log_info("ending on SIGTERM jobs=%zu", jobs_count(toolworker.jobs));
+	quit(PROC_EXIT_OK);
+}
+
+static void
+on_sigusr1(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	log_info("state=%s jobs=%zu http_requests=%u mikrotik=%s", state_name(),
+	    jobs_count(toolworker.jobs),
+	    http_client_pending(toolworker.network.client),
+	    toolworker.config.mikrotik_api_url[0] != '\0'
+		? toolworker.config.mikrotik_api_url
+		: "none");
+	jobs_log(toolworker.jobs);
+}
+
+/* -- start and end ----------------------------------------------------------- */
+
+static const char *
+parse_args(int argc, char **argv)
+{
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {NULL, 0, NULL, 0},
+	};
+	const char *config_file = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
+		if (c != 'c')
+			exit(PROC_EXIT_CONFIG);
+		config_file = optarg;
+	}
+	return config_file;
+}
+
+static enum log_level
+level_by_name(const char *name)
+{
+	if (strcmp(name, "error") == 0)
+		return LOG_LEVEL_ERR;
+	if (strcmp(name, "warning") == 0)
+		return LOG_LEVEL_WARN;
+	return strcmp(name, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+}
+
+/* False: a fatal problem, and the log says which. */
+static bool
+load_config(const char *file)
+{
+	static struct config_problems problems;
+	size_t listed;
+
+	config_load(&toolworker.config, file, PROC_ROLE_TOOLWORKER, &problems);
+	log_set_level(level_by_name(toolworker.config.log_level));
+	listed = problems.count < CONFIG_PROBLEMS_MAX ? problems.count
+						      : CONFIG_PROBLEMS_MAX;
+	for (size_t i = 0; i < listed; i++)
+		log_write(
+		    problems.list[i].fatal ? LOG_LEVEL_ERR : LOG_LEVEL_WARN,
+		    "%s", problems.list[i].text);
+	return config_problems_fatal(&problems) == 0;
+}
+
+static int
+init_loop(void)
+{
+	static const int numbers[] = {SIGTERM, SIGUSR1};
+	static const event_callback_fn handlers[] = {on_sigterm, on_sigusr1};
+	const struct timeval heartbeat = {.tv_usec = HEARTBEAT_MS * 1000};
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	toolworker.base = event_base_new();
+	if (toolworker.base == NULL)
+		return -ENOMEM;
+	toolworker.heartbeat =
+	    event_new(toolworker.base, -1, EV_PERSIST, on_heartbeat, NULL);
+	toolworker.deadline = evtimer_new(toolworker.base, on_deadline, NULL);
+	if (toolworker.heartbeat == NULL || toolworker.deadline == NULL ||
+	    event_add(toolworker.heartbeat, &heartbeat) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < 2; i++) {
+		toolworker.signal_events[i] = evsignal_new(
+		    toolworker.base, numbers[i], handlers[i], NULL);
+		if (toolworker.signal_events[i] == NULL ||
+		    event_add(toolworker.signal_events[i], NULL) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+init_channel(void)
+{
+	const struct peer_config config = {
+	    .fd = PROC_FD_CHANNEL,
+	    .us = MESSAGE_TOOLWORKER,
+	    .them = MESSAGE_SUPERVISOR,
+	    .on_message = on_message,
+	    .on_closed = on_closed,
+	};
+
+	return peer_new(&toolworker.peer, toolworker.base, &config);
+}
+
+static int
+init_network(void)
+{
+	const struct http_client_config http = {
+	    .connections_max = 2 * JOBS_MAX,
+	};
+	int ret;
+
+	ret = resolver_new(&toolworker.network.resolver, toolworker.base, NULL);
+	if (ret < 0)
+		return ret;
+	return http_client_new(
+	    &toolworker.network.client, toolworker.base, &http);
+}
+
+static int
+init_jobs(void)
+{
+	const struct jobs_config config = {
+	    .executors = toolworker.executors,
+	    .executor_count = EXECUTOR_COUNT,
+	    .send = on_jobs_send,
+	    .arm = on_jobs_arm,
+	    .changed = on_jobs_changed,
+	    .now_ms = clock_now_ms,
+	};
+	int ret;
+
+	ret = mikrotik_new(&toolworker.mikrotik, &toolworker.network,
+	    toolworker.config.mikrotik_api_url);
+	if (ret < 0)
+		return ret;
+	toolworker.executors[0] = mikrotik_executor(toolworker.mikrotik);
+	return jobs_new(&toolworker.jobs, &config);
+}
+
+static int
+main_init(void)
+{
+	int ret;
+
+	if ((ret = init_loop()) < 0 || (ret = init_channel()) < 0 ||
+	    (ret = init_network()) < 0 || (ret = init_jobs()) < 0)
+		return ret;
+	title_set("telefonista: toolworker jobs=0");
+	send_hello();
+	mikrotik_probe(toolworker.mikrotik);
+	return 0;
+}
+
+/* Every job gets its answer before the channel goes. */
+static void
+main_deinit(void)
+{
+	toolworker.draining = false; /* quit() has been called */
+	if (toolworker.jobs != NULL)
+		jobs_abandon(toolworker.jobs);
+	if (toolworker.peer != NULL)
+		peer_flush(toolworker.peer, FAREWELL_MS);
+	jobs_free(&toolworker.jobs);
+	mikrotik_free(&toolworker.mikrotik);
+	http_client_free(&toolworker.network.client);
+	resolver_free(&toolworker.network.resolver);
+	peer_free(&toolworker.peer);
+	for (size_t i = 0; i < 2; i++) {
+		if (toolworker.signal_events[i] != NULL)
+			event_free(toolworker.signal_events[i]);
+	}
+	if (toolworker.deadline != NULL)
+		event_free(toolworker.deadline);
+	if (toolworker.heartbeat != NULL)
+		event_free(toolworker.heartbeat);
+	if (toolworker.base != NULL)
+		event_base_free(toolworker.base);
+	config_wipe(&toolworker.config);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *config_file;
+	int ret;
+
+	title_init(argc, argv);
+	log_init("toolworker", LOG_LEVEL_INFO);
+	config_file = parse_args(argc, argv);
+	if (!load_config(config_file))
+		return PROC_EXIT_CONFIG;
+	ret = main_init();
+	if (ret < 0) {
+		log_err("cannot start why=\"%s\"", strerror(-ret));
+		toolworker.exit_status = PROC_EXIT_INTERNAL;
+	} else {
+		event_base_dispatch(toolworker.base);
+	}
+	main_deinit();
+	log_info("exit status=%d (%s)", toolworker.exit_status,
+	    proc_exit_name(toolworker.exit_status));
+	return toolworker.exit_status;
+}

@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fleet.c – every worker process of this supervisor.
+ *
+ * Invariant: on_gone runs once per worker, after both its exit was reported
+ * and its channel was read to the end, so that last words are never lost.
+ * A worker that breaks the protocol or stops beating is killed, and then
+ * dies like any other.
+ */
+#include "supervisor/fleet.h"
+
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/peer.h"
+#include "supervisor/keeper_client.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	WATCH_MS = 250,
+	WATCH_LATE_MS = 750, /* the watcher itself was late: no verdicts */
+};
+
+struct worker {
+	TAILQ_ENTRY(worker) entry;
+	struct fleet *fleet;
+	uint32_t seq;   /* of the spawn; until the keeper answered */
+	uint32_t child; /* 0 until then */
+	pid_t pid;
+	enum proc_role role;
+	struct peer *peer;
+	bool hello;
+	bool exited;
+	bool dying; /* SIGKILL was sent */
+	uint64_t heard_ms;
+	char how[128];
+	struct worker_owner owner;
+};
+
+/* Rows of one child in the keeper's table, until it is complete. */
+struct adoption {
+	TAILQ_ENTRY(adoption) entry;
+	uint32_t child;
+	pid_t pid;
+	enum proc_role role;
+	char call[KEEPER_TEXT_MAX];
+	int held[KEEPER_HELD_COUNT];
+};
+
+struct fleet {
+	struct event_base *base;
+	struct keeper_client *keeper;
+	struct fleet_callbacks callbacks;
+	struct event *watch_timer;
+	uint64_t watched_ms; /* last turn of the watcher */
+	TAILQ_HEAD(, worker) workers;
+	TAILQ_HEAD(, adoption) adoptions;
+};
+
+/* -- the end of a worker ---------------------------------------------------- */
+
+static void
+worker_free(struct worker *worker)
+{
+	TAILQ_REMOVE(&worker->fleet->workers, worker, entry);
+	if (worker->child != 0)
+		keeper_client_release(worker->fleet->keeper, worker->child);
+	peer_free(&worker->peer);
+	free(worker);
+}
+
+static void
+worker_gone(struct worker *worker)
+{
+	if (worker->owner.on_gone != NULL)
+		worker->owner.on_gone(worker, worker->how, worker->owner.arg);
+	worker_free(worker);
+}
+
+static void
+worker_exited(struct worker *worker, const char *how)
+{
+	worker->exited = true;
+	snprintf(worker->how, sizeof(worker->how), "%s", how);
+	if (worker->peer == NULL)
+		worker_gone(worker);
+}
+
+void
+worker_kill(struct worker *worker, int sig)
+{
+	if (worker->child == 0 || worker->exited)
+		return;
+	worker->dying = worker->dying || sig == SIGKILL;
+	keeper_client_kill(worker->fleet->keeper, worker->child, sig);
+}
+
+static void
+on_peer_closed(struct peer *peer, const char *why, void *arg)
+{
+	struct worker *worker = arg;
+
+	(void)peer;
+	peer_free(&worker->peer);
+	if (worker->exited) {
+		worker_gone(worker);
+		return;
+	}
+	/* Either it is exiting this moment or it must not go on. */
+	if (strcmp(why, "closed by the other side") != 0)
+		log_err("%s breaks the protocol, killing it pid=%d why=\"%s\"",
+		    proc_role_name(worker->role), (int)worker->pid, why);
+	worker_kill(worker, SIGKILL);
+}
+
+/* -- messages ----------------------------------------------------------------- */
+
+static void
+on_peer_message(struct peer *peer, enum message_type type, const cJSON *body,
+    int *fds, void *arg)
+{
+	struct worker *worker = arg;
+
+	(void)peer;
+	(void)fds; /* no worker sends descriptors */
+	worker->heard_ms = clock_now_ms();
+	if (type == MESSAGE_HEARTBEAT)
+		return;
+	if (type == MESSAGE_HELLO)
+		worker->hello = true;
+	if (worker->owner.on_message != NULL)
+		worker->owner.on_message(worker, type, body, worker->owner.arg);
+}
+
+int
+worker_send_fds(struct worker *worker, enum message_type type, cJSON *body,
+    const int *fds, size_t nfds)
+{
+	if (worker->peer == NULL) {
+		cJSON_Delete(body);
+		return -ENOTCONN;
+	}
+	return peer_send_fds(worker->peer, type, body, fds, nfds);
+}
+
+int
+worker_send(struct worker *worker, enum message_type type, cJSON *body)
+{
+	return worker_send_fds(worker, type, body, NULL, 0);
+}
+
+void
+worker_hold(
+    struct worker *worker, enum keeper_held held, const char *call, int fd)
+{
+	keeper_client_hold(
+	    worker->fleet->keeper, worker->child, held, call, fd);
+}
+
+void
+worker_set_owner(struct worker *worker, const struct worker_owner *owner)
+{
+	worker->owner = *owner;
+}
+
+pid_t
+worker_pid(const struct worker *worker)
+{
+	return worker->pid;
+}
+
+bool
+worker_said_hello(const struct worker *worker)
+{
+	return worker->hello;
+}
+
+/* -- the beginning of a worker --------------------------------------------------- */
+
+static int
+worker_connect(struct worker *worker, int channel)
+{
+	const struct peer_config config = {
+	    .fd = channel,
+	    .us = MESSAGE_SUPERVISOR,
+	    .them = worker->role == PROC_ROLE_TOOLWORKER ? MESSAGE_TOOLWORKER
+							 : MESSAGE_CALLWORKER,
+	    .on_message = on_peer_message,
+	    .on_closed = on_peer_closed,
+	    .arg = worker,
+	};
+
+	worker->heard_ms = clock_now_ms();
+	return peer_new(&worker->peer, worker->fleet->base, &config);
+}
+
+static struct worker *
+worker_new(struct fleet *fleet, enum proc_role role)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+
+	if (worker == NULL)
+		return NULL;
+	worker->fleet = fleet;
+	worker->role = role;
+	worker->heard_ms = clock_now_ms();
+	TAILQ_INSERT_TAIL(&fleet->workers, worker, entry);
+	return worker;
+}
+
+struct worker *
+fleet_spawn(
+    struct fleet *fleet, enum proc_role role, const struct worker_owner *owner)
+{
+	struct worker *worker = worker_new(fleet, role);
+
+	if (worker == NULL)
+		return NULL;
+	worker->owner = *owner;
+	worker->seq = keeper_client_spawn(fleet->keeper, role);
+	if (worker->seq == 0) {
+		worker_free(worker);
+		return NULL;
+	}
+	return worker;
+}
+
+static struct worker *
+find_by_seq(struct fleet *fleet, uint32_t seq)
+{
+	struct worker *worker;
+
+	TAILQ_FOREACH(worker, &fleet->workers, entry) {
+		if (worker->seq == seq && worker->child == 0)
+			return worker;
+	}
+	return NULL;
+}
+
+static struct worker *
+find_by_child(struct fleet *fleet, uint32_t child)
+{
+	struct worker *worker;
+
+	TAILQ_FOREACH(worker, &fleet->workers, entry) {
+		if (worker->child == child)
+			return worker;
+	}
+	return NULL;
+}
+
+static void
+on_spawned(struct fleet *fleet, const struct keeper_message *m, int *fd)
+{
+	struct worker *worker = find_by_seq(fleet, m->seq);
+	int channel = *fd;
+
+	*fd = -1;
+	if (worker == NULL || channel < 0) {
+		if (channel >= 0)
+			close(channel);
+		keeper_client_kill(fleet->keeper, m->child, SIGKILL);
+		keeper_client_release(fleet->keeper, m->child);
+		return;
+	}
+	worker->child = m->child;
+	worker->pid = m->pid;
+	log_debug("%s started pid=%d", proc_role_name(worker->role),
+	    (int)worker->pid);
+	if (worker_connect(worker, channel) < 0)
+		worker_kill(worker, SIGKILL);
+}
+
+static void
+on_spawn_failed(struct fleet *fleet, const struct keeper_message *m)
+{
+	struct worker *worker = find_by_seq(fleet, m->seq);
+	char how[128];
+
+	snprintf(
+	    how, sizeof(how), "could not be started: %s", strerror(m->value));
+	log_err("alarm=process %s %s", proc_role_name((enum proc_role)m->role),
+	    how);
+	if (worker != NULL)
+		worker_exited(worker, how);
+}
+
+static void
+on_exited(struct fleet *fleet, const struct keeper_message *m)
+{
+	struct worker *worker = find_by_child(fleet, m->child);
+	int status = m->value;
+	char how[128];
+
+	if (WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "killed by signal %d (%s)",
+		    WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(how, sizeof(how), "exited with status %d (%s)",
+		    WEXITSTATUS(status), proc_exit_name(WEXITSTATUS(status)));
+	if (worker == NULL) {
+		keeper_client_release(fleet->keeper, m->child);
+		return;
+	}
+	log_write(status == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+	    "%s %s pid=%d cpu_ms=%llu max_rss_kib=%llu",
+	    proc_role_name(worker->role), how, m->pid,
+	    (unsigned long long)((m->user_us + m->system_us) / 1000),
+	    (unsigned long long)m->max_rss_kib);
+	worker_exited(worker, how);
+}
+
+/* -- taking over from an earlier supervisor ----------------------------------------- */
+
+static struct adoption *
+adoption_get(struct fleet *fleet, const struct keeper_message *m)
+{
+	struct adoption *adoption;
+
+	TAILQ_FOREACH(adoption, &fleet->adoptions, entry) {
+		if (adoption->child == m->child)
+			return adoption;
+	}
+	adoption = calloc(1, sizeof(*adoption));
+	if (adoption == NULL)
+		return NULL;
+	adoption->child = m->child;
+	adoption->pid = m->pid;
+	adoption->role = (enum proc_role)m->role;
+	memcpy(adoption->call, m->text, sizeof(adoption->call));
+	for (int i = 0; i < KEEPER_HELD_COUNT; i++)
+		adoption->held[i] = -1;
+	TAILQ_INSERT_TAIL(&fleet->adoptions, adoption, entry);
+	return adoption;
+}
+
+static void
+on_held(struct fleet *fleet, const struct keeper_message *m, int *fd)
+{
+	struct adoption *adoption = adoption_get(fleet, m);
+
+	if (adoption == NULL || m->held >= KEEPER_HELD_COUNT ||
+	    adoption->held[m->held] >= 0)
+		return;
+	adoption->held[m->held] = *fd;
+	*fd = -1;
+}
+
+static struct worker *
+adopt_worker(struct fleet *fleet, struct adoption *adoption)
+{
+	struct worker *worker = worker_new(fleet, adoption->role);
+
+	if (worker == NULL)
+		return NULL;
+	worker->child = adoption->child;
+	worker->pid = adoption->pid;
+	worker->hello = true;
+	if (worker_connect(worker, adoption->held[KEEPER_HELD_CHANNEL]) < 0)
+		worker_kill(worker, SIGKILL);
+	adoption->held[KEEPER_HELD_CHANNEL] = -1;
+	return worker;
+}
+
+static void
+adopt(struct fleet *fleet, struct adoption *adoption)
+{
+	struct fleet_adopted adopted = {
+	    .call = adoption->call,
+	    .held = adoption->held,
+	};
+
+	if (adoption->pid != 0 && adoption->held[KEEPER_HELD_CHANNEL] >= 0)
+		adopted.worker = adopt_worker(fleet, adoption);
+	if (adopted.worker == NULL)
+		keeper_client_release(fleet->keeper, adoption->child);
+	fleet->callbacks.on_adopted(&adopted, fleet->callbacks.arg);
+	for (int i = 0; i < KEEPER_HELD_COUNT; i++) {
+		if (adoption->held[i] >= 0)
+			close(adoption->held[i]);
+	}
+	TAILQ_REMOVE(&fleet->adoptions, adoption, entry);
+	free(adoption);
+}
+
+static void
+on_table_end(struct fleet *fleet)
+{
+	struct adoption *adoption;
+
+	while ((adoption = TAILQ_FIRST(&fleet->adoptions)) != NULL)
+		adopt(fleet, adoption);
+	fleet->callbacks.on_settled(fleet->callbacks.arg);
+}
+
+static void
+on_keeper(const struct keeper_message *m, int *fd, void *arg)
+{
+	struct fleet *fleet = arg;
+
+	switch (m->op) {
+	case 0:
+		fleet->callbacks.on_keeper_gone(fleet->callbacks.arg);
+		break;
+	case KEEPER_SPAWNED:
+		on_spawned(fleet, m, fd);
+		break;
+	case KEEPER_SPAWN_FAILED:
+		on_spawn_failed(fleet, m);
+		break;
+	case KEEPER_EXITED:
+		on_exited(fleet, m);
+		break;
+	case KEEPER_HELD:
+		on_held(fleet, m, fd);
+		break;
+	case KEEPER_TABLE_END:
+		on_table_end(fleet);
+		break;
+	case KEEPER_SIGNAL:
+		fleet->callbacks.on_signal(m->value, fleet->callbacks.arg);
+		break;
+	default:
+		log_warn("unknown report from the keeper op=%u", m->op);
+	}
+}
+
+/* -- heartbeats -------------------------------------------------------------------- */
+
+/* Somebody debugs it: it may stand still as long as they like. */
+static bool
+is_traced(pid_t pid)
+{
+	char path[64], line[256];
+	int tracer = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (sscanf(line, "TracerPid: %d", &tracer) == 1)
+			break;
+	}
+	fclose(file);
+	return tracer != 0;
+}
+
+static void
+watch(struct worker *worker, uint64_t now_ms)
+{
+	uint64_t limit_ms = worker->hello ? FLEET_SILENCE_MS : FLEET_HELLO_MS;
+
+	if (worker->child == 0 || worker->exited || worker->dying ||
+	    now_ms - worker->heard_ms < limit_ms)
+		return;
+	if (is_traced(worker->pid)) {
+		worker->heard_ms = now_ms;
+		return;
+	}
+	log_err("%s hangs, killing it pid=%d silent_ms=%llu",
+	    proc_role_name(worker->role), (int)worker->pid,
+	    (unsigned long long)(now_ms - worker->heard_ms));
+	worker_kill(worker, SIGKILL);
+}
+
+static void
+on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	struct fleet *fleet = arg;
+	uint64_t now_ms = clock_now_ms();
+	bool late = now_ms - fleet->watched_ms > WATCH_LATE_MS;
+	struct worker *worker;
+
+	(void)fd;
+	(void)what;
+	fleet->watched_ms = now_ms;
+	TAILQ_FOREACH(worker, &fleet->workers, entry) {
+		if (late)
+			worker->heard_ms = now_ms;
+		else
+			watch(worker, now_ms);
+	}
+}
+
+void
+fleet_signal(struct fleet *fleet, int sig)
+{
+	struct worker *worker;
+
+	TAILQ_FOREACH(worker, &fleet->workers, entry)
+		worker_kill(worker, sig);
+}
+
+size_t
+fleet_count(const struct fleet *fleet)
+{
+	const struct worker *worker;
+	size_t n = 0;
+
+	TAILQ_FOREACH(worker, &fleet->workers, entry)
+		n++;
+	return n;
+}
+
+struct keeper_client *
+fleet_keeper(struct fleet *fleet)
+{
+	return fleet->keeper;
+}
+
+int
+fleet_new(struct fleet **fleet_out, struct event_base *base, int keeper_socket,
+    const struct fleet_callbacks *callbacks)
+{
+	static const struct timeval interval = {.tv_usec = WATCH_MS * 1000};
+	struct fleet *fleet = calloc(1, sizeof(*fleet));
+	int ret;
+
+	if (fleet == NULL)
+		return -ENOMEM;
+	TAILQ_INIT(&fleet->workers);
+	TAILQ_INIT(&fleet->adoptions);
+	fleet->base = base;
+	fleet->callbacks = *callbacks;
+	fleet->watched_ms = clock_now_ms();
+	fleet->watch_timer = event_new(base, -1, EV_PERSIST, on_watch, fleet);
+	ret = fleet->watch_timer == NULL ||
+		      event_add(fleet->watch_timer, &interval) < 0
+		  ? -ENOMEM
+		  : keeper_client_new(
+			&fleet->keeper, base, keeper_socket, on_keeper, fleet);
+	if (ret < 0) {
+		fleet_free(&fleet);
+		return ret;
+	}
+	*fleet_out = fleet;
+	return 0;
+}
+
+void
+fleet_free(struct fleet **fleet_ptr)
+{
+	struct fleet *fleet = *fleet_ptr;
+	struct worker *worker;
+
+	if (fleet == NULL)
+		return;
+	*fleet_ptr = NULL;
+	while ((worker = TAILQ_FIRST(&fleet->workers)) != NULL) {
+		TAILQ_REMOVE(&fleet->workers, worker, entry);
+		peer_free(&worker->peer);
+		free(worker);
+	}
+	keeper_client_free(&fleet->keeper);
+	if (fleet->watch_timer != NULL)
+		event_free(fleet->watch_timer);
+	free(fleet);
+}

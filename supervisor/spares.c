@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spares.c – keeps warm callworkers at hand and hands them to calls.
+ *
+ * Invariant: every spare is either on its way (starting, connecting), warm,
+ * or leaving; a spare that was taken is no longer in the list. There are
+ * enough on their way for all who wait, and for WARM_WORKERS beyond.
+ */
+#include "supervisor/spares.h"
+
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/resolver.h"
+#include "common/url.h"
+#include "supervisor/fleet.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+enum {
+	TURN_MS = 500,
+	START_DELAY_FIRST_MS = 100, /* after a spare that died young */
+	START_DELAY_MAX_MS = 10000,
+	LEAVE_MS = 3000, /* from drain to SIGKILL */
+};
+
+enum spare_state {
+	SPARE_STARTING,   /* no hello yet */
+	SPARE_CONNECTING, /* resolving, then session.prepare */
+	SPARE_WARM,
+	SPARE_LEAVING,
+};
+
+struct spare {
+	TAILQ_ENTRY(spare) entry;
+	struct spares *spares;
+	struct worker *worker;
+	enum spare_state state;
+	char model[CONFIG_TEXT_MAX];
+	uint64_t since_ms; /* in this state */
+	struct resolver_request *lookup;
+};
+
+struct spares_request {
+	TAILQ_ENTRY(spares_request) entry;
+	struct spares *spares;
+	char model[CONFIG_TEXT_MAX];
+	spares_fn *fn;
+	void *arg;
+};
+
+struct spares {
+	struct fleet *fleet;
+	struct resolver *resolver;
+	const struct config *config;
+	struct event *timer;
+	struct breaker breaker;
+	bool running;
+	uint64_t start_delay_ms; /* grows while spares die young */
+	uint64_t start_at_ms;    /* none is started before */
+	TAILQ_HEAD(, spare) list;
+	TAILQ_HEAD(, spares_request) waiting;
+};
+
+static void balance(struct spares *spares);
+
+/* -- one spare ---------------------------------------------------------------- */
+
+static void
+spare_set_state(struct spare *spare, enum spare_state state)
+{
+	spare->state = state;
+	spare->since_ms = clock_now_ms();
+}
+
+static void
+spare_unlink(struct spare *spare)
+{
+	resolver_cancel(&spare->lookup);
+	TAILQ_REMOVE(&spare->spares->list, spare, entry);
+	free(spare);
+}
+
+static void
+spare_leave(struct spare *spare)
+{
+	if (spare->state == SPARE_LEAVING)
+		return;
+	resolver_cancel(&spare->lookup);
+	spare_set_state(spare, SPARE_LEAVING);
+	if (worker_send(spare->worker, MESSAGE_DRAIN, NULL) < 0)
+		worker_kill(spare->worker, SIGTERM);
+}
+
+static void
+spare_failed(struct spare *spare, const char *fault_name, const char *detail)
+{
+	enum voice_fault fault;
+
+	if (voice_fault_find(fault_name, &fault) < 0)
+		fault = VOICE_FAULT_INTERNAL;
+	log_warn("spare has no voice session pid=%d fault=%s detail=\"%s\"",
+	    (int)worker_pid(spare->worker), voice_fault_name(fault), detail);
+	breaker_failed(&spare->spares->breaker, fault, detail, clock_now_ms());
+}
+
+static void
+send_prepare(struct spare *spare, const struct resolver_result *result)
+{
+	cJSON *body = cJSON_CreateObject();
+	cJSON *addresses = cJSON_CreateArray();
+
+	for (size_t i = 0; i < result->count; i++)
+		cJSON_AddItemToArray(
+		    addresses, cJSON_CreateString(result->addresses[i].ip));
+	json_add_string(body, "model", spare->model);
+	json_add(body, "addresses", addresses);
+	worker_send(spare->worker, MESSAGE_SESSION_PREPARE, body);
+}
+
+static void
+on_resolved(const struct resolver_result *result, void *arg)
+{
+	struct spare *spare = arg;
+
+	spare->lookup = NULL;
+	if (result->err != 0) {
+		spare_failed(spare, "network", result->text);
+		spare_leave(spare);
+		return;
+	}
+	send_prepare(spare, result);
+}
+
+static void
+spare_connect(struct spare *spare)
+{
+	struct spares *spares = spare->spares;
+	struct url url;
+	const char *why = "";
+	int ret = url_parse(spares->config->openai_realtime_url, &url, &why);
+
+	spare_set_state(spare, SPARE_CONNECTING);
+	if (ret == 0)
+		ret = resolver_lookup(spares->resolver, url.host, url.port,
+		    5000, on_resolved, spare, &spare->lookup);
+	if (ret < 0) {
+		spare_failed(spare, "network", strerror(-ret));
+		spare_leave(spare);
+	}
+}
+
+static void
+on_spare_state(struct spare *spare, const cJSON *body)
+{
+	if (spare->state != SPARE_CONNECTING ||
+	    strcmp(json_string(body, "state"), "warm") != 0)
+		return;
+	log_debug("spare is warm pid=%d model=%s after_ms=%llu",
+	    (int)worker_pid(spare->worker), spare->model,
+	    (unsigned long long)(clock_now_ms() - spare->since_ms));
+	spare_set_state(spare, SPARE_WARM);
+	spare->spares->start_delay_ms = 0;
+	breaker_succeeded(&spare->spares->breaker);
+	balance(spare->spares);
+}
+
+static void
+on_message(
+    struct worker *worker, enum message_type type, const cJSON *body, void *arg)
+{
+	struct spare *spare = arg;
+
+	(void)worker;
+	switch (type) {
+	case MESSAGE_HELLO:
+		if (spare->state == SPARE_STARTING)
+			spare_connect(spare);
+		break;
+	case MESSAGE_STATE:
+		on_spare_state(spare, body);
+		break;
+	case MESSAGE_VOICE_FAILED:
+		spare_failed(spare, json_string(body, "fault"),
+		    json_string(body, "detail"));
+		spare_leave(spare);
+		break;
+	default:
+		break; /* bye and late words of one that leaves */
+	}
+}
+
+static void
+on_gone(struct worker *worker, const char *how, void *arg)
+{
+	struct spare *spare = arg;
+	struct spares *spares = spare->spares;
+
+	(void)how;
+	(void)worker;
+	if (spare->state == SPARE_STARTING ||
+	    spare->state == SPARE_CONNECTING) {
+		spares->start_delay_ms = spares->start_delay_ms == 0
+					     ? START_DELAY_FIRST_MS
+					     : spares->start_delay_ms * 2;
+		if (spares->start_delay_ms > START_DELAY_MAX_MS)
+			spares->start_delay_ms = START_DELAY_MAX_MS;
+		spares->start_at_ms = clock_now_ms() + spares->start_delay_ms;
+		/* A probe that dies without a word has failed too. */
+		if (spares->breaker.state == BREAKER_HALF_OPEN)
+			breaker_failed(&spares->breaker, VOICE_FAULT_NETWORK,
+			    how, clock_now_ms());
+	}
+	spare_unlink(spare);
+	balance(spares);
+}
+
+static int
+spare_start(struct spares *spares, const char *model)
+{
+	struct worker_owner owner = {
+	    .on_message = on_message, .on_gone = on_gone};
+	struct spare *spare = calloc(1, sizeof(*spare));
+
+	if (spare == NULL)
+		return -ENOMEM;
+	spare->spares = spares;
+	snprintf(spare->model, sizeof(spare->model), "%s", model);
+	spare_set_state(spare, SPARE_STARTING);
+	owner.arg = spare;
+	spare->worker =
+	    fleet_spawn(spares->fleet, PROC_ROLE_CALLWORKER, &owner);
+	if (spare->worker == NULL) {
+		free(spare);
+		return -EAGAIN;
+	}
+	TAILQ_INSERT_TAIL(&spares->list, spare, entry);
+	return 0;
+}
+
+/* -- who waits ------------------------------------------------------------------ */
+
+static void
+request_finish(
+    struct spares_request *request, struct worker *worker, const char *why)
+{
+	struct spares_request copy = *request;
+
+	TAILQ_REMOVE(&request->spares->waiting, request, entry);
+	free(request);
+	copy.fn(worker, why, copy.arg);
+}
+
+static struct spare *
+find_warm(struct spares *spares, const char *model)
+{
+	struct spare *spare;
+
+	TAILQ_FOREACH(spare, &spares->list, entry) {
+		if (spare->state == SPARE_WARM &&
+		    strcmp(spare->model, model) == 0)
+			return spare;
+	}
+	return NULL;
+}
+
+static void
+serve_waiting(struct spares *spares)
+{
+	struct spares_request *request, *next;
+
+	for (request = TAILQ_FIRST(&spares->waiting); request != NULL;
+	     request = next) {
+		struct spare *spare = find_warm(spares, request->model);
+		struct worker *worker;
+
+		next = TAILQ_NEXT(request, entry);
+		if (spare == NULL)
+			continue;
+		worker = spare->worker;
+		spare_unlink(spare);
+		request_finish(request, worker, "");
+		/* The callback may have changed the list: start over. */
+		next = TAILQ_FIRST(&spares->waiting);
+	}
+}
+
+static void
+fail_waiting(struct spares *spares, const char *why)
+{
+	struct spares_request *request;
+
+	while ((request = TAILQ_FIRST(&spares->waiting)) != NULL)
+		request_finish(request, NULL, why);
+}
+
+/* -- how many there should be ------------------------------------------------------ */
+
+static size_t
+count_coming(const struct spares *spares, const char *model)
+{
+	const struct spare *spare;
+	size_t n = 0;
+
+	TAILQ_FOREACH(spare, &spares->list, entry) {
+		if (spare->state != SPARE_LEAVING &&
+		    strcmp(spare->model, model) == 0)
+			n++;
+	}
+	return n;
+}
+
+static size_t
+count_waiting(const struct spares *spares, const char *model)
+{
+	const struct spares_request *request;
+	size_t n = 0;
+
+	TAILQ_FOREACH(request, &spares->waiting, entry) {
+		if (strcmp(request->model, model) == 0)
+			n++;
+	}
+	return n;
+}
+
+static size_t
+wanted(const struct spares *spares, const char *model)
+{
+	size_t n = count_waiting(spares, model);
+
+	if (strcmp(model, spares->config->openai_realtime_model) != 0)
+		return n;
+	n += (size_t)spares->config->warm_workers;
+	/* Without spares nobody else would find out that it works again. */
+	return n == 0 && breaker_is_open(&spares->breaker) ? 1 : n;
+}
+
+static void
+start_missing(struct spares *spares, const char *model)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	while (spares->running && now_ms >= spares->start_at_ms &&
+	       count_coming(spares, model) < wanted(spares, model) &&
+	       breaker_allows(&spares->breaker, now_ms)) {
+		if (spare_start(spares, model) < 0) {
+			spares->start_at_ms = now_ms + START_DELAY_MAX_MS / 10;
+			break;
+		}
+	}
+}
+
+static void
+balance(struct spares *spares)
+{
+	struct spares_request *request;
+	const char *why = "";
+
+	serve_waiting(spares);
+	if (!spares_available(spares, &why))
+		fail_waiting(spares, why);
+	start_missing(spares, spares->config->openai_realtime_model);
+	TAILQ_FOREACH(request, &spares->waiting, entry)
+		start_missing(spares, request->model);
+}
+
+static void
+check_age(struct spare *spare, uint64_t now_ms)
+{
+	uint64_t age_ms = now_ms - spare->since_ms;
+
+	switch (spare->state) {
+	case SPARE_STARTING:
+		break; /* the fleet watches for the hello */
+	case SPARE_CONNECTING:
+		if (age_ms < SPARES_CONNECT_MS)
+			break;
+		spare_failed(spare, "timeout", "no session in time");
+		spare_leave(spare);
+		break;
+	case SPARE_WARM:
+		if (age_ms >= SPARES_AGE_MS)
+			spare_leave(spare);
+		break;
+	case SPARE_LEAVING:
+		if (age_ms >= LEAVE_MS)
+			worker_kill(spare->worker, SIGKILL);
+		break;
+	}
+}
+
+static void
+on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct spares *spares = arg;
+	uint64_t now_ms = clock_now_ms();
+	struct spare *spare;
+
+	(void)fd;
+	(void)what;
+	TAILQ_FOREACH(spare, &spares->list, entry)
+		check_age(spare, now_ms);
+	balance(spares);
+}
+
+/* -- the public side ------------------------------------------------------------------ */
+
+bool
+spares_available(const struct spares *spares, const char **why_out)
+{
+	*why_out = "";
+	if (!spares->running)
+		*why_out = "the service is stopping";
+	else if (breaker_is_open(&spares->breaker))
+		*why_out = voice_fault_what(spares->breaker.fault);
+	return (*why_out)[0] == '\0';
+}
+
+void
+spares_take(struct spares *spares, const char *model, spares_fn *fn, void *arg,
+    struct spares_request **request_out)
+{
+	struct spares_request *request;
+	struct spare *spare = find_warm(spares, model);
+	const char *why = "out of memory";
+
+	*request_out = NULL;
+	if (spare != NULL) {
+		struct worker *worker = spare->worker;
+
+		spare_unlink(spare);
+		fn(worker, "", arg);
+		balance(spares);
+		return;
+	}
+	request = calloc(1, sizeof(*request));
+	if (request == NULL || !spares_available(spares, &why)) {
+		free(request);
+		fn(NULL, why, arg);
+		return;
+	}
+	request->spares = spares;
+	snprintf(request->model, sizeof(request->model), "%s", model);
+	request->fn = fn;
+	request->arg = arg;
+	TAILQ_INSERT_TAIL(&spares->waiting, request, entry);
+	*request_out = request;
+	start_missing(spares, model);
+}
+
+void
+spares_cancel(struct spares_request **request_ptr)
+{
+	struct spares_request *request = *request_ptr;
+
+	if (request == NULL)
+		return;
+	*request_ptr = NULL;
+	TAILQ_REMOVE(&request->spares->waiting, request, entry);
+	free(request);
+}
+
+void
+spares_voice_failed(
+    struct spares *spares, const char *fault_name, const char *detail)
+{
+	enum voice_fault fault;
+
+	if (voice_fault_find(fault_name, &fault) == 0)
+		breaker_failed(&spares->breaker, fault, detail, clock_now_ms());
+}
+
+void
+spares_start(struct spares *spares)
+{
+	static const struct timeval interval = {.tv_usec = TURN_MS * 1000};
+
+	spares->running = true;
+	event_add(spares->timer, &interval);
+	balance(spares);
+}
+
+void
+spares_reload(struct spares *spares)
+{
+	struct spare *spare;
+
+	breaker_reset(&spares->breaker);
+	spares->start_delay_ms = spares->start_at_ms = 0;
+	TAILQ_FOREACH(spare, &spares->list, entry)
+		spare_leave(spare);
+	balance(spares);
+}
+
+void
+spares_stop(struct spares *spares)
+{
+	struct spare *spare;
+
+	spares->running = false;
+	TAILQ_FOREACH(spare, &spares->list, entry)
+		spare_leave(spare);
+	fail_waiting(spares, "the service is stopping");
+}
+
+size_t
+spares_warm_count(const struct spares *spares)
+{
+	const struct spare *spare;
+	size_t n = 0;
+
+	TAILQ_FOREACH(spare, &spares->list, entry)
+		n += spare->state == SPARE_WARM;
+	return n;
+}
+
+void
+spares_log_state(const struct spares *spares)
+{
+	static const char *const names[] = {
+	    [SPARE_STARTING] = "starting",
+	    [SPARE_CONNECTING] = "connecting",
+	    [SPARE_WARM] = "warm",
+	    [SPARE_LEAVING] = "leaving",
+	};
+	const struct spare *spare;
+
+	TAILQ_FOREACH(spare, &spares->list, entry)
+		log_info(
+		    "supervisor state spare pid=%d state=%s model=%s age_ms=%llu",
+		    (int)worker_pid(spare->worker), names[spare->state],
+		    spare->model,
+		    (unsigned long long)(clock_now_ms() - spare->since_ms));
+}
+
+int
+spares_new(struct spares **spares_out, struct event_base *base,
+    struct fleet *fleet, struct resolver *resolver, const struct config *config)
+{
+	struct spares *spares = calloc(1, sizeof(*spares));
+
+	if (spares == NULL)
+		return -ENOMEM;
+	TAILQ_INIT(&spares->list);
+	TAILQ_INIT(&spares->waiting);
+	spares->fleet = fleet;
+	spares->resolver = resolver;
+	spares->config = config;
+	spares->timer = event_new(base, -1, EV_PERSIST, on_turn, spares);
+	if (spares->timer == NULL) {
+		free(spares);
+		return -ENOMEM;
+	}
+	*spares_out = spares;
+	return 0;
+}
+
+void
+spares_free(struct spares **spares_ptr)
+{
+	static const struct worker_owner nobody = {0};
+	struct spares *spares = *spares_ptr;
+	struct spare *spare;
+	struct spares_request *request;
+
+	if (spares == NULL)
+		return;
+	*spares_ptr = NULL;
+	while ((spare = TAILQ_FIRST(&spares->list)) != NULL) {
+		worker_set_owner(spare->worker, &nobody);
+		spare_unlink(spare);
+	}
+	while ((request = TAILQ_FIRST(&spares->waiting)) != NULL)
+		spares_cancel(&request);
+	event_free(spares->timer);
+	free(spares);
+}

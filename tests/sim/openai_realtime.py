@@ -14,7 +14,6 @@ or as a process:
 import asyncio
 import collections
 import json
-import socket
 import struct
 import sys
 import time
@@ -27,6 +26,7 @@ from .openai_brain import ScriptBrain
 from .openai_schema import EventChecker
 from .openai_session import SESSION_SECONDS, Session
 from .tls import Authority
+from .wire import NoAnswer, reset, until_gone
 
 API_KEY = "sk-sim-0123456789abcdef"
 
@@ -145,10 +145,7 @@ class Connection:
     # Violence
 
     def reset(self):
-        """Abort with RST instead of FIN."""
-        self._transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._transport.abort()
+        reset(self._transport)
 
     def drop(self):
         self._transport.abort()
@@ -209,6 +206,7 @@ class Connection:
             error = task.exception()
             if not isinstance(error, ConnectionError):
                 self.sim.broke(error)
+                self.drop()
 
     def expire_in(self, seconds):
         async def body():
@@ -236,7 +234,7 @@ class Connection:
             message = await self._socket.receive()
             delay = self.sim.settings.one_way_ms / 1000
             if self._frozen:
-                await _until_gone(self._transport)
+                await until_gone(self._transport)
                 return
             if message.type == WSMsgType.PING:
                 self.pings_in += 1
@@ -367,6 +365,7 @@ class OpenAISim(base.Simulator):
         self._listener.close()
         for connection in list(self._live):
             connection.drop()
+        await self._runner.server.shutdown(0.5)
         await self._runner.cleanup()
         if self._broken:
             raise self._broken[0]
@@ -436,28 +435,34 @@ class OpenAISim(base.Simulator):
                 "owned_by": "system", "shutdown_date": self.models[name]}
 
     async def _models(self, request):
-        return self._unauthorised(request) or web.json_response({
+        refusal = self._unauthorised(request)
+        if refusal is not None:
+            return refusal
+        return web.json_response({
             "object": "list",
             "data": [self._model_object(name) for name in self.models]})
 
     async def _model(self, request):
         refusal = self._unauthorised(request)
+        if refusal is not None:
+            return refusal
         name = request.match_info["id"]
-        if refusal is None and name not in self.models:
-            refusal = self._refusal(404, _no_model(name), "model_not_found")
-        return refusal or web.json_response(self._model_object(name))
+        if name not in self.models:
+            return self._refusal(404, _no_model(name), "model_not_found")
+        return web.json_response(self._model_object(name))
 
     async def _realtime(self, request):
         fault = self.faults.take("handshake") or {}
         kind = fault.get("kind")
         await asyncio.sleep(2 * self.settings.one_way_ms / 1000)
-        refusal = await self._handshake_fault(request, kind, fault)
-        if refusal is None:
-            refusal = self._unauthorised(request)
-        status = refusal.status if refusal is not None else 101
-        self.handshakes.append((time.monotonic(), kind or status))
-        self.log.add("handshake", status=status, fault=kind,
+        refusal = self._unauthorised(request)
+        outcome = kind or (refusal.status if refusal is not None else 101)
+        self.handshakes.append((time.monotonic(), outcome))
+        self.log.add("handshake", outcome=outcome,
                      model=request.query.get("model"))
+        faulty = await self._handshake_fault(request, kind, fault)
+        if faulty is not None:
+            return faulty
         if refusal is not None:
             return refusal
         return await self._serve(request, fault)
@@ -469,14 +474,12 @@ class OpenAISim(base.Simulator):
         if kind == "slow":
             await asyncio.sleep(fault["seconds"])
         elif kind in ("black_hole", "garbage", "drop"):
-            self.handshakes.append((time.monotonic(), kind))
-            self.log.add("handshake", status=None, fault=kind)
             if kind == "garbage":
                 request.transport.write(b"\x16\x03ICY 200 OK\r\n\x00" * 3)
             if kind != "black_hole":
                 request.transport.close()
-            await _until_gone(request.transport)
-            raise ConnectionResetError
+            await until_gone(request.transport)
+            return NoAnswer()
         return None
 
     def _refused_upgrade(self, status):
@@ -586,11 +589,6 @@ def _running_loop():
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-async def _until_gone(transport):
-    while not transport.is_closing():
-        await asyncio.sleep(0.05)
 
 
 def main():

@@ -179,7 +179,7 @@ class Session:
         if problem:
             self.sim.violation("invalid client event", session=self.id,
                                code=problem.code, message=problem.message,
-                               param=problem.param, event=_short(event))
+                               param=problem.param, sent=repr(event)[:300])
             self.error(problem.code, problem.message, problem.param, event_id)
             return
         if event["type"] != "input_audio_buffer.append":
@@ -479,7 +479,3 @@ class Session:
         "response.create": _response_create,
         "response.cancel": _response_cancel,
     }
-
-
-def _short(event):
-    return repr(event)[:300]

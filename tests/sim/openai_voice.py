@@ -21,7 +21,7 @@ from .base import REPO
 
 FRAME_MS = 20
 CACHE = REPO / "build" / "sim-voice"
-CACHE_VERSION = "2"
+CACHE_VERSION = "3"
 
 
 # G.711 (ITU-T G.711, 11/88): tables computed from the definition.
@@ -216,11 +216,11 @@ def resample(samples, rate_in, rate_out, taps=48):
 
 
 def _normalise(samples, peak=18000):
-    """One loudness for all, and no silence before the first word."""
+    """One loudness for all, and no silence before or after the words."""
     loudest = max((abs(s) for s in samples), default=0) or 1
     gain = peak / loudest
-    first = next((n for n, s in enumerate(samples) if abs(s) * gain > 100), 0)
-    return [int(s * gain) for s in samples[first:]]
+    heard = [n for n, s in enumerate(samples) if abs(s) * gain > 100] or [0]
+    return [int(s * gain) for s in samples[heard[0]:heard[-1] + 1]]
 
 
 def _espeak(text, voice, speed):

@@ -86,6 +86,11 @@ def validation_errors(body):
     return errors
 
 
+def _left(request):
+    """Whether the client has closed the connection."""
+    return request.transport is None or request.transport.is_closing()
+
+
 class MikrotikSim(base.Simulator):
     """The simulated service.  url, questions, in_flight, aborted,
     violations are what a test uses."""
@@ -257,12 +262,12 @@ class MikrotikSim(base.Simulator):
     async def _wait(request, seconds):
         """Wait (None: for ever); False if the client left meanwhile."""
         end = None if seconds is None else time.monotonic() + seconds
-        while end is None or time.monotonic() < end:
-            if request.transport is None or request.transport.is_closing():
-                return False
+        while not _left(request):
+            if end is not None and time.monotonic() >= end:
+                return True
             left = 0.05 if end is None else end - time.monotonic()
             await asyncio.sleep(max(0, min(0.05, left)))
-        return True
+        return False
 
     # Misbehaviour
 

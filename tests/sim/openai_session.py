@@ -154,7 +154,7 @@ class Session:
     @staticmethod
     def _without_audio(event):
         if event.get("type") == "response.output_audio.delta":
-            return {**event, "delta": f"<{len(event['delta'])} characters>"}
+            return {**event, "delta": f"<{len(str(event['delta']))} characters>"}
         return event
 
     def error(self, code, message, param=None, event_id=None,

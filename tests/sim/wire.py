@@ -10,6 +10,8 @@ from aiohttp import web
 
 def reset(transport):
     """End a connection with RST instead of FIN (SO_LINGER with time 0)."""
+    if transport.is_closing():
+        return
     transport.get_extra_info("socket").setsockopt(
         socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/resolver.h"
+#include "common/net_address.h"
 
 struct event_base;
 struct http_client;

@@ -13,31 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/net_address.h"
+
 struct event_base;
-
-enum {
-	NET_ADDRESS_IP_SIZE = 46, /* INET6_ADDRSTRLEN */
-	NET_ADDRESSES_MAX = 8,    /* of one host name */
-};
-
-/* One TCP endpoint; IP is numeric, without brackets or scope. */
-struct net_address {
-	char ip[NET_ADDRESS_IP_SIZE];
-	uint16_t port;
-};
-
-/*
- * Parses "192.0.2.1", "2001:db8::1" or "[2001:db8::1]" into *OUT in its
- * canonical form. Returns 0, or -EINVAL if TEXT is not a numeric address.
- */
-int net_address_parse(const char *text, uint16_t port, struct net_address *out);
-
-/* True for 127.0.0.0/8, ::1 and ::ffff:127.0.0.0/104. */
-bool net_address_is_loopback(const struct net_address *address);
-
-/* Writes "192.0.2.1:443" or "[2001:db8::1]:443". */
-void net_address_format(
-    const struct net_address *address, char *buf, size_t size);
 
 struct resolver;
 struct resolver_request;

@@ -17,21 +17,38 @@
 /* Debian's hashed directory (package ca-certificates). */
 #define TLS_CA_DIRECTORY "/etc/ssl/certs"
 
+enum {
+	TLS_HOST_SIZE = 254,
+	TLS_ERROR_SIZE = 160,
+};
+
+/* Whom a context's connections must reach, and why the last one did not. */
+struct tls_peer {
+	char
+	    host[TLS_HOST_SIZE]; /* a name, or a numeric address, unbracketed */
+	/*
+	 * After a failed handshake, what an operator can act on:
+	 * "certificate has expired", "hostname mismatch", "wrong version
+	 * number" (the other side speaks no TLS) …; else "".
+	 */
+	char error[TLS_ERROR_SIZE];
+};
+
 /*
  * Makes a context that trusts the certificates in CA_FILE (PEM, absolute
- * path) and nothing else, or TLS_CA_DIRECTORY if CA_FILE is NULL. The caller
- * owns it: SSL_CTX_free(). Verification of the host name is armed by whoever
- * makes the connection (libwebsockets does). Returns 0, -EINVAL (relative
+ * path) and nothing else, or TLS_CA_DIRECTORY if CA_FILE is NULL. Every
+ * connection made from it, by whatever library, asks for PEER's host (SNI,
+ * RFC 6066 3) and accepts no other (RFC 6125). Returns 0, -EINVAL (relative
  * path), -ENOENT/-EACCES, -EBADMSG (no certificate in it) or -ENOMEM; the
  * reason is logged.
  */
-int tls_client_context_new(SSL_CTX **ctx_out, const char *ca_file);
+int tls_client_context_new(
+    SSL_CTX **ctx_out, const char *ca_file, struct tls_peer *peer);
 
 /*
- * Why the last verification in STORE failed, in words that an operator can
- * act on ("certificate has expired", "hostname mismatch"); the same words
- * for the same X509_V_ERR_ code.
+ * After this PEER is no longer used, even by connections that still hold the
+ * context; no new handshake may begin with it. NULL-safe, clears *CTX.
  */
-const char *tls_verify_error(const X509_STORE_CTX *store);
+void tls_client_context_free(SSL_CTX **ctx);
 
 #endif

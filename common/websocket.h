@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/resolver.h"
+#include "common/net_address.h"
 
 struct event_base;
 struct websocket;
@@ -106,7 +106,6 @@ struct websocket_config {
 	size_t droppable_max; /* bytes of droppable ones; 0: queue_max */
 
 	const char *name; /* for our log lines: "ari", "openai"; NULL: host */
-	int priority;     /* of the loop's events; -1: the base's default */
 
 	struct websocket_callbacks callbacks;
 	void *arg;
@@ -118,7 +117,6 @@ struct websocket_stats {
 	unsigned long long dropped;  /* droppable messages discarded */
 	unsigned long long sent;     /* messages handed to the socket */
 	unsigned long long received; /* whole messages delivered */
-	unsigned long long pings;    /* answered */
 };
 
 /*

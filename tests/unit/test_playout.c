@@ -1,0 +1,835 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_playout.c – utterances in, frames out, and the ring that outlives its
+ * process: every damage to its memory must be refused or survived.
+ */
+#include "callworker/playout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/crc32.h"
+
+#define SILENCE 0xFF
+
+struct rig {
+	int fd;
+	struct playout *playout;
+	char sent[64]; /* ids reported, each followed by a blank */
+	uint32_t sent_ms;
+	bool append_in_callback;
+};
+
+static void
+on_sent(const char *utterance, uint32_t heard_ms, void *arg)
+{
+	struct rig *rig = arg;
+	const uint8_t more[1] = {9};
+
+	assert_true(
+	    strlen(rig->sent) + strlen(utterance) + 2 < sizeof(rig->sent));
+	strcat(rig->sent, utterance);
+	strcat(rig->sent, " ");
+	rig->sent_ms = heard_ms;
+	if (rig->append_in_callback)
+		assert_int_equal(
+		    playout_append(rig->playout, "next", more, 1), 1);
+}
+
+static void
+open_playout(struct rig *rig)
+{
+	assert_int_equal(
+	    playout_new(&rig->playout, rig->fd, G711_LAW_ULAW, on_sent, rig),
+	    0);
+}
+
+/* The process dies, another one maps the same memory. */
+static void
+succeed(struct rig *rig)
+{
+	playout_free(&rig->playout);
+	assert_null(rig->playout);
+	open_playout(rig);
+}
+
+static int
+setup(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+
+	assert_non_null(rig);
+	assert_int_equal(playout_memfd_create_sized(65536, &rig->fd), 0);
+	open_playout(rig);
+	*state = rig;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct rig *rig = *state;
+
+	playout_free(&rig->playout);
+	close(rig->fd);
+	free(rig);
+	return 0;
+}
+
+/* Appends `len` bytes that count up from `first`. */
+static ssize_t
+append(struct rig *rig, const char *id, uint8_t first, size_t len)
+{
+	uint8_t *bytes = malloc(len > 0 ? len : 1);
+	ssize_t rc;
+
+	assert_non_null(bytes);
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (uint8_t)((first + i) % 250);
+	rc = playout_append(rig->playout, id, bytes, len);
+	free(bytes);
+	return rc;
+}
+
+static struct playout_frame
+next(struct rig *rig)
+{
+	struct playout_frame frame;
+
+	playout_next(rig->playout, &frame);
+	playout_report(rig->playout);
+	return frame;
+}
+
+/* `frame` carries speech that counts up from `first` at its start. */
+static void
+assert_speech(const struct playout_frame *frame, unsigned first, size_t len)
+{
+	assert_false(frame->silence);
+	for (size_t i = 0; i < RTP_FRAME_LEN; i++)
+		assert_int_equal(
+		    frame->payload[i], i < len ? (first + i) % 250 : SILENCE);
+}
+
+static void
+assert_silence(const struct playout_frame *frame)
+{
+	assert_true(frame->silence);
+	for (size_t i = 0; i < RTP_FRAME_LEN; i++)
+		assert_int_equal(frame->payload[i], SILENCE);
+}
+
+static void
+an_empty_queue_sends_continuous_silence(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame first = next(rig);
+
+	assert_silence(&first);
+	assert_true(first.marker);
+	for (unsigned i = 1; i < 70000; i++) {
+		struct playout_frame frame = next(rig);
+
+		assert_true(frame.silence);
+		assert_false(frame.marker);
+		assert_int_equal(frame.seq, (uint16_t)(first.seq + i));
+		assert_int_equal(
+		    frame.timestamp, (uint32_t)(first.timestamp + 160 * i));
+		assert_int_equal(frame.ssrc, first.ssrc);
+	}
+}
+
+static void
+speech_waits_for_one_packet_of_prebuffer(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame frame;
+
+	next(rig);
+	append(rig, "a", 0, 319);
+	frame = next(rig);
+	assert_silence(&frame);
+	append(rig, "a", 319 % 250, 1);
+	frame = next(rig);
+	assert_speech(&frame, 0, 160);
+	assert_true(frame.marker);
+	frame = next(rig);
+	assert_speech(&frame, 160, 160);
+	assert_false(frame.marker);
+	frame = next(rig); /* ran dry */
+	assert_silence(&frame);
+	append(rig, "a", 320 % 250, 160);
+	frame = next(rig);
+	assert_silence(&frame);
+	assert_int_equal(playout_end(rig->playout, "a"), 0);
+	frame = next(rig);
+	assert_speech(&frame, 320 % 250, 160);
+	assert_true(frame.marker);
+	assert_string_equal(rig->sent, "a ");
+	assert_int_equal(rig->sent_ms, 60);
+}
+
+static void
+the_tail_of_an_utterance_is_padded(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame frame;
+	struct playout_stats stats;
+
+	append(rig, "a", 7, 200);
+	playout_end(rig->playout, "a");
+	assert_true(playout_is_playing(rig->playout));
+	assert_int_equal(playout_remaining_ms(rig->playout), 25);
+	frame = next(rig);
+	assert_speech(&frame, 7, 160);
+	assert_string_equal(rig->sent, "");
+	frame = next(rig);
+	assert_speech(&frame, 167, 40);
+	assert_string_equal(rig->sent, "a ");
+	assert_int_equal(rig->sent_ms, 25);
+	assert_int_equal(playout_heard_ms(rig->playout, "a"), 25);
+	assert_false(playout_is_playing(rig->playout));
+	frame = next(rig);
+	assert_silence(&frame);
+	playout_get_stats(rig->playout, &stats);
+	assert_int_equal(stats.underruns, 0);
+	assert_string_equal(rig->sent, "a "); /* once */
+}
+
+static void
+utterances_follow_each_other_without_a_gap(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame frame;
+
+	append(rig, "a", 0, 200);
+	append(rig, "b", 200, 300); /* ends a */
+	assert_int_equal(append(rig, "a", 0, 1), -EALREADY);
+	assert_int_equal(playout_end(rig->playout, "a"), -EALREADY);
+	assert_string_equal(playout_current(rig->playout), "a");
+	frame = next(rig);
+	assert_speech(&frame, 0, 160);
+	frame = next(rig);
+	assert_speech(&frame, 160, 160);
+	assert_string_equal(rig->sent, "a ");
+	assert_string_equal(playout_current(rig->playout), "b");
+	assert_int_equal(playout_heard_ms(rig->playout, "a"), 25);
+	assert_int_equal(playout_heard_ms(rig->playout, "b"), 15);
+}
+
+static void
+an_utterance_without_audio_is_complete_at_its_end(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(append(rig, "a", 0, 0), 0);
+	next(rig);
+	assert_string_equal(rig->sent, "");
+	playout_end(rig->playout, "a");
+	next(rig);
+	assert_string_equal(rig->sent, "a ");
+	assert_int_equal(rig->sent_ms, 0);
+}
+
+static void
+a_flush_drops_everything_and_says_what_was_heard(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_flushed flushed;
+	struct playout_frame frame;
+
+	append(rig, "a", 0, 1000);
+	append(rig, "b", 0, 1000);
+	next(rig);
+	next(rig);
+	next(rig);
+	assert_true(playout_flush(rig->playout, &flushed));
+	assert_string_equal(flushed.utterance, "a");
+	assert_int_equal(flushed.heard_ms, 60);
+	assert_int_equal(flushed.dropped_ms, (2000 - 480) / 8);
+	frame = next(rig);
+	assert_silence(&frame);
+	assert_int_equal(playout_heard_ms(rig->playout, "a"), 60);
+	assert_int_equal(playout_heard_ms(rig->playout, "b"), 0);
+	assert_int_equal(playout_heard_ms(rig->playout, "c"), -ENOENT);
+	assert_false(playout_is_playing(rig->playout));
+	/* Late audio of what was flushed is never heard. */
+	assert_int_equal(append(rig, "a", 0, 500), -ECANCELED);
+	assert_int_equal(append(rig, "b", 0, 500), -ECANCELED);
+	assert_int_equal(playout_end(rig->playout, "b"), -ECANCELED);
+	assert_false(playout_flush(rig->playout, &flushed));
+	assert_string_equal(rig->sent, "");
+	/* The next utterance is not disturbed by it. */
+	append(rig, "c", 3, 400);
+	frame = next(rig);
+	assert_speech(&frame, 3, 160);
+	assert_true(frame.marker);
+}
+
+static void
+a_flush_of_an_open_utterance_that_ran_dry_ends_it(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_flushed flushed;
+
+	append(rig, "a", 0, 320);
+	next(rig);
+	next(rig);
+	assert_true(playout_flush(rig->playout, &flushed));
+	assert_int_equal(flushed.heard_ms, 40);
+	assert_int_equal(flushed.dropped_ms, 0);
+	assert_int_equal(append(rig, "a", 0, 1), -ECANCELED);
+}
+
+static void
+nothing_is_consumed_while_held(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame frame;
+
+	playout_hold(rig->playout);
+	append(rig, "greeting", 0, 800);
+	for (unsigned i = 0; i < 50; i++) {
+		frame = next(rig);
+		assert_silence(&frame);
+	}
+	succeed(rig);
+	assert_true(playout_is_held(rig->playout));
+	assert_int_equal(playout_remaining_ms(rig->playout), 100);
+	playout_release(rig->playout);
+	frame = next(rig);
+	assert_speech(&frame, 0, 160);
+	assert_true(frame.marker);
+}
+
+static void
+a_hold_in_mid_word_loses_nothing(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame frame;
+	struct playout_stats stats;
+
+	append(rig, "a", 0, 800);
+	next(rig);
+	playout_hold(rig->playout);
+	frame = next(rig);
+	assert_silence(&frame);
+	playout_release(rig->playout);
+	frame = next(rig);
+	assert_speech(&frame, 160, 160);
+	playout_get_stats(rig->playout, &stats);
+	assert_int_equal(stats.underruns, 0);
+}
+
+static void
+a_full_ring_takes_what_fits(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(append(rig, "a", 0, 70000), 65536);
+	assert_int_equal(append(rig, "a", 0, 1), -ENOBUFS);
+	next(rig);
+	assert_int_equal(append(rig, "a", 65536 % 250, 500), 160);
+	for (unsigned i = 1; i < 410; i++) {
+		struct playout_frame frame = next(rig);
+
+		assert_speech(&frame, 160 * i, 160);
+	}
+}
+
+static void
+the_usual_ring_holds_five_minutes(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t *audio = calloc(1, 300 * 8000);
+
+	assert_non_null(audio);
+	playout_free(&rig->playout);
+	close(rig->fd);
+	assert_int_equal(playout_memfd_create(&rig->fd), 0);
+	open_playout(rig);
+	assert_int_equal(
+	    playout_append(rig->playout, "a", audio, 300 * 8000), 300 * 8000);
+	assert_int_equal(playout_remaining_ms(rig->playout), 300000);
+	free(audio);
+}
+
+static void
+a_full_table_refuses_and_then_forgets_the_oldest(void **state)
+{
+	struct rig *rig = *state;
+	char id[8];
+
+	for (unsigned i = 0; i < PLAYOUT_RING_UTTERANCES; i++) {
+		snprintf(id, sizeof(id), "u%u", i);
+		assert_int_equal(append(rig, id, 0, 160), 160);
+	}
+	assert_int_equal(append(rig, "more", 0, 160), -ENOBUFS);
+	next(rig);
+	assert_string_equal(rig->sent, "u0 ");
+	assert_int_equal(playout_heard_ms(rig->playout, "u0"), 20);
+	assert_int_equal(append(rig, "more", 0, 160), 160);
+	assert_int_equal(playout_heard_ms(rig->playout, "u0"), -ENOENT);
+	assert_int_equal(playout_remaining_ms(rig->playout), 16 * 20);
+}
+
+static void
+the_callback_may_queue_more(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->append_in_callback = true;
+	append(rig, "a", 0, 160);
+	playout_end(rig->playout, "a");
+	next(rig);
+	rig->append_in_callback = false;
+	playout_end(rig->playout, "next");
+	next(rig);
+	next(rig);
+	assert_string_equal(rig->sent, "a next ");
+}
+
+static void
+ids_that_are_no_ids_are_refused(void **state)
+{
+	struct rig *rig = *state;
+	char id[80];
+
+	memset(id, 'x', sizeof(id));
+	id[63] = '\0';
+	assert_int_equal(append(rig, id, 0, 1), 1);
+	id[63] = 'x';
+	id[64] = '\0';
+	assert_int_equal(append(rig, id, 0, 1), -EINVAL);
+	assert_int_equal(append(rig, "", 0, 1), -EINVAL);
+	assert_int_equal(append(rig, "a b", 0, 1), -EINVAL);
+	assert_int_equal(append(rig, "a\n", 0, 1), -EINVAL);
+	assert_int_equal(playout_end(rig->playout, id), -ENOENT);
+	assert_int_equal(playout_heard_ms(rig->playout, ""), -ENOENT);
+}
+
+static void
+skipped_time_moves_the_timestamp_only(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame before, after;
+
+	append(rig, "a", 0, 800);
+	before = next(rig);
+	playout_skip(rig->playout, 7);
+	after = next(rig);
+	assert_speech(&after, 160, 160);
+	assert_int_equal(after.seq, (uint16_t)(before.seq + 1));
+	assert_int_equal(
+	    after.timestamp, (uint32_t)(before.timestamp + 8 * 160));
+	assert_true(after.marker);
+	after = next(rig);
+	assert_false(after.marker);
+}
+
+static void
+a_successor_goes_on_with_the_next_sample(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame before, frame;
+
+	append(rig, "a", 0, 1600);
+	for (unsigned i = 0; i < 4; i++)
+		before = next(rig);
+	playout_set_deadline_ns(rig->playout, 12345);
+	before = next(rig);
+	succeed(rig);
+	assert_string_equal(playout_current(rig->playout), "a");
+	assert_int_equal(playout_heard_ms(rig->playout, "a"), 100);
+	assert_int_equal(playout_remaining_ms(rig->playout), 100);
+	assert_int_equal(playout_deadline_ns(rig->playout), 12345);
+	frame = next(rig);
+	assert_speech(&frame, 5 * 160, 160);
+	assert_false(frame.marker);
+	assert_int_equal(frame.seq, (uint16_t)(before.seq + 1));
+	assert_int_equal(frame.timestamp, (uint32_t)(before.timestamp + 160));
+	assert_int_equal(frame.ssrc, before.ssrc);
+	/* The utterance can be continued and ended by the successor. */
+	append(rig, "a", 1600 % 250, 160);
+	playout_end(rig->playout, "a");
+	for (unsigned i = 6; i < 11; i++)
+		frame = next(rig);
+	assert_speech(&frame, 10 * 160, 160);
+	assert_string_equal(rig->sent, "a ");
+}
+
+static void
+a_flush_outlives_the_process(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame frame;
+
+	append(rig, "a", 0, 1600);
+	next(rig);
+	playout_flush(rig->playout, NULL);
+	succeed(rig);
+	frame = next(rig);
+	assert_silence(&frame);
+	assert_int_equal(playout_heard_ms(rig->playout, "a"), 20);
+	assert_int_equal(append(rig, "a", 0, 1), -ECANCELED);
+}
+
+static void
+an_end_that_nobody_heard_of_is_reported_by_the_successor(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame frame;
+
+	append(rig, "a", 0, 160);
+	playout_end(rig->playout, "a");
+	playout_next(rig->playout, &frame); /* killed before the report */
+	succeed(rig);
+	next(rig);
+	assert_string_equal(rig->sent, "a ");
+}
+
+/* Appends bytes that say their own place in the utterance. */
+static void
+append_in_place(struct rig *rig, uint64_t place)
+{
+	uint8_t audio[200];
+
+	for (unsigned i = 0; i < sizeof(audio); i++)
+		audio[i] = (uint8_t)((place + i) % 251);
+	playout_append(rig->playout, "a", audio, sizeof(audio));
+}
+
+static uint64_t
+heard_bytes(struct rig *rig)
+{
+	int64_t ms = playout_heard_ms(rig->playout, "a");
+
+	return ms > 0 ? (uint64_t)ms * 8 : 0;
+}
+
+/* Goes on where the last one was killed, until it is killed too. */
+static void
+work_for_ever(struct rig *rig, int ready_fd)
+{
+	struct playout_frame frame;
+
+	open_playout(rig);
+	if (write(ready_fd, "x", 1) != 1)
+		_exit(1);
+	for (;;) {
+		append_in_place(
+		    rig, heard_bytes(rig) +
+			     8 * (uint64_t)playout_remaining_ms(rig->playout));
+		playout_next(rig->playout, &frame);
+	}
+}
+
+static void
+check_left_ring(struct rig *rig)
+{
+	struct playout_frame frame;
+	uint64_t place;
+
+	open_playout(rig);
+	place = heard_bytes(rig);
+	frame = next(rig);
+	for (size_t i = 0; !frame.silence && i < RTP_FRAME_LEN; i++)
+		assert_int_equal(frame.payload[i], (place + i) % 251);
+	playout_free(&rig->playout);
+}
+
+/*
+ * A child works on the ring and is killed at some moment, again and again: what
+ * it leaves is always whole, and the next frame is the one that follows.
+ */
+static void
+a_writer_killed_at_any_moment_leaves_a_whole_ring(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t heard;
+
+	playout_free(&rig->playout);
+	for (unsigned round = 0; round < 100; round++) {
+		int ready[2];
+		char byte;
+		pid_t pid;
+
+		assert_int_equal(pipe(ready), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			work_for_ever(rig, ready[1]);
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+		usleep(round * 10); /* the moment varies; any will do */
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		close(ready[0]);
+		close(ready[1]);
+		check_left_ring(rig);
+	}
+	open_playout(rig);
+	heard = heard_bytes(rig);
+	assert_true(heard > 100 * 160);
+}
+
+/* A ring with some state in it, mapped for damage. */
+static struct playout_ring_header *
+map_used_ring(struct rig *rig)
+{
+	void *memory;
+
+	append(rig, "a", 0, 1000);
+	next(rig);
+	append(rig, "b", 0, 1000);
+	next(rig);
+	playout_free(&rig->playout);
+	memory = mmap(
+	    NULL, 4096 + 65536, PROT_READ | PROT_WRITE, MAP_SHARED, rig->fd, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	return memory;
+}
+
+static int
+try_attach(struct rig *rig)
+{
+	int rc = playout_new(&rig->playout, rig->fd, G711_LAW_ULAW, NULL, NULL);
+
+	if (rc == 0) {
+		/* Accepted: it must also work. */
+		for (unsigned i = 0; i < 20; i++)
+			next(rig);
+		append(rig, "z", 0, 70000);
+		playout_flush(rig->playout, NULL);
+		playout_free(&rig->playout);
+	}
+	return rc;
+}
+
+static void
+each_damaged_header_field_is_refused(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_ring_header *header = map_used_ring(rig);
+	uint8_t *bytes = (uint8_t *)header;
+
+	for (size_t i = 0; i < offsetof(struct playout_ring_header, state);
+	     i++) {
+		for (unsigned bit = 0; bit < 8; bit++) {
+			bytes[i] ^= (uint8_t)(1u << bit);
+			assert_int_equal(try_attach(rig), -EBADMSG);
+			bytes[i] ^= (uint8_t)(1u << bit);
+		}
+	}
+	assert_int_equal(try_attach(rig), 0);
+	munmap(header, 4096 + 65536);
+}
+
+static void
+one_damaged_state_is_survived_and_two_are_refused(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_ring_header *header = map_used_ring(rig);
+	const struct playout_ring_header saved = *header;
+
+	for (size_t i = 0; i < sizeof(header->state[0]); i++) {
+		*header = saved;
+		((uint8_t *)&header->state[0])[i] ^= 0x55;
+		assert_int_equal(try_attach(rig), 0);
+		*header = saved;
+		((uint8_t *)&header->state[1])[i] ^= 0x55;
+		assert_int_equal(try_attach(rig), 0);
+		*header = saved;
+		((uint8_t *)&header->state[0])[i] ^= 0x55;
+		((uint8_t *)&header->state[1])[i] ^= 0x55;
+		assert_int_equal(try_attach(rig), -EBADMSG);
+	}
+	munmap(header, 4096 + 65536);
+}
+
+/* The older copy is one commit behind: a frame is said again, nothing more. */
+static void
+the_older_state_is_one_commit_behind(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame before, after;
+	struct playout_ring_header *header;
+	unsigned newer;
+
+	append(rig, "a", 0, 1000);
+	next(rig);
+	before = next(rig);
+	playout_free(&rig->playout);
+	header =
+	    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, rig->fd, 0);
+	assert_ptr_not_equal(header, MAP_FAILED);
+	newer = header->state[1].generation > header->state[0].generation;
+	header->state[newer].rtp_seq ^= 1; /* torn */
+	munmap(header, 4096);
+	open_playout(rig);
+	after = next(rig);
+	assert_int_equal(after.seq, before.seq);
+	assert_memory_equal(after.payload, before.payload, RTP_FRAME_LEN);
+}
+
+/* Both copies alike, with a right CRC: only the meaning is wrong. */
+static void
+forge(struct playout_ring_header *header, struct playout_ring_state state)
+{
+	state.crc = 0;
+	state.crc = crc32_update(0, &state, sizeof(state));
+	header->state[0] = state;
+	header->state[1] = state;
+}
+
+static void
+a_state_with_a_right_crc_and_wrong_values_is_refused(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_ring_header *header = map_used_ring(rig);
+	struct playout_ring_state good = header->state[0];
+	struct playout_ring_state bad;
+
+	if (header->state[1].generation > good.generation)
+		good = header->state[1];
+	forge(header, good);
+	assert_int_equal(try_attach(rig), 0);
+#define REFUSED(change)                                                        \
+	do {                                                                   \
+		bad = good;                                                    \
+		change;                                                        \
+		forge(header, bad);                                            \
+		assert_int_equal(try_attach(rig), -EBADMSG);                   \
+	} while (0)
+	REFUSED(bad.generation = 0);
+	REFUSED(bad.read_off = 65536);
+	REFUSED(bad.read_off = UINT32_MAX);
+	REFUSED(bad.fill += 1);
+	REFUSED(bad.fill = UINT32_MAX);
+	REFUSED(bad.flags |= 1u << 20);
+	REFUSED(bad.zero = 1);
+	REFUSED(bad.utterances = PLAYOUT_RING_UTTERANCES + 1);
+	REFUSED(bad.utterances = UINT32_MAX);
+	REFUSED(bad.utterances = 0);
+	REFUSED(bad.utterance[0].sent = bad.utterance[0].taken + 1);
+	REFUSED(bad.utterance[1].taken = UINT32_MAX);
+	REFUSED(bad.utterance[0].flags |= 1u << 31);
+	REFUSED(bad.utterance[0].zero = 1);
+	REFUSED(bad.utterance[0].id[0] = '\0');
+	REFUSED(bad.utterance[0].id[0] = '\n');
+	REFUSED(memset(bad.utterance[1].id, 'x', PLAYOUT_RING_ID_SIZE));
+#undef REFUSED
+	munmap(header, 4096 + 65536);
+}
+
+static void
+random_damage_is_never_fatal(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_ring_header *header = map_used_ring(rig);
+	const struct playout_ring_header saved = *header;
+
+	srand(7);
+	for (unsigned round = 0; round < 3000; round++) {
+		struct playout_ring_state damaged = saved.state[round % 2];
+		uint8_t *bytes = (uint8_t *)&damaged;
+
+		*header = saved;
+		for (unsigned i = 0; i < 1 + round % 5; i++)
+			bytes[(unsigned)rand() % sizeof(damaged)] =
+			    (uint8_t)rand();
+		forge(header, damaged);
+		try_attach(rig);
+	}
+	munmap(header, 4096 + 65536);
+}
+
+static void
+memory_of_another_size_or_kind_is_refused(void **state)
+{
+	struct rig *rig = *state;
+	struct playout *p = NULL;
+	int fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int file = open("/proc/self/exe", O_RDONLY);
+	char bytes[4096];
+
+	(void)rig;
+	assert_true(fd >= 0 && file >= 0);
+	/* Right bytes, but the owner could shrink it under us. */
+	assert_int_equal(ftruncate(fd, 4096 + 65536), 0);
+	assert_int_equal(pread(rig->fd, bytes, sizeof(bytes), 0), 4096);
+	assert_int_equal(pwrite(fd, bytes, sizeof(bytes), 0), 4096);
+	assert_int_equal(
+	    playout_new(&p, fd, G711_LAW_ULAW, NULL, NULL), -EBADMSG);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_int_equal(playout_new(&p, fd, G711_LAW_ULAW, NULL, NULL), 0);
+	playout_free(&p);
+	assert_int_equal(ftruncate(fd, 4096 + 65536 + 4096), 0);
+	assert_int_equal(
+	    playout_new(&p, fd, G711_LAW_ULAW, NULL, NULL), -EBADMSG);
+	assert_int_equal(
+	    playout_new(&p, file, G711_LAW_ULAW, NULL, NULL), -EBADMSG);
+	assert_int_equal(
+	    playout_new(&p, -1, G711_LAW_ULAW, NULL, NULL), -EBADF);
+	assert_null(p);
+	assert_int_equal(playout_memfd_create_sized(100, &fd), -EINVAL);
+	close(file);
+	close(fd);
+}
+
+static void
+the_memory_can_neither_shrink_nor_grow(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_int_equal(ftruncate(rig->fd, 0), -1);
+	assert_int_equal(ftruncate(rig->fd, 1 << 20), -1);
+	assert_true((fcntl(rig->fd, F_GETFD) & FD_CLOEXEC) != 0);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    T(an_empty_queue_sends_continuous_silence),
+	    T(speech_waits_for_one_packet_of_prebuffer),
+	    T(the_tail_of_an_utterance_is_padded),
+	    T(utterances_follow_each_other_without_a_gap),
+	    T(an_utterance_without_audio_is_complete_at_its_end),
+	    T(a_flush_drops_everything_and_says_what_was_heard),
+	    T(a_flush_of_an_open_utterance_that_ran_dry_ends_it),
+	    T(nothing_is_consumed_while_held),
+	    T(a_hold_in_mid_word_loses_nothing),
+	    T(a_full_ring_takes_what_fits),
+	    T(the_usual_ring_holds_five_minutes),
+	    T(a_full_table_refuses_and_then_forgets_the_oldest),
+	    T(the_callback_may_queue_more),
+	    T(ids_that_are_no_ids_are_refused),
+	    T(skipped_time_moves_the_timestamp_only),
+	    T(a_successor_goes_on_with_the_next_sample),
+	    T(a_flush_outlives_the_process),
+	    T(an_end_that_nobody_heard_of_is_reported_by_the_successor),
+	    T(a_writer_killed_at_any_moment_leaves_a_whole_ring),
+	    T(each_damaged_header_field_is_refused),
+	    T(one_damaged_state_is_survived_and_two_are_refused),
+	    T(the_older_state_is_one_commit_behind),
+	    T(a_state_with_a_right_crc_and_wrong_values_is_refused),
+	    T(random_damage_is_never_fatal),
+	    T(memory_of_another_size_or_kind_is_refused),
+	    T(the_memory_can_neither_shrink_nor_grow),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -367,6 +367,7 @@ static int
 on_open(struct websocket_link *link)
 {
 	link->opened = true;
+	link->heard_ms = clock_now_ms();
 	wipe_secret(link);
 	link->config.owner->on_open(link->config.arg);
 	return link->orphaned ? -1 : 0;
@@ -670,7 +671,7 @@ make_context(struct websocket_link *link)
 	    .pt_serv_buf_size = SERVICE_BUFFER_SIZE,
 	    .timeout_secs = config->timeout_s + 5,
 	    .connect_timeout_secs = config->timeout_s + 5,
-	    .http_proxy_address = "", /* else lws obeys $http_proxy */
+	    .http_proxy_address = "none:0", /* not $http_proxy's */
 	    .retry_and_idle_policy = &retry,
 	    .provided_client_ssl_ctx = config->ssl_ctx,
 	};

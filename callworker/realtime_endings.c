@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * realtime_endings.c – what the end of a response means, or its refusal: calls
+ * to be run, utterances complete or cut, failures to be retried or reported.
+ *
+ * Invariant: the response is taken out of the state before the first event is
+ * emitted, so that whatever the listener calls finds no response running.
+ */
+#include "callworker/realtime_responses_impl.h"
+#include "common/json.h"
+#include "common/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+clear_calls(struct realtime_active *run)
+{
+	for (unsigned i = 0; i < run->calls_count; i++) {
+		free(run->calls[i].name);
+		free(run->calls[i].arguments);
+	}
+	run->calls_count = 0;
+}
+
+void
+realtime_active_clear(struct realtime_active *run)
+{
+	clear_calls(run);
+	realtime_order_drop(&run->order);
+	memset(run, 0, sizeof(*run));
+}
+
+/* ---- failures --------------------------------------------------------- */
+
+static bool
+fault_is_fatal(enum voice_fault fault)
+{
+	return fault == VOICE_FAULT_QUOTA || fault == VOICE_FAULT_KEY ||
+	       fault == VOICE_FAULT_MODEL || fault == VOICE_FAULT_EXPIRED;
+}
+
+/* How long to wait before the next attempt, or -1: give up. */
+static int64_t
+retry_delay(const struct realtime_responses *rr, enum voice_fault fault)
+{
+	uint32_t wait;
+
+	if (fault == VOICE_FAULT_CONTENT)
+		return -1;
+	if (fault != VOICE_FAULT_RATE_LIMIT) {
+		if (rr->attempts >= REALTIME_RETRIES)
+			return -1;
+		return REALTIME_RETRY_MS;
+	}
+	if (rr->attempts >= REALTIME_RATE_LIMIT_RETRIES)
+		return -1;
+	wait = (uint32_t)REALTIME_RATE_LIMIT_MS << rr->attempts;
+	if (wait < rr->limit_reset_ms)
+		wait = rr->limit_reset_ms;
+	if (wait > REALTIME_RATE_LIMIT_MAX_MS)
+		wait = REALTIME_RATE_LIMIT_MAX_MS;
+	return wait;
+}
+
+static void
+report_fatal(
+    struct realtime_responses *rr, enum voice_fault fault, const char *detail)
+{
+	if (rr->over)
+		return;
+	rr->over = true;
+	rr->config.events->on_fault(fault, detail, true, rr->config.events_arg);
+}
+
+/* Nothing was said, nothing will be: whoever waits for it is told. */
+static void
+report_failure(struct realtime_responses *rr, struct realtime_order *order,
+    enum voice_fault fault, const char *detail)
+{
+	const struct voice_events *events = rr->config.events;
+	bool was_say = order->text != NULL;
+	int tag = order->tag;
+
+	rr->attempts = 0;
+	realtime_order_drop(order);
+	if (!was_say)
+		rr->outbox.wanted = rr->outbox.nudged = false;
+	if (was_say)
+		events->on_utterance_done(
+		    "", tag, VOICE_END_FAILED, detail, rr->config.events_arg);
+	else
+		events->on_fault(fault, detail, false, rr->config.events_arg);
+}
+
+void
+realtime_responses_fail(struct realtime_responses *rr,
+    struct realtime_order *order, enum voice_fault fault, const char *detail)
+{
+	int64_t wait = retry_delay(rr, fault);
+
+	log_warn("voice response failed fault=%s detail=\"%s\" attempt=%u "
+		 "retry_ms=%lld",
+	    voice_fault_name(fault), detail, rr->attempts + 1,
+	    fault_is_fatal(fault) ? -1LL : (long long)wait);
+	if (fault_is_fatal(fault)) {
+		realtime_order_drop(order);
+		report_fatal(rr, fault, detail);
+		return;
+	}
+	if (wait < 0) {
+		report_failure(rr, order, fault, detail);
+		return;
+	}
+	rr->attempts++;
+	rr->stats.retries++;
+	rr->retry_at_ms = rr->now_ms + (uint64_t)wait;
+	realtime_responses_reorder(rr, order);
+}
+
+/* ---- function calls --------------------------------------------------- */
+
+static bool
+has_call(const struct realtime_active *run, const char *id)
+{
+	for (unsigned i = 0; i < run->calls_count; i++) {
+		if (strcmp(run->calls[i].id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+add_call(struct realtime_active *run, const char *id, const char *name,
+    const char *arguments)
+{
+	struct realtime_call *call = &run->calls[run->calls_count];
+
+	if (has_call(run, id))
+		return;
+	if (id[0] == '\0' || strlen(id) >= sizeof(call->id) ||
+	    run->calls_count == REALTIME_CALLS_MAX) {
+		log_warn("function call ignored name=%s reason=\"no usable "
+			 "id, or more than %d in one response\"",
+		    name, REALTIME_CALLS_MAX);
+		return;
+	}
+	call->name = strdup(name);
+	call->arguments = strdup(arguments);
+	if (call->name == NULL || call->arguments == NULL) {
+		free(call->name);
+		free(call->arguments);
+		log_err("no memory for a function call");
+		return;
+	}
+	snprintf(call->id, sizeof(call->id), "%s", id);
+	run->calls_count++;
+}
+
+void
+realtime_responses_add_call(struct realtime_responses *rr, const char *id,
+    const char *name, const char *arguments)
+{
+	add_call(&rr->run, id, name, arguments);
+}
+
+/* The service names complete calls in response.done as well. */
+static void
+add_calls_of_output(struct realtime_active *run, const cJSON *output)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, output) {
+		if (strcmp(json_string(item, "type"), "function_call") != 0 ||
+		    strcmp(json_string(item, "status"), "incomplete") == 0)
+			continue;
+		add_call(run, json_string(item, "call_id"),
+		    json_string(item, "name"), json_string(item, "arguments"));
+	}
+}
+
+/* ---- utterances ------------------------------------------------------- */
+
+static void
+end_utterance(struct realtime_responses *rr, struct realtime_utterance *u,
+    enum voice_end end, const char *why)
+{
+	const struct voice_events *events = rr->config.events;
+	char event_id[REALTIME_ID_SIZE];
+	char *text = u->text;
+	bool transcribed = u->transcribed;
+
+	u->ended = true;
+	u->text = NULL;
+	u->text_len = 0;
+	u->transcribed = true;
+	if (u->delete_due) {
+		realtime_responses_next_id(rr, event_id, REALTIME_PURPOSE_CUT);
+		realtime_responses_send(
+		    rr, realtime_encode_delete(event_id, u->id));
+	}
+	if (!transcribed && text != NULL && u->announced)
+		events->on_transcript(
+		    VOICE_SPEAKER_VOICE, u->id, text, rr->config.events_arg);
+	free(text);
+	if (u->announced)
+		events->on_utterance_done(u->id, u->tag,
+		    u->cut ? VOICE_END_CUT : end, why, rr->config.events_arg);
+}
+
+static void
+end_utterances(struct realtime_responses *rr, const char *response_id,
+    enum voice_end end, const char *why)
+{
+	for (unsigned i = 0; i < REALTIME_UTTERANCES_MAX; i++) {
+		struct realtime_utterance *u = &rr->utterances.list[i];
+
+		if (u->id[0] != '\0' && !u->ended &&
+		    strcmp(u->response_id, response_id) == 0)
+			end_utterance(rr, u, end, why);
+	}
+}
+
+/* ---- the end of a response -------------------------------------------- */
+
+static void
+end_cut(
+    struct realtime_responses *rr, struct realtime_active *run, const char *why)
+{
+	if (run->calls_count > 0) {
+		log_info("function calls of a cancelled response not run "
+			 "count=%u",
+		    run->calls_count);
+		rr->stats.dropped_calls += run->calls_count;
+	}
+	end_utterances(rr, run->id, VOICE_END_CUT, why);
+	if (run->order.text != NULL && !run->spoke)
+		rr->config.events->on_utterance_done("", run->order.tag,
+		    VOICE_END_CUT, why, rr->config.events_arg);
+}
+
+static void
+end_failed(struct realtime_responses *rr, struct realtime_active *run,
+    enum voice_fault fault, const char *why)
+{
+	end_utterances(rr, run->id, VOICE_END_FAILED, why);
+	if (run->spoke && run->order.text != NULL) {
+		/* Half of it was said; its utterance has told how it ended. */
+		realtime_order_drop(&run->order);
+		return;
+	}
+	realtime_responses_fail(rr, &run->order, fault, why);
+}
+
+static void
+end_complete(
+    struct realtime_responses *rr, struct realtime_active *run, const char *why)
+{
+	const struct voice_events *events = rr->config.events;
+
+	rr->attempts = 0;
+	end_utterances(rr, run->id, VOICE_END_COMPLETE, why);
+	if (run->order.text != NULL && !run->spoke)
+		events->on_utterance_done("", run->order.tag, VOICE_END_FAILED,
+		    "nothing was said", rr->config.events_arg);
+	for (unsigned i = 0; i < run->calls_count; i++)
+		events->on_tool_call(run->calls[i].id, run->calls[i].name,
+		    run->calls[i].arguments, rr->config.events_arg);
+}
+
+static void
+end_by_status(struct realtime_responses *rr, struct realtime_active *run,
+    const struct realtime_event *ev)
+{
+	switch (ev->status) {
+	case REALTIME_STATUS_CANCELLED:
+		end_cut(rr, run, ev->reason);
+		break;
+	case REALTIME_STATUS_FAILED:
+		end_failed(rr, run,
+		    realtime_error_fault(
+			ev->error_type, ev->error_code, ev->error_message),
+		    ev->error_code[0] != '\0' ? ev->error_code : "failed");
+		break;
+	case REALTIME_STATUS_INCOMPLETE:
+		if (strcmp(ev->reason, "content_filter") == 0)
+			end_failed(rr, run, VOICE_FAULT_CONTENT, ev->reason);
+		else if (!run->spoke && run->calls_count == 0)
+			end_failed(rr, run, VOICE_FAULT_SERVER, "incomplete");
+		else
+			end_complete(rr, run, ev->reason);
+		break;
+	case REALTIME_STATUS_IN_PROGRESS: /* nonsense in a done event */
+	case REALTIME_STATUS_COMPLETED:
+		end_complete(rr, run, "");
+		break;
+	}
+}
+
+void
+realtime_responses_end(
+    struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	struct realtime_active run = rr->run;
+
+	memset(&rr->run, 0, sizeof(rr->run));
+	rr->active = false;
+	rr->stats.responses++;
+	if (ev != NULL) {
+		rr->config.events->on_usage(&ev->usage, rr->config.events_arg);
+		/* arguments.done comes for broken-off calls as well. */
+		if (ev->status == REALTIME_STATUS_INCOMPLETE)
+			clear_calls(&run);
+		if (ev->status == REALTIME_STATUS_COMPLETED ||
+		    ev->status == REALTIME_STATUS_INCOMPLETE)
+			add_calls_of_output(&run, ev->output);
+	}
+	if (run.cut || ev == NULL)
+		end_cut(rr, &run,
+		    ev == NULL || ev->reason[0] == '\0' ? "given up"
+							: ev->reason);
+	else
+		end_by_status(rr, &run, ev);
+	realtime_active_clear(&run);
+}
+
+/* ---- errors ----------------------------------------------------------- */
+
+static void
+on_collision(struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	bool for_ask =
+	    rr->asked && (ev->error_event_id[0] == '\0' ||
+			     strcmp(ev->error_event_id, rr->asked_id) == 0);
+	bool covered =
+	    rr->active && !rr->outbox.unspoken && rr->asked_order.text == NULL;
+
+	rr->stats.collisions++;
+	/* Then what began was not what we had asked for. */
+	if (rr->active && !rr->asked && rr->run.order.text != NULL &&
+	    strcmp(ev->error_event_id, rr->run.ask_id) == 0) {
+		realtime_responses_reorder(rr, &rr->run.order);
+		return;
+	}
+	log_info("response refused: another one runs ours=%s",
+	    for_ask ? "yes" : "no");
+	if (for_ask) {
+		rr->asked = false;
+		if (covered || rr->cancel_asked)
+			realtime_order_drop(&rr->asked_order);
+		else
+			realtime_responses_reorder(rr, &rr->asked_order);
+		if (!rr->active)
+			rr->retry_at_ms = rr->now_ms + REALTIME_RATE_LIMIT_MS;
+	} else if (ev->error_event_id[0] == '\0' && rr->active) {
+		/* The service could not answer the caller's turn itself. */
+		rr->outbox.nudged = true;
+	}
+}
+
+static void
+on_cancel_refused(
+    struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	log_debug("nothing to cancel");
+	if (rr->active && rr->run.cancelled_ms != 0 &&
+	    strcmp(ev->error_event_id, rr->run.cancel_id) == 0)
+		realtime_responses_end(rr, NULL);
+}
+
+static void
+on_item_refused(struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	if (realtime_outbox_refuse(&rr->outbox, ev->error_event_id))
+		log_warn("item refused by the voice service code=%s "
+			 "message=\"%.200s\"",
+		    ev->error_code, ev->error_message);
+}
+
+/* An error of the service while we wait for the response we asked for. */
+static void
+on_ask_refused(struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	struct realtime_order order = {0};
+
+	if (!rr->asked)
+		return;
+	rr->asked = false;
+	realtime_order_move(&order, &rr->asked_order);
+	realtime_responses_fail(rr, &order,
+	    realtime_error_fault(
+		ev->error_type, ev->error_code, ev->error_message),
+	    ev->error_code[0] != '\0' ? ev->error_code : ev->error_type);
+}
+
+bool
+realtime_responses_error(
+    struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	if (strcmp(ev->error_code,
+		"conversation_already_has_active_response") == 0) {
+		on_collision(rr, ev);
+		return true;
+	}
+	if (strcmp(ev->error_code, "response_cancel_not_active") == 0) {
+		on_cancel_refused(rr, ev);
+		return true;
+	}
+	switch (realtime_event_id_purpose(ev->error_event_id)) {
+	case REALTIME_PURPOSE_ITEM:
+		on_item_refused(rr, ev);
+		return true;
+	case REALTIME_PURPOSE_ASK:
+		if (strcmp(ev->error_event_id, rr->asked_id) == 0)
+			on_ask_refused(rr, ev);
+		return true;
+	case REALTIME_PURPOSE_CUT:
+		log_debug("cut refused code=%s", ev->error_code);
+		return true;
+	case REALTIME_PURPOSE_CANCEL:
+		on_cancel_refused(rr, ev);
+		return true;
+	case REALTIME_PURPOSE_NONE:
+	case REALTIME_PURPOSE_UPDATE:
+		break;
+	}
+	return false;
+}

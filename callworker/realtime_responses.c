@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * realtime_responses.c – keeps track of responses and decides when to ask for
+ * one.
+ *
+ * Invariant: pump() alone adds items and asks, and only while nothing is
+ * asked and no response runs; it runs after everything that happens.
+ */
+#include "callworker/realtime_responses_impl.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+realtime_responses_next_id(struct realtime_responses *rr,
+    char id_out[REALTIME_ID_SIZE], enum realtime_purpose purpose)
+{
+	realtime_event_id(id_out, purpose, ++rr->number);
+}
+
+void
+realtime_responses_send(struct realtime_responses *rr, char *json)
+{
+	if (json == NULL)
+		log_err("no memory for an event to the voice service");
+	else if (rr->config.send(json, rr->config.send_arg) != 0)
+		log_debug("event to the voice service not sent");
+	free(json);
+}
+
+void
+realtime_responses_reorder(
+    struct realtime_responses *rr, struct realtime_order *order)
+{
+	if (order->text != NULL)
+		realtime_outbox_return_say(&rr->outbox, order);
+	else
+		rr->outbox.nudged = true;
+}
+
+int
+realtime_responses_new(struct realtime_responses **rr_out,
+    const struct realtime_responses_config *config)
+{
+	struct realtime_responses *rr = calloc(1, sizeof(*rr));
+
+	*rr_out = rr;
+	if (rr == NULL)
+		return -ENOMEM;
+	rr->config = *config;
+	return 0;
+}
+
+void
+realtime_responses_free(struct realtime_responses **rr)
+{
+	if (*rr == NULL)
+		return;
+	realtime_outbox_clear(&(*rr)->outbox);
+	realtime_utterances_free(&(*rr)->utterances);
+	realtime_order_drop(&(*rr)->asked_order);
+	realtime_active_clear(&(*rr)->run);
+	free(*rr);
+	*rr = NULL;
+}
+
+/* ---- asking ----------------------------------------------------------- */
+
+/* Whether an answer (not a text word by word) may be asked for now. */
+static bool
+answer_is_due(const struct realtime_responses *rr)
+{
+	if (!rr->outbox.wanted && !rr->outbox.nudged)
+		return false;
+	/* The service answers the caller's turn by itself. */
+	return !rr->caller_talking && rr->now_ms >= rr->automatic_until_ms;
+}
+
+static void
+pump(struct realtime_responses *rr)
+{
+	char *json;
+
+	if (rr->asked || rr->active || rr->over)
+		return;
+	while ((json = realtime_outbox_take_item(&rr->outbox)) != NULL)
+		realtime_responses_send(rr, json);
+	if (rr->now_ms < rr->retry_at_ms)
+		return;
+	if (!realtime_outbox_take_say(&rr->outbox, &rr->asked_order) &&
+	    !answer_is_due(rr))
+		return;
+	realtime_responses_next_id(rr, rr->asked_id, REALTIME_PURPOSE_ASK);
+	rr->asked = true;
+	rr->asked_ms = rr->now_ms;
+	rr->cancel_asked = false;
+	realtime_responses_send(
+	    rr, realtime_encode_ask(rr->asked_id, rr->asked_order.text));
+}
+
+static void
+cancel_run(struct realtime_responses *rr)
+{
+	struct realtime_active *run = &rr->run;
+
+	if (run->cancelled_ms != 0)
+		return;
+	run->cut = true;
+	run->cancel_at_ms = 0;
+	run->cancelled_ms = rr->now_ms;
+	realtime_responses_next_id(rr, run->cancel_id, REALTIME_PURPOSE_CANCEL);
+	realtime_responses_send(
+	    rr, realtime_encode_cancel(run->cancel_id, run->id));
+}
+
+/* ---- what the service says about responses ---------------------------- */
+
+/* Whether the response in EV is the one that we asked for. */
+static bool
+is_ours(const struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	if (!rr->asked)
+		return false;
+	if (ev->has_metadata)
+		return strcmp(ev->ask, rr->asked_id) == 0;
+	/* No echo of our metadata: ours unless another was to be expected. */
+	return !rr->caller_talking && rr->now_ms >= rr->automatic_until_ms;
+}
+
+static void
+on_created(struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	bool ours = is_ours(rr, ev);
+	bool is_answer = !ours || rr->asked_order.text == NULL;
+
+	if (ev->response_id[0] == '\0' ||
+	    strlen(ev->response_id) >= REALTIME_ID_SIZE)
+		return;
+	if (rr->active && strcmp(rr->run.id, ev->response_id) == 0)
+		return;
+	if (rr->active)
+		realtime_responses_end(rr, NULL);
+	rr->active = true;
+	snprintf(rr->run.id, sizeof(rr->run.id), "%s", ev->response_id);
+	rr->run.since_ms = rr->run.progress_ms = rr->now_ms;
+	if (ours) {
+		rr->asked = false;
+		realtime_order_move(&rr->run.order, &rr->asked_order);
+		memcpy(rr->run.ask_id, rr->asked_id, sizeof(rr->asked_id));
+	} else {
+		rr->automatic_until_ms = 0;
+	}
+	if (is_answer)
+		realtime_outbox_answered(&rr->outbox, ours);
+	if (ours && rr->cancel_asked) {
+		cancel_run(rr);
+		rr->cancel_asked = false;
+	}
+}
+
+static void
+on_done(struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	/* Ours, of which response.created got lost. */
+	if (!rr->active && rr->asked && ev->ask[0] != '\0' &&
+	    strcmp(ev->ask, rr->asked_id) == 0)
+		on_created(rr, ev);
+	if (!rr->active || strcmp(rr->run.id, ev->response_id) != 0) {
+		log_debug("response.done for another response");
+		return;
+	}
+	realtime_responses_end(rr, ev);
+}
+
+/* Whether EV belongs to the running response and still counts. */
+static bool
+in_run(struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	if (!rr->active || strcmp(rr->run.id, ev->response_id) != 0)
+		return false;
+	rr->run.progress_ms = rr->now_ms;
+	return !rr->run.cut;
+}
+
+static void
+on_item_added(struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	if (!in_run(rr, ev) || strcmp(ev->item_type, "message") != 0)
+		return;
+	if (realtime_utterances_get(&rr->utterances, ev->item_id,
+		ev->response_id, rr->run.order.tag) != NULL)
+		rr->run.announced = true;
+}
+
+/* The utterance that a delta belongs to, or NULL: the delta is dropped. */
+static struct realtime_utterance *
+utterance_of(struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	struct realtime_utterance *u;
+
+	if (!in_run(rr, ev))
+		return NULL;
+	u = realtime_utterances_find(&rr->utterances, ev->item_id);
+	/* A service that announces its items does not use others. */
+	if (u == NULL && !rr->run.announced)
+		u = realtime_utterances_get(&rr->utterances, ev->item_id,
+		    ev->response_id, rr->run.order.tag);
+	if (u == NULL || u->cut || u->ended)
+		return NULL;
+	return u;
+}
+
+static void
+on_audio(struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	struct realtime_utterance *u = utterance_of(rr, ev);
+	const struct voice_events *events = rr->config.events;
+	uint8_t *g711;
+	size_t len;
+	uint32_t more;
+	int err;
+
+	if (u == NULL) {
+		rr->stats.late_audio++;
+		return;
+	}
+	err = realtime_event_audio(ev, &g711, &len);
+	if (err != 0 && log_allow(&rr->noise, &more))
+		log_warn("audio of the voice not usable error=%d more=%u", -err,
+		    more);
+	if (g711 == NULL)
+		return;
+	u->content_index = ev->content_index;
+	u->received_len += len;
+	rr->run.spoke = true;
+	if (!u->announced) {
+		u->announced = true;
+		events->on_utterance(u->id, u->tag, rr->config.events_arg);
+	}
+	if (!u->cut)
+		events->on_audio(u->id, g711, len, rr->config.events_arg);
+	free(g711);
+}
+
+static void
+on_voice_text(struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	struct realtime_utterance *u =
+	    realtime_utterances_find(&rr->utterances, ev->item_id);
+
+	if (u == NULL || u->transcribed)
+		return;
+	(void)in_run(rr, ev);
+	if (ev->type == REALTIME_EVENT_TRANSCRIPT_DELTA)
+		realtime_utterance_add_text(u, ev->text);
+	else if (ev->text[0] != '\0')
+		realtime_utterance_set_text(u, ev->text);
+}
+
+/* ---- the caller ------------------------------------------------------- */
+
+static void
+on_speech_started(struct realtime_responses *rr)
+{
+	rr->caller_talking = true;
+	if (rr->active && !rr->run.cut) {
+		rr->run.cut = true;
+		rr->run.cancel_at_ms = rr->now_ms + REALTIME_CANCEL_MS;
+	}
+	/* It would talk into the caller's words, who gets an answer anyway. */
+	if (rr->asked && rr->asked_order.text == NULL) {
+		rr->cancel_asked = true;
+		rr->outbox.wanted = rr->outbox.unspoken = true;
+	}
+	rr->config.events->on_caller_started(rr->config.events_arg);
+}
+
+static void
+on_speech_stopped(struct realtime_responses *rr)
+{
+	rr->caller_talking = false;
+	rr->automatic_until_ms = rr->now_ms + REALTIME_AUTOMATIC_MS;
+	rr->config.events->on_caller_stopped(rr->config.events_arg);
+}
+
+/* ---- the interface ---------------------------------------------------- */
+
+static bool
+dispatch(struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	switch (ev->type) {
+	case REALTIME_EVENT_RESPONSE_CREATED:
+		on_created(rr, ev);
+		return true;
+	case REALTIME_EVENT_RESPONSE_DONE:
+		on_done(rr, ev);
+		return true;
+	case REALTIME_EVENT_OUTPUT_ITEM_ADDED:
+		on_item_added(rr, ev);
+		return true;
+	case REALTIME_EVENT_AUDIO_DELTA:
+		on_audio(rr, ev);
+		return true;
+	case REALTIME_EVENT_TRANSCRIPT_DELTA:
+	case REALTIME_EVENT_TRANSCRIPT_DONE:
+		on_voice_text(rr, ev);
+		return true;
+	case REALTIME_EVENT_CALL_DONE:
+		if (rr->active && strcmp(rr->run.id, ev->response_id) == 0)
+			realtime_responses_add_call(
+			    rr, ev->call_id, ev->name, ev->text);
+		return true;
+	case REALTIME_EVENT_SPEECH_STARTED:
+		on_speech_started(rr);
+		return true;
+	case REALTIME_EVENT_SPEECH_STOPPED:
+		on_speech_stopped(rr);
+		return true;
+	case REALTIME_EVENT_ITEM_ADDED:
+	case REALTIME_EVENT_ITEM_CREATED:
+	case REALTIME_EVENT_ITEM_DONE:
+		realtime_outbox_confirm(&rr->outbox, ev->item_id);
+		return true;
+	case REALTIME_EVENT_RATE_LIMITS:
+		rr->limit_reset_ms = ev->reset_ms;
+		return true;
+	case REALTIME_EVENT_ERROR:
+		return realtime_responses_error(rr, ev);
+	case REALTIME_EVENT_SESSION_CREATED:
+	case REALTIME_EVENT_SESSION_UPDATED:
+	case REALTIME_EVENT_CALLER_TRANSCRIPT:
+	case REALTIME_EVENT_CALLER_TRANSCRIPT_FAILED:
+	case REALTIME_EVENT_UNKNOWN:
+		break;
+	}
+	return false;
+}
+
+bool
+realtime_responses_event(struct realtime_responses *rr,
+    const struct realtime_event *ev, uint64_t now_ms)
+{
+	bool taken;
+
+	if (rr->over)
+		return true;
+	rr->now_ms = now_ms;
+	taken = dispatch(rr, ev);
+	pump(rr);
+	return taken;
+}
+
+/* A response that makes no progress is given up, so that another can run. */
+static void
+check_run(struct realtime_responses *rr)
+{
+	struct realtime_active *run = &rr->run;
+	uint64_t now = rr->now_ms;
+
+	if (run->cancel_at_ms != 0 && now >= run->cancel_at_ms)
+		cancel_run(rr);
+	if (run->cancelled_ms == 0 &&
+	    now - run->since_ms >= REALTIME_RESPONSE_MS &&
+	    now - run->progress_ms >= REALTIME_PROGRESS_MS) {
+		log_warn(
+		    "voice response without an end, cancelled id=%s", run->id);
+		cancel_run(rr);
+	}
+	if (run->cancelled_ms != 0 &&
+	    now - run->cancelled_ms >= REALTIME_CANCELLED_MS) {
+		log_warn("cancelled response did not end id=%s", run->id);
+		realtime_responses_end(rr, NULL);
+	}
+}
+
+void
+realtime_responses_tick(struct realtime_responses *rr, uint64_t now_ms)
+{
+	struct realtime_order order = {0};
+
+	if (rr->over)
+		return;
+	rr->now_ms = now_ms;
+	if (rr->active)
+		check_run(rr);
+	if (rr->asked && !rr->active &&
+	    now_ms - rr->asked_ms >= REALTIME_ASK_MS) {
+		rr->asked = false;
+		realtime_order_move(&order, &rr->asked_order);
+		realtime_responses_fail(rr, &order, VOICE_FAULT_TIMEOUT,
+		    "no answer to response.create");
+	}
+	pump(rr);
+}
+
+int
+realtime_responses_say(struct realtime_responses *rr, const char *text, int tag)
+{
+	int ret = realtime_outbox_add_say(&rr->outbox, text, tag);
+
+	if (ret == 0)
+		pump(rr);
+	return ret;
+}
+
+int
+realtime_responses_add_text(struct realtime_responses *rr, const char *text)
+{
+	char item_id[REALTIME_ID_SIZE], event_id[REALTIME_ID_SIZE];
+	int ret;
+
+	realtime_responses_next_id(rr, event_id, REALTIME_PURPOSE_ITEM);
+	snprintf(item_id, sizeof(item_id), "text_%u", rr->number);
+	ret = realtime_outbox_add_item(&rr->outbox, item_id, event_id,
+	    realtime_encode_text(event_id, item_id, text));
+	pump(rr);
+	return ret;
+}
+
+int
+realtime_responses_answer_tool(
+    struct realtime_responses *rr, const char *id, const char *output)
+{
+	char item_id[REALTIME_ID_SIZE], event_id[REALTIME_ID_SIZE];
+	int ret;
+
+	realtime_responses_next_id(rr, event_id, REALTIME_PURPOSE_ITEM);
+	snprintf(item_id, sizeof(item_id), "output_%u", rr->number);
+	ret = realtime_outbox_add_item(&rr->outbox, item_id, event_id,
+	    realtime_encode_output(event_id, item_id, id, output));
+	pump(rr);
+	return ret;
+}
+
+void
+realtime_responses_prompt(struct realtime_responses *rr)
+{
+	if (!rr->outbox.unspoken)
+		return;
+	rr->outbox.wanted = true;
+	pump(rr);
+}
+
+void
+realtime_responses_nudge(struct realtime_responses *rr)
+{
+	rr->outbox.nudged = true;
+	pump(rr);
+}
+
+void
+realtime_responses_stop(struct realtime_responses *rr)
+{
+	realtime_outbox_clear_says(&rr->outbox);
+	rr->outbox.wanted = rr->outbox.nudged = false;
+	if (rr->active)
+		cancel_run(rr);
+	if (rr->asked)
+		rr->cancel_asked = true;
+}
+
+void
+realtime_responses_interrupted(
+    struct realtime_responses *rr, const char *utterance, uint32_t heard_ms)
+{
+	struct realtime_utterance *u =
+	    realtime_utterances_find(&rr->utterances, utterance);
+	char event_id[REALTIME_ID_SIZE];
+	char *json;
+
+	if (u == NULL)
+		return;
+	realtime_responses_next_id(rr, event_id, REALTIME_PURPOSE_CUT);
+	json = realtime_utterance_interrupt(u, event_id, heard_ms);
+	if (json != NULL)
+		realtime_responses_send(rr, json);
+}
+
+bool
+realtime_responses_is_busy(const struct realtime_responses *rr)
+{
+	return rr->asked || rr->active || rr->outbox.says_count > 0 ||
+	       rr->outbox.wanted || rr->outbox.nudged;
+}
+
+void
+realtime_responses_describe(
+    const struct realtime_responses *rr, char *buf, size_t size)
+{
+	snprintf(buf, size,
+	    "response=%s asked=%s says=%u items=%u unspoken=%s wanted=%s "
+	    "caller_talking=%s attempts=%u",
+	    rr->active ? rr->run.id : "none", rr->asked ? "yes" : "no",
+	    rr->outbox.says_count, rr->outbox.items_count,
+	    rr->outbox.unspoken ? "yes" : "no",
+	    rr->outbox.wanted || rr->outbox.nudged ? "yes" : "no",
+	    rr->caller_talking ? "yes" : "no", rr->attempts);
+}
+
+void
+realtime_responses_get_stats(const struct realtime_responses *rr,
+    struct realtime_responses_stats *stats_out)
+{
+	*stats_out = rr->stats;
+}

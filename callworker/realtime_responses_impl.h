@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * realtime_responses_impl.h – the response state machine's state, shared by
+ * realtime_responses.c (what happens) and realtime_endings.c (what the end of
+ * a response means). Nobody else includes it.
+ *
+ * Invariant: from our response.create to its response.created, error or
+ * time-out `asked` is set; from response.created to response.done `active`
+ * is. Nothing is asked and no item added while either is.
+ */
+#ifndef CALLWORKER_REALTIME_RESPONSES_IMPL_H
+#define CALLWORKER_REALTIME_RESPONSES_IMPL_H
+
+#include "callworker/realtime_outbox.h"
+#include "callworker/realtime_responses.h"
+#include "callworker/realtime_utterances.h"
+#include "common/log.h"
+
+struct realtime_call {
+	char id[VOICE_ID_SIZE];
+	char *name;
+	char *arguments;
+};
+
+/* The response that runs in the default conversation. */
+struct realtime_active {
+	char id[REALTIME_ID_SIZE];
+	struct realtime_order order;   /* without text: an answer */
+	char ask_id[REALTIME_ID_SIZE]; /* what we asked with; "" automatic */
+	bool announced; /* output_item.added came for a message */
+	bool spoke;     /* an utterance of it was begun */
+	bool cut;       /* interrupted: nothing of it counts */
+	uint64_t since_ms;
+	uint64_t progress_ms;  /* its last event */
+	uint64_t cancel_at_ms; /* 0: no cancel due */
+	uint64_t cancelled_ms; /* when response.cancel was sent; 0: not */
+	char cancel_id[REALTIME_ID_SIZE]; /* its event_id */
+	struct realtime_call calls[REALTIME_CALLS_MAX];
+	unsigned calls_count;
+};
+
+struct realtime_responses {
+	struct realtime_responses_config config;
+	struct realtime_responses_stats stats;
+	struct realtime_utterances utterances;
+	struct realtime_outbox outbox;
+	struct log_ratelimit noise;
+	uint64_t now_ms;
+	unsigned number; /* of the last event_id or item id */
+
+	bool caller_talking;
+	uint64_t automatic_until_ms; /* an automatic response may come */
+
+	bool asked;                      /* a response.create is out */
+	char asked_id[REALTIME_ID_SIZE]; /* its event_id */
+	struct realtime_order asked_order;
+	uint64_t asked_ms;
+	bool cancel_asked; /* cancel it as soon as it has an id */
+
+	bool active;
+	struct realtime_active run; /* meaningful while active */
+
+	unsigned attempts; /* failures in a row */
+	uint64_t retry_at_ms;
+	uint32_t limit_reset_ms; /* of rate_limits.updated */
+	bool over;               /* a fatal fault was reported */
+};
+
+/* realtime_responses.c */
+void realtime_responses_next_id(struct realtime_responses *rr,
+    char id_out[REALTIME_ID_SIZE], enum realtime_purpose purpose);
+/* Takes JSON; NULL is an allocation that failed. */
+void realtime_responses_send(struct realtime_responses *rr, char *json);
+/* Puts ORDER back in its place among what waits; empties it. */
+void realtime_responses_reorder(
+    struct realtime_responses *rr, struct realtime_order *order);
+
+/* realtime_endings.c */
+
+/* Notes a function call of the running response. */
+void realtime_responses_add_call(struct realtime_responses *rr, const char *id,
+    const char *name, const char *arguments);
+
+/*
+ * The running response is over, as EV (response.done) says, or, EV being
+ * NULL, because we gave it up. Emits everything that follows from it.
+ */
+void realtime_responses_end(
+    struct realtime_responses *rr, const struct realtime_event *ev);
+
+/* ORDER came to nothing: tries again later, or reports. Empties it. */
+void realtime_responses_fail(struct realtime_responses *rr,
+    struct realtime_order *order, enum voice_fault fault, const char *detail);
+
+/* An `error` event; false when it is none of this room's business. */
+bool realtime_responses_error(
+    struct realtime_responses *rr, const struct realtime_event *ev);
+
+/* Frees what RUN holds. */
+void realtime_active_clear(struct realtime_active *run);
+
+#endif

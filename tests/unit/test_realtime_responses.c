@@ -1,0 +1,876 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_realtime_responses.c – the response state machine against a scripted
+ * service: events go in as JSON, what is sent and told is one line each.
+ */
+#include "callworker/realtime_responses.h"
+
+#include "common/json.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* One test's world: a clock, what was sent, and what was told. */
+struct world {
+	struct realtime_responses *rr;
+	uint64_t now_ms;
+	char lines[8192]; /* "send ask", "told audio item_1 3", … */
+	char last_ask[REALTIME_ID_SIZE];
+	char last_item[REALTIME_ID_SIZE];
+	char last_event[REALTIME_ID_SIZE];
+	void (*on_caller_started)(struct world *w); /* may be NULL */
+};
+
+static void note(struct world *w, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+note(struct world *w, const char *fmt, ...)
+{
+	size_t len = strlen(w->lines);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(w->lines + len, sizeof(w->lines) - len, fmt, ap);
+	va_end(ap);
+	len = strlen(w->lines);
+	snprintf(w->lines + len, sizeof(w->lines) - len, "\n");
+}
+
+static void
+copy_id(char id_out[REALTIME_ID_SIZE], const char *id)
+{
+	snprintf(id_out, REALTIME_ID_SIZE, "%s", id);
+}
+
+static int
+fake_send(const char *json, void *arg)
+{
+	struct world *w = arg;
+	cJSON *event = json_parse(json, strlen(json));
+	const char *type = json_string(event, "type");
+	const cJSON *item = json_object(event, "item");
+
+	assert_non_null(event);
+	copy_id(w->last_event, json_string(event, "event_id"));
+	assert_true(w->last_event[0] != '\0');
+	if (strcmp(type, "response.create") == 0) {
+		copy_id(w->last_ask, w->last_event);
+		note(w, "send %s",
+		    cJSON_HasObjectItem(
+			json_object(event, "response"), "instructions")
+			? "say"
+			: "ask");
+	} else if (item != NULL) {
+		copy_id(w->last_item, json_string(item, "id"));
+		note(w, "send item %s", json_string(item, "type"));
+	} else if (strcmp(type, "conversation.item.truncate") == 0) {
+		note(w, "send truncate %s %d", json_string(event, "item_id"),
+		    (int)json_int(event, "audio_end_ms", -1));
+	} else {
+		note(w, "send %s %s%s", type, json_string(event, "item_id"),
+		    json_string(event, "response_id"));
+	}
+	cJSON_Delete(event);
+	return 0;
+}
+
+static void
+on_utterance(const char *utterance, int tag, void *arg)
+{
+	note(arg, "told utterance %s tag %d", utterance, tag);
+}
+
+static void
+on_audio(const char *utterance, const uint8_t *g711, size_t len, void *arg)
+{
+	(void)g711;
+	note(arg, "told audio %s %zu", utterance, len);
+}
+
+static void
+on_utterance_done(const char *utterance, int tag, enum voice_end end,
+    const char *why, void *arg)
+{
+	static const char *const ends[] = {"complete", "cut", "failed"};
+
+	(void)why;
+	note(arg, "told done %s tag %d %s", utterance, tag, ends[end]);
+}
+
+static void
+on_caller_started(void *arg)
+{
+	struct world *w = arg;
+
+	note(w, "told caller started");
+	if (w->on_caller_started != NULL)
+		w->on_caller_started(w);
+}
+
+static void
+on_caller_stopped(void *arg)
+{
+	note(arg, "told caller stopped");
+}
+
+static void
+on_transcript(
+    enum voice_speaker who, const char *id, const char *text, void *arg)
+{
+	assert_int_equal(who, VOICE_SPEAKER_VOICE);
+	note(arg, "told text %s %s", id, text);
+}
+
+static void
+on_tool_call(const char *id, const char *name, const char *arguments, void *arg)
+{
+	note(arg, "told call %s %s %s", id, name, arguments);
+}
+
+static void
+on_usage(const struct voice_usage *usage, void *arg)
+{
+	(void)usage;
+	(void)arg;
+}
+
+static void
+on_fault(enum voice_fault fault, const char *detail, bool fatal, void *arg)
+{
+	(void)detail;
+	note(arg, "told fault %s%s", voice_fault_name(fault),
+	    fatal ? " fatal" : "");
+}
+
+static const struct voice_events events = {
+    .on_utterance = on_utterance,
+    .on_audio = on_audio,
+    .on_utterance_done = on_utterance_done,
+    .on_caller_started = on_caller_started,
+    .on_caller_stopped = on_caller_stopped,
+    .on_transcript = on_transcript,
+    .on_tool_call = on_tool_call,
+    .on_usage = on_usage,
+    .on_fault = on_fault,
+};
+
+static int
+set_up(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct realtime_responses_config config = {
+	    .send = fake_send,
+	    .send_arg = w,
+	    .events = &events,
+	    .events_arg = w,
+	};
+
+	assert_non_null(w);
+	w->now_ms = 1000000;
+	assert_int_equal(realtime_responses_new(&w->rr, &config), 0);
+	*state = w;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_free(&w->rr);
+	free(w);
+	return 0;
+}
+
+static void give(struct world *w, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* One event of the service; ' stands for ". */
+static void
+give(struct world *w, const char *fmt, ...)
+{
+	struct realtime_event ev;
+	char text[4096];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	for (char *p = text; (p = strchr(p, '\'')) != NULL; p++)
+		*p = '"';
+	assert_int_equal(realtime_event_parse(&ev, text, strlen(text)), 0);
+	realtime_responses_event(w->rr, &ev, w->now_ms);
+	realtime_event_free(&ev);
+}
+
+/* Everything that happened since the last call. */
+#define expect(w, text)                                                        \
+	do {                                                                   \
+		assert_string_equal((w)->lines, text);                         \
+		(w)->lines[0] = '\0';                                          \
+	} while (0)
+
+static void
+created(struct world *w, const char *id, const char *ask)
+{
+	if (ask != NULL)
+		give(w,
+		    "{'type':'response.created','response':{'id':'%s',"
+		    "'status':'in_progress','metadata':{'ask':'%s'}}}",
+		    id, ask);
+	else
+		give(w,
+		    "{'type':'response.created','response':{'id':'%s',"
+		    "'status':'in_progress','metadata':null}}",
+		    id);
+}
+
+static void
+done(struct world *w, const char *id, const char *status)
+{
+	give(w,
+	    "{'type':'response.done','response':{'id':'%s','status':'%s',"
+	    "'output':[],'usage':null}}",
+	    id, status);
+}
+
+static void
+failed(struct world *w, const char *id, const char *code)
+{
+	give(w,
+	    "{'type':'response.done','response':{'id':'%s','status':'failed',"
+	    "'status_details':{'type':'failed','error':{'type':'x',"
+	    "'code':'%s'}},'output':[]}}",
+	    id, code);
+}
+
+/* 960 bytes of audio, 120 ms. */
+static void
+audio(struct world *w, const char *response, const char *item)
+{
+	char base64[1281];
+
+	memset(base64, '/', 1280);
+	base64[1280] = '\0';
+	give(w,
+	    "{'type':'response.output_audio.delta','response_id':'%s',"
+	    "'item_id':'%s','output_index':0,'content_index':0,"
+	    "'delta':'%s'}",
+	    response, item, base64);
+}
+
+static void
+call_done(struct world *w, const char *response, const char *call)
+{
+	give(w,
+	    "{'type':'response.function_call_arguments.done','response_id':"
+	    "'%s','item_id':'fc','call_id':'%s','name':'consultar',"
+	    "'arguments':'{}'}",
+	    response, call);
+}
+
+static void
+refuse(struct world *w, const char *code, const char *event_id)
+{
+	give(w,
+	    "{'type':'error','error':{'type':'invalid_request_error',"
+	    "'code':'%s','message':'no','event_id':%s%s%s}}",
+	    code, event_id != NULL ? "'" : "",
+	    event_id != NULL ? event_id : "null", event_id != NULL ? "'" : "");
+}
+
+static void
+confirm_item(struct world *w)
+{
+	give(w, "{'type':'conversation.item.added','item':{'id':'%s'}}",
+	    w->last_item);
+}
+
+static void
+speech(struct world *w, const char *what)
+{
+	give(w, "{'type':'input_audio_buffer.speech_%s','item_id':'u'}", what);
+}
+
+static void
+later(struct world *w, uint64_t ms)
+{
+	w->now_ms += ms;
+	realtime_responses_tick(w->rr, w->now_ms);
+}
+
+/* ---- tests ------------------------------------------------------------- */
+
+static void
+a_greeting_is_asked_for_and_becomes_an_utterance(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(realtime_responses_say(w->rr, "Hola", 3), 0);
+	expect(w, "send say\n");
+	created(w, "r1", w->last_ask);
+	audio(w, "r1", "i1");
+	audio(w, "r1", "i1");
+	expect(w, "told utterance i1 tag 3\ntold audio i1 960\n"
+		  "told audio i1 960\n");
+	give(w, "{'type':'response.output_audio_transcript.delta',"
+		"'response_id':'r1','item_id':'i1','delta':'Ho'}");
+	give(w, "{'type':'response.output_audio_transcript.done',"
+		"'response_id':'r1','item_id':'i1','transcript':'Hola'}");
+	done(w, "r1", "completed");
+	expect(w, "told text i1 Hola\ntold done i1 tag 3 complete\n");
+	assert_false(realtime_responses_is_busy(w->rr));
+}
+
+static void
+only_one_response_is_asked_for_at_a_time(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_say(w->rr, "uno", 1);
+	realtime_responses_say(w->rr, "dos", 2);
+	realtime_responses_nudge(w->rr);
+	realtime_responses_nudge(w->rr);
+	expect(w, "send say\n");
+	created(w, "r1", w->last_ask);
+	expect(w, "");
+	audio(w, "r1", "i1");
+	done(w, "r1", "completed");
+	expect(w, "told utterance i1 tag 1\ntold audio i1 960\n"
+		  "told done i1 tag 1 complete\nsend say\n");
+	created(w, "r2", w->last_ask);
+	audio(w, "r2", "i2");
+	done(w, "r2", "completed");
+	expect(w, "told utterance i2 tag 2\ntold audio i2 960\n"
+		  "told done i2 tag 2 complete\nsend ask\n");
+	created(w, "r3", w->last_ask);
+	done(w, "r3", "completed");
+	expect(w, ""); /* the nudges were merged */
+}
+
+static void
+two_calls_run_after_the_end_and_are_answered_together(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	call_done(w, "r1", "c1");
+	call_done(w, "r1", "c2");
+	expect(w, "");
+	done(w, "r1", "completed");
+	expect(w, "told call c1 consultar {}\ntold call c2 consultar {}\n");
+	realtime_responses_answer_tool(w->rr, "c1", "a");
+	expect(w, "send item function_call_output\n");
+	confirm_item(w);
+	realtime_responses_answer_tool(w->rr, "c2", "b");
+	realtime_responses_prompt(w->rr);
+	realtime_responses_prompt(w->rr);
+	expect(w, "send item function_call_output\nsend ask\n");
+	confirm_item(w);
+	created(w, "r2", w->last_ask);
+	done(w, "r2", "completed");
+	realtime_responses_prompt(w->rr); /* it has spoken about both */
+	expect(w, "");
+}
+
+static void
+calls_named_only_in_the_end_are_run_once(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	call_done(w, "r1", "c1");
+	give(w,
+	    "{'type':'response.done','response':{'id':'r1','status':"
+	    "'completed','output':[{'type':'function_call','status':"
+	    "'completed','call_id':'c1','name':'consultar','arguments':'{}'},"
+	    "{'type':'function_call','status':'completed','call_id':'c2',"
+	    "'name':'otra','arguments':'{}'},{'type':'function_call',"
+	    "'status':'incomplete','call_id':'c3','name':'x',"
+	    "'arguments':'{'}]}}");
+	expect(w, "told call c1 consultar {}\ntold call c2 otra {}\n");
+}
+
+static void
+calls_of_a_cancelled_response_are_not_run(void **state)
+{
+	struct world *w = *state;
+	struct realtime_responses_stats stats;
+
+	created(w, "r1", NULL);
+	call_done(w, "r1", "c1");
+	speech(w, "started");
+	done(w, "r1", "cancelled");
+	expect(w, "told caller started\n");
+	realtime_responses_get_stats(w->rr, &stats);
+	assert_int_equal(stats.dropped_calls, 1);
+}
+
+static void
+an_output_waits_for_the_end_of_a_running_response(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	realtime_responses_answer_tool(w->rr, "c1", "a");
+	realtime_responses_prompt(w->rr);
+	expect(w, "");
+	done(w, "r1", "completed");
+	expect(w, "send item function_call_output\nsend ask\n");
+}
+
+static void
+nothing_of_an_interrupted_response_is_heard_afterwards(void **state)
+{
+	struct world *w = *state;
+	struct realtime_responses_stats stats;
+
+	created(w, "r1", NULL);
+	audio(w, "r1", "i1");
+	speech(w, "started");
+	audio(w, "r1", "i1");
+	audio(w, "r1", "i2");
+	realtime_responses_interrupted(w->rr, "i1", 100);
+	done(w, "r1", "cancelled");
+	expect(w, "told utterance i1 tag 0\ntold audio i1 960\n"
+		  "told caller started\nsend truncate i1 100\n"
+		  "told done i1 tag 0 cut\n");
+	realtime_responses_get_stats(w->rr, &stats);
+	assert_int_equal(stats.late_audio, 2);
+}
+
+static void
+truncation_never_exceeds_what_was_received(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	audio(w, "r1", "i1");
+	done(w, "r1", "completed");
+	w->lines[0] = '\0';
+	realtime_responses_interrupted(w->rr, "i1", 57340);
+	expect(w, "send truncate i1 120\n");
+	realtime_responses_interrupted(w->rr, "unknown", 100);
+	expect(w, "");
+}
+
+static void
+an_item_of_which_nothing_was_heard_is_deleted(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	audio(w, "r1", "i1");
+	w->lines[0] = '\0';
+	speech(w, "started");
+	realtime_responses_interrupted(w->rr, "i1", 0);
+	expect(w, "told caller started\n"); /* not while it grows */
+	done(w, "r1", "cancelled");
+	expect(w, "send conversation.item.delete i1\ntold done i1 tag 0 cut\n");
+}
+
+static void
+an_interrupted_response_that_goes_on_is_cancelled(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	speech(w, "started");
+	later(w, REALTIME_CANCEL_MS - 1);
+	expect(w, "told caller started\n");
+	later(w, 1);
+	expect(w, "send response.cancel r1\n");
+	later(w, 100);
+	expect(w, ""); /* once */
+	done(w, "r1", "cancelled");
+	expect(w, "");
+}
+
+static void
+a_refused_cancel_means_that_nothing_runs(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	realtime_responses_stop(w->rr);
+	expect(w, "send response.cancel r1\n");
+	refuse(w, "response_cancel_not_active", w->last_event);
+	assert_false(realtime_responses_is_busy(w->rr));
+	realtime_responses_nudge(w->rr);
+	expect(w, "send ask\n");
+}
+
+static void
+a_collision_is_harmless_and_asked_again(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_say(w->rr, "hola", 1);
+	created(w, "r1", NULL); /* automatic, although nobody spoke */
+	refuse(w, "conversation_already_has_active_response", w->last_ask);
+	expect(w, "send say\n");
+	done(w, "r1", "completed");
+	expect(w, "send say\n");
+}
+
+static void
+an_automatic_response_that_wins_the_race_delays_ours(void **state)
+{
+	struct world *w = *state;
+
+	speech(w, "started");
+	speech(w, "stopped");
+	realtime_responses_say(w->rr, "hola", 1);
+	expect(w, "told caller started\ntold caller stopped\nsend say\n");
+	created(w, "r1", NULL);
+	audio(w, "r1", "i1");
+	expect(w, "told utterance i1 tag 0\ntold audio i1 960\n");
+	refuse(w, "conversation_already_has_active_response", w->last_ask);
+	expect(w, "");
+	done(w, "r1", "completed");
+	expect(w, "told done i1 tag 0 complete\nsend say\n");
+	created(w, "r2", w->last_ask);
+	audio(w, "r2", "i2");
+	expect(w, "told utterance i2 tag 1\ntold audio i2 960\n");
+}
+
+static void
+an_automatic_response_that_saw_the_output_answers_it(void **state)
+{
+	struct world *w = *state;
+
+	speech(w, "started");
+	realtime_responses_answer_tool(w->rr, "c1", "a");
+	realtime_responses_prompt(w->rr);
+	expect(w, "told caller started\nsend item function_call_output\n");
+	confirm_item(w);
+	speech(w, "stopped");
+	later(w, 100);
+	expect(w, "told caller stopped\n");
+	created(w, "r1", NULL);
+	done(w, "r1", "completed");
+	later(w, 5000);
+	expect(w, "");
+}
+
+static void
+an_automatic_response_that_could_not_see_it_does_not(void **state)
+{
+	struct world *w = *state;
+
+	speech(w, "started");
+	realtime_responses_answer_tool(w->rr, "c1", "a");
+	realtime_responses_prompt(w->rr);
+	speech(w, "stopped");
+	created(w, "r1", NULL);
+	confirm_item(w);
+	w->lines[0] = '\0';
+	done(w, "r1", "completed");
+	expect(w, "send ask\n");
+}
+
+static void
+without_an_automatic_response_we_ask_after_a_while(void **state)
+{
+	struct world *w = *state;
+
+	speech(w, "started");
+	realtime_responses_answer_tool(w->rr, "c1", "a");
+	realtime_responses_prompt(w->rr);
+	confirm_item(w);
+	speech(w, "stopped");
+	w->lines[0] = '\0';
+	later(w, REALTIME_AUTOMATIC_MS - 1);
+	expect(w, "");
+	later(w, 1);
+	expect(w, "send ask\n");
+}
+
+static void
+what_we_asked_for_does_not_talk_into_the_callers_words(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_nudge(w->rr);
+	speech(w, "started");
+	created(w, "r1", w->last_ask);
+	expect(w, "send ask\ntold caller started\nsend response.cancel r1\n");
+	audio(w, "r1", "i1");
+	done(w, "r1", "cancelled");
+	expect(w, "");
+	speech(w, "stopped");
+	created(w, "r2", NULL);
+	audio(w, "r2", "i2");
+	expect(w, "told caller stopped\ntold utterance i2 tag 0\n"
+		  "told audio i2 960\n");
+	done(w, "r2", "completed");
+	later(w, 10000);
+	expect(w, "told done i2 tag 0 complete\n");
+}
+
+static void
+a_rate_limit_is_waited_out_and_bounded(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_nudge(w->rr);
+	for (unsigned i = 0; i < REALTIME_RATE_LIMIT_RETRIES; i++) {
+		created(w, "r1", w->last_ask);
+		failed(w, "r1", "rate_limit_exceeded");
+		expect(w, "send ask\n");
+		later(w, (uint64_t)(REALTIME_RATE_LIMIT_MS << i) - 1);
+		expect(w, "");
+		later(w, 1);
+	}
+	created(w, "r1", w->last_ask);
+	failed(w, "r1", "rate_limit_exceeded");
+	expect(w, "send ask\ntold fault rate_limit\n");
+	later(w, 60000);
+	expect(w, "");
+}
+
+static void
+a_server_error_is_tried_once_more(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	failed(w, "r1", "server_error");
+	expect(w, "");
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "send ask\n");
+	created(w, "r2", w->last_ask);
+	failed(w, "r2", "server_error");
+	expect(w, "told fault server\n");
+}
+
+static void
+a_text_that_cannot_be_said_is_reported_as_such(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_say(w->rr, "adiós", 5);
+	created(w, "r1", w->last_ask);
+	failed(w, "r1", "server_error");
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "send say\nsend say\n");
+	created(w, "r2", w->last_ask);
+	failed(w, "r2", "server_error");
+	expect(w, "told done  tag 5 failed\n");
+}
+
+static void
+an_empty_account_ends_the_session(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	failed(w, "r1", "insufficient_quota");
+	expect(w, "told fault quota fatal\n");
+	realtime_responses_nudge(w->rr);
+	expect(w, "");
+}
+
+static void
+a_withheld_answer_is_not_tried_again(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	give(w, "{'type':'response.done','response':{'id':'r1','status':"
+		"'incomplete','status_details':{'type':'incomplete','reason':"
+		"'content_filter'},'output':[]}}");
+	expect(w, "told fault content\n");
+	later(w, 10000);
+	expect(w, "");
+}
+
+static void
+an_answer_cut_by_its_token_limit_counts_as_said(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	audio(w, "r1", "i1");
+	give(w, "{'type':'response.done','response':{'id':'r1','status':"
+		"'incomplete','status_details':{'type':'incomplete','reason':"
+		"'max_output_tokens'},'output':[]}}");
+	later(w, 10000);
+	expect(w, "told utterance i1 tag 0\ntold audio i1 960\n"
+		  "told done i1 tag 0 complete\n");
+}
+
+static void
+a_response_without_an_end_is_given_up(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	later(w, REALTIME_RESPONSE_MS);
+	expect(w, "send response.cancel r1\n");
+	later(w, REALTIME_CANCELLED_MS);
+	assert_false(realtime_responses_is_busy(w->rr));
+}
+
+static void
+a_long_answer_that_still_comes_is_not_cut(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	w->now_ms += REALTIME_RESPONSE_MS - 1000;
+	audio(w, "r1", "i1");
+	w->lines[0] = '\0';
+	later(w, 2000);
+	expect(w, "");
+}
+
+static void
+a_create_without_any_answer_is_tried_again(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_nudge(w->rr);
+	later(w, REALTIME_ASK_MS);
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "send ask\nsend ask\n");
+	later(w, REALTIME_ASK_MS);
+	expect(w, "told fault timeout\n");
+}
+
+static void
+harmless_errors_change_nothing(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	refuse(w, "item_truncate_invalid_item_id", "cut-7");
+	refuse(w, "unsupported_content_type", "cut-8");
+	refuse(w, "invalid_value", "cut-9");
+	refuse(w, "response_cancel_not_active", NULL);
+	audio(w, "r1", "i1");
+	expect(w, "told utterance i1 tag 0\ntold audio i1 960\n");
+}
+
+static void
+a_refused_item_does_not_block_the_next_answer(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_answer_tool(w->rr, "c1", "a");
+	refuse(w, "invalid_tool_call_id", w->last_event);
+	realtime_responses_prompt(w->rr);
+	expect(w, "send item function_call_output\nsend ask\n");
+}
+
+static void
+audio_of_unannounced_items_and_other_responses_is_dropped(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	give(w, "{'type':'response.output_item.added','response_id':'r1',"
+		"'item':{'id':'i1','type':'message'}}");
+	audio(w, "r1", "ghost");
+	audio(w, "r9", "i1");
+	audio(w, "", "i1");
+	expect(w, "");
+	audio(w, "r1", "i1");
+	expect(w, "told utterance i1 tag 0\ntold audio i1 960\n");
+}
+
+static void
+a_second_done_for_the_same_response_is_ignored(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	call_done(w, "r1", "c1");
+	done(w, "r1", "completed");
+	done(w, "r1", "completed");
+	expect(w, "told call c1 consultar {}\n");
+}
+
+static void
+stop_and_interrupt(struct world *w)
+{
+	realtime_responses_interrupted(w->rr, "i1", 40);
+	realtime_responses_stop(w->rr);
+}
+
+static void
+everything_may_be_called_from_inside_an_event(void **state)
+{
+	struct world *w = *state;
+
+	w->on_caller_started = stop_and_interrupt;
+	created(w, "r1", NULL);
+	audio(w, "r1", "i1");
+	speech(w, "started");
+	done(w, "r1", "cancelled");
+	expect(w, "told utterance i1 tag 0\ntold audio i1 960\n"
+		  "told caller started\nsend truncate i1 40\n"
+		  "send response.cancel r1\ntold done i1 tag 0 cut\n");
+}
+
+static void
+the_queue_of_texts_is_bounded(void **state)
+{
+	struct world *w = *state;
+	int err = 0;
+
+	for (int i = 0; i < 20 && err == 0; i++)
+		err = realtime_responses_say(w->rr, "x", i);
+	assert_true(err < 0);
+	realtime_responses_stop(w->rr);
+	expect(w, "send say\n");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(a_greeting_is_asked_for_and_becomes_an_utterance),
+	    TEST(only_one_response_is_asked_for_at_a_time),
+	    TEST(two_calls_run_after_the_end_and_are_answered_together),
+	    TEST(calls_named_only_in_the_end_are_run_once),
+	    TEST(calls_of_a_cancelled_response_are_not_run),
+	    TEST(an_output_waits_for_the_end_of_a_running_response),
+	    TEST(nothing_of_an_interrupted_response_is_heard_afterwards),
+	    TEST(truncation_never_exceeds_what_was_received),
+	    TEST(an_item_of_which_nothing_was_heard_is_deleted),
+	    TEST(an_interrupted_response_that_goes_on_is_cancelled),
+	    TEST(a_refused_cancel_means_that_nothing_runs),
+	    TEST(a_collision_is_harmless_and_asked_again),
+	    TEST(an_automatic_response_that_wins_the_race_delays_ours),
+	    TEST(an_automatic_response_that_saw_the_output_answers_it),
+	    TEST(an_automatic_response_that_could_not_see_it_does_not),
+	    TEST(without_an_automatic_response_we_ask_after_a_while),
+	    TEST(what_we_asked_for_does_not_talk_into_the_callers_words),
+	    TEST(a_rate_limit_is_waited_out_and_bounded),
+	    TEST(a_server_error_is_tried_once_more),
+	    TEST(a_text_that_cannot_be_said_is_reported_as_such),
+	    TEST(an_empty_account_ends_the_session),
+	    TEST(a_withheld_answer_is_not_tried_again),
+	    TEST(an_answer_cut_by_its_token_limit_counts_as_said),
+	    TEST(a_response_without_an_end_is_given_up),
+	    TEST(a_long_answer_that_still_comes_is_not_cut),
+	    TEST(a_create_without_any_answer_is_tried_again),
+	    TEST(harmless_errors_change_nothing),
+	    TEST(a_refused_item_does_not_block_the_next_answer),
+	    TEST(audio_of_unannounced_items_and_other_responses_is_dropped),
+	    TEST(a_second_done_for_the_same_response_is_ignored),
+	    TEST(everything_may_be_called_from_inside_an_event),
+	    TEST(the_queue_of_texts_is_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -129,15 +129,22 @@ class Simulator:
             finally:
                 up.set()
             await self._leave.wait()
-            await self._finish()
+            try:
+                await self._finish()
+            except BaseException as error:
+                outcome["error"] = error
+        self._outcome = outcome
         asyncio.run(body())
 
     def stop_thread(self):
+        """Stop and join; raises what went wrong in the simulator itself."""
         if self._thread is None:
             return
         self.loop.call_soon_threadsafe(self._leave.set)
         self._thread.join()
         self._thread = None
+        if "error" in self._outcome:
+            raise self._outcome["error"]
 
     def __enter__(self):
         return self.start_in_thread()

@@ -349,8 +349,7 @@ class MikrotikSim(base.Simulator):
     # Control of a simulator that runs as a process
 
     async def _control(self, request):
-        """POST /_sim/next, /_sim/always, /_sim/answer, /_sim/refuse, /_sim/state
-        with a JSON object."""
+        """POST /_sim/{next,always,answer,refuse,state} with a JSON object."""
         verb = request.match_info["verb"]
         body = await request.json() if request.can_read_body else {}
         if verb == "next":

@@ -12,13 +12,15 @@ Script (JSON or dict), everything optional:
      "turns": [{"transcript": "…",          what the caller is taken to say
                 "reply": "…",
                 "preamble": "…",            spoken before the calls
-                "calls": [{"name": "…", "arguments": {…} or "raw text"}],
+                "calls": [{"name": "…", "arguments": {…} or "raw text",
+                           "undeclared": true}],    no such tool: on purpose
                 "then": {…},                a turn for after the results;
                                             {response} stands for the result
                 "fault": {"kind": "…", …}   see openai_faults.RESPONSE_FAULTS
                }],
      "texts": [{"contains": "…", "reply": "…"}],    answers to text messages
      "otherwise": "…",                      when the turns are used up
+     "settings": {"first_audio_ms": 200},   see openai_realtime.Settings
      "scripts": [{"instructions_contain": "…", "turns": …}]}  per-call scripts
 """
 
@@ -39,6 +41,7 @@ class Reply:
     """One response: spoken text, function calls, and what goes wrong."""
     text: str = ""
     calls: list = field(default_factory=list)   # (name, arguments string)
+    undeclared: set = field(default_factory=set)    # wrong names, on purpose
     fault: dict = field(default_factory=dict)
 
 
@@ -54,7 +57,9 @@ def reply_of(turn, **values):
     text = turn.get("preamble" if calls else "reply", "")
     for name, value in values.items():
         text = text.replace("{" + name + "}", value)
-    return Reply(text, calls, turn.get("fault", {}))
+    undeclared = {call["name"] for call in turn.get("calls", ())
+                  if call.get("undeclared")}
+    return Reply(text, calls, undeclared, turn.get("fault", {}))
 
 
 def output_text(output):
@@ -105,11 +110,10 @@ class ScriptBrain:
             return ""
         self._pending = turns[self._next_turn]
         self._next_turn += 1
-        self._results.clear()
         return self._pending.get("transcript", "")
 
     def read(self, text, instructions):
-        """A user message in text: history, or something to answer."""
+        """A message in text: history, or something to answer."""
         script = self._script(instructions)
         turns = script.get("turns", ())
         for number in range(self._next_turn, len(turns)):
@@ -127,13 +131,13 @@ class ScriptBrain:
         """The client delivered the result of a function call."""
         self._results.append(output_text(output))
 
-    def reply(self, instructions, own_instructions, out_of_band):
+    def reply(self, instructions, asked, out_of_band):
         """What the next response is.
 
-        own_instructions: those of response.create, which replace the
-        session's for one response; None without.
+        asked: what response.create says for this one response, its
+        instructions and the text of its input.
         """
-        exact = EXACTLY.search(own_instructions or "")
+        exact = EXACTLY.search(asked)
         if exact:
             return Reply(exact["text"])
         if out_of_band:
@@ -141,13 +145,18 @@ class ScriptBrain:
         return self._scripted(self._script(instructions))
 
     def _scripted(self, script):
-        if self._results:
-            return self._spoken_results()
+        results = self._spoken_results() if self._results else None
         turn, self._pending = self._pending, None
         if turn is not None:
             self._greeted = True
-            self._after = turn if turn.get("calls") else None
-            return reply_of(turn)
+            self._after = turn if turn.get("calls") else self._after
+            answer = reply_of(turn)
+            if results:             # one response for both, as a model would
+                answer.text = f"{results.text} {answer.text}".strip()
+                answer.calls = results.calls + answer.calls
+            return answer
+        if results:
+            return results
         if not self._greeted:
             self._greeted = True
             return Reply(script.get("greeting", GREETING))

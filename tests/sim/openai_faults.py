@@ -63,6 +63,9 @@ ERRORS = {
         "invalid_request_error",
         "Error committing input audio buffer: buffer too small. Expected at "
         "least 100ms of audio, but buffer only has 0.00ms of audio."),
+    "invalid_value": (
+        "invalid_request_error",
+        "Audio content of 9250ms is already shorter than 57340ms"),
     "session_expired": (
         "invalid_request_error",
         "Your session hit the maximum duration of 60 minutes."),
@@ -252,7 +255,8 @@ def oversized(session, megabytes=20):
 
 def deep(session, levels=100_000):
     """JSON nested deeper than any parser should follow."""
-    text(session, '{"type":"error","error":' + "[" * levels + "]" * levels + "}")
+    nest = "[" * levels + "]" * levels
+    text(session, '{"type":"error","error":' + nest + "}")
 
 
 def binary(session, data=b"\x00\x01\x02\xff" * 40):

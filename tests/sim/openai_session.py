@@ -3,7 +3,7 @@
 
 Handlers are plain functions that run in the simulator's loop, so an event is
 handled as a whole before the next.  Time passes only in ResponseRun and in
-the transport (openai_realtime.Connection).
+the transport (openai_connection).
 """
 
 import asyncio
@@ -65,6 +65,14 @@ def merge(config, change):
             merge(config[name], value)
         else:
             config[name] = copy.deepcopy(value)
+
+
+def _asked(params):
+    """All the words of a response.create."""
+    words = [params.get("instructions", "")]
+    for item in params.get("input", ()):
+        words += [part.get("text", "") for part in item.get("content", ())]
+    return "\n".join(words)
 
 
 class Refused(Exception):
@@ -154,7 +162,8 @@ class Session:
     @staticmethod
     def _without_audio(event):
         if event.get("type") == "response.output_audio.delta":
-            return {**event, "delta": f"<{len(str(event['delta']))} characters>"}
+            length = len(str(event["delta"]))
+            return {**event, "delta": f"<{length} characters>"}
         return event
 
     def error(self, code, message, param=None, event_id=None,
@@ -166,6 +175,7 @@ class Session:
         self.emit("error", error=error)
 
     def open(self):
+        """The first event of every session."""
         self.emit("session.created", session=copy.deepcopy(self.config))
 
     # Receiving
@@ -293,7 +303,7 @@ class Session:
             self.error("conversation_already_has_active_response",
                        self._active_message())
             return
-        self._start_response({}, None)
+        self._start_response({})
 
     def _commit(self, event):
         held = self._audio_ms(len(self.input_audio)) - \
@@ -379,7 +389,7 @@ class Session:
         self.emit("input_audio_buffer.timeout_triggered",
                   audio_start_ms=start, audio_end_ms=now,
                   item_id=self._next_item)
-        self._start_response({}, None)
+        self._start_response({})
         self._next_item = None
 
     # Items
@@ -404,7 +414,7 @@ class Session:
         self._announce(item)
         if data["type"] == "function_call_output":
             self.brain.function_output(data["output"])
-        elif data["type"] == "message" and data["role"] == "user":
+        elif data["type"] == "message" and data["role"] != "assistant":
             text = " ".join(part.get("text", "") for part in data["content"])
             self.brain.read(text, self.instructions)
 
@@ -435,11 +445,13 @@ class Session:
         if params.get("conversation", "auto") == "auto" and self.active:
             raise Refused("conversation_already_has_active_response",
                           self._active_message())
-        self._start_response(params, params.get("instructions"))
+        self._start_response(params)
 
-    def _start_response(self, params, instructions):
+    def _start_response(self, params):
         out_of_band = params.get("conversation", "auto") == "none"
-        reply = self.brain.reply(self.instructions, instructions, out_of_band)
+        reply = self.brain.reply(self.instructions, _asked(params),
+                                 out_of_band)
+        self._check_tools(params, reply)
         fault = self.sim.faults.take("response")
         if fault:
             reply.fault = fault
@@ -451,6 +463,16 @@ class Session:
             self.active = run
         self._idle_from_ms = None
         run.task = self.connection.spawn(run.run())
+
+    def _check_tools(self, params, reply):
+        """A model calls only what it was given; a client that forgot to
+        declare its tools must not pass a test."""
+        tools = params.get("tools", self.config["tools"])
+        names = {tool.get("name") for tool in tools}
+        for name, _ in reply.calls:
+            if name not in names and name not in reply.undeclared:
+                self.sim.violation("scripted call of a tool that was not "
+                                   "declared", session=self.id, tool=name)
 
     def _response_cancel(self, event):
         wanted = event.get("response_id")

@@ -465,6 +465,15 @@ def test_in_a_thread_of_its_own():
             sim.wait_for(lambda: sim.live, timeout=0.2)
 
 
+def test_an_error_of_the_simulator_itself_is_not_passed_over():
+    with pytest.raises(AssertionError, match="session.created"):
+        with OpenAISim(**FAST) as sim:
+            sim.self_check({"type": "session.created", "event_id": "x"})
+            if not sim.checker.strict:
+                sim.broke(AssertionError("session.created"))
+    assert sim.violations
+
+
 def run_sim(tmp_path, *arguments):
     """Start the simulator as a process; (process, ready information)."""
     ready = tmp_path / "ready.json"

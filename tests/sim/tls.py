@@ -49,7 +49,7 @@ class _Issuer:
     def __init__(self, common_name):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = _name(common_name)
-        self.certificate = self._sign(self.name, self.key, days=(-1, 30), ca=True)
+        self.certificate = self._sign(self.name, self.key, (-1, 30), True)
 
     def _sign(self, subject, key, days, ca, names=()):
         now = datetime.datetime.utcnow().replace(microsecond=0)

@@ -51,10 +51,7 @@ struct playout_stats {
 	uint64_t skipped_frames; /* periods without a packet: we were late */
 };
 
-/*
- * Maps the call's ring, new or left by a predecessor. 0 or -errno of
- * playout_ring_attach. The descriptor stays the caller's.
- */
+/* Maps the call's ring, new or left over. Errors as playout_ring_attach. */
 int playout_new(struct playout **playout_out, int ring_fd, enum g711_law law,
     playout_sent_fn *on_sent, void *arg);
 void playout_free(struct playout **playout);
@@ -62,11 +59,8 @@ void playout_free(struct playout **playout);
 /*
  * Queues audio of an utterance; the first call for an id begins it and ends
  * the one before. Returns the bytes taken (fewer than `len` when the ring
- * fills up), or:
- *   -ENOBUFS    ring or table full, nothing taken
- *   -ECANCELED  utterance was flushed: late audio, to be dropped
- *   -EALREADY   utterance has been ended
- *   -EINVAL     not an id
+ * fills up), or -ENOBUFS (ring or table full, nothing taken), -ECANCELED (it
+ * was flushed: late audio, to be dropped), -EALREADY (ended), -EINVAL (no id).
  */
 ssize_t playout_append(
     struct playout *p, const char *utterance, const uint8_t *audio, size_t len);
@@ -90,28 +84,22 @@ void playout_hold(struct playout *p);
 void playout_release(struct playout *p);
 bool playout_is_held(const struct playout *p);
 
-/* Audio is queued that has not been sent (held or not). */
+/* Is audio queued that has not been sent, held or not; how much, rounded up? */
 bool playout_is_playing(const struct playout *p);
-
-/* Of all queued utterances, rounded up. */
 uint32_t playout_remaining_ms(const struct playout *p);
 
 /*
- * How much of an utterance was really sent, in ms, rounded down. -ENOENT when
- * it is not among the last 16. Answers for flushed and complete ones too.
+ * How much of an utterance was really sent, in ms, rounded down; of flushed and
+ * complete ones too. -ENOENT when it is not among the last 16.
  */
 int64_t playout_heard_ms(const struct playout *p, const char *utterance);
 
-/*
- * The utterance that is playing or next to play, or NULL; valid until the next
- * call of another playout function.
- */
+/* Playing or next to play, or NULL; valid until another playout call. */
 const char *playout_current(const struct playout *p);
 
 /*
- * The next 20 ms: speech if a talkspurt runs or can begin (one frame more than
- * this one queued, or the utterance ended), else silence. Numbers go up by one
- * frame per call. The caller sends it.
+ * The next 20 ms, for the caller to send: speech if a talkspurt runs or can
+ * begin (one frame more than this one queued, or utterance ended), or silence.
  */
 void playout_next(struct playout *p, struct playout_frame *frame_out);
 
@@ -121,11 +109,7 @@ void playout_skip(struct playout *p, uint64_t frames);
 /* Calls `on_sent` for what is complete. After the frame was sent. */
 void playout_report(struct playout *p);
 
-/*
- * CLOCK_MONOTONIC deadline of the next frame, kept in the ring so that a
- * successor stays on the same grid; 0 when never set. Stored with the next
- * commit.
- */
+/* Deadline of the next frame, for a successor to stay on the grid; 0 unset. */
 uint64_t playout_deadline_ns(const struct playout *p);
 void playout_set_deadline_ns(struct playout *p, uint64_t next_ns);
 

@@ -14,12 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/crc32.h"
 #include "common/log.h"
+#include "common/shared_memory.h"
 
 #define ENTRY_HEAD  ((uint32_t)sizeof(struct journal_entry_header))
 #define FIRST_ENTRY ((uint32_t)sizeof(struct journal_header))
@@ -31,6 +30,9 @@
 /* Kept free: the entry that says "full", and the final one. */
 #define RESERVE_FULL  (ENTRY_HEAD + 8u)
 #define RESERVE_FINAL (ENTRY_HEAD + JOURNAL_FINAL_MAX)
+
+_Static_assert(sizeof(struct journal_header) == 32, "format");
+_Static_assert(sizeof(struct journal_entry_header) == 32, "format");
 
 struct journal {
 	uint8_t *memory;
@@ -87,90 +89,46 @@ journal_memfd_create(int *fd_out)
 	return journal_memfd_create_sized(JOURNAL_LEN, fd_out);
 }
 
-static int
-prepare_memory(int fd, uint32_t len)
+int
+journal_memfd_create_sized(uint32_t len, int *fd_out)
 {
-	struct journal_header header = {
+	const struct journal_header header = {
 	    .magic = JOURNAL_MAGIC,
 	    .version = JOURNAL_VERSION,
 	    .header_len = sizeof(struct journal_header),
 	    .entry_len = sizeof(struct journal_entry_header),
 	    .total_len = len,
 	};
-	ssize_t n;
-
-	if (ftruncate(fd, (off_t)len) != 0)
-		return -errno;
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) !=
-	    0)
-		return -errno;
-	n = pwrite(fd, &header, sizeof(header), 0);
-	if (n < 0)
-		return -errno;
-	return n == (ssize_t)sizeof(header) ? 0 : -EIO;
-}
-
-int
-journal_memfd_create_sized(uint32_t len, int *fd_out)
-{
-	int fd, rc;
 
 	if (len < JOURNAL_LEN_MIN || len > JOURNAL_LEN_MAX || len % 8 != 0)
 		return -EINVAL;
-	fd = memfd_create(
-	    "telefonista-journal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -errno;
-	rc = prepare_memory(fd, len);
-	if (rc < 0) {
-		close(fd);
-		return rc;
-	}
-	*fd_out = fd;
-	return 0;
+	return shared_memory_create(
+	    "telefonista-journal", len, &header, sizeof(header), fd_out);
 }
 
-/* The size of a memfd that cannot shrink under our mapping, or -errno. */
-static int64_t
-sealed_size(int fd)
-{
-	struct stat st;
-	int seals = fcntl(fd, F_GET_SEALS);
-
-	if (seals < 0)
-		return errno == EINVAL ? -EBADMSG : -errno;
-	if ((seals & F_SEAL_SHRINK) == 0)
-		return -EBADMSG;
-	if (fstat(fd, &st) != 0)
-		return -errno;
-	if (st.st_size < (off_t)JOURNAL_LEN_MIN ||
-	    st.st_size > (off_t)JOURNAL_LEN_MAX || st.st_size % 8 != 0)
-		return -EBADMSG;
-	return st.st_size;
-}
-
-/* Maps a journal and checks its header. */
+/* Maps a journal and checks its header, of which the caller gets a copy. */
 static int
-map_journal(
-    int fd, int protection, uint8_t **memory_out, struct journal_header *header)
+map_journal(int fd, int protection, uint8_t **memory_out,
+    struct journal_header *header_out)
 {
-	int64_t size = sealed_size(fd);
-	void *memory;
+	struct journal_header header;
+	void *memory = NULL;
+	uint32_t len = 0;
+	int rc = shared_memory_map(
+	    fd, protection, JOURNAL_LEN_MIN, JOURNAL_LEN_MAX, &memory, &len);
 
-	if (size < 0)
-		return (int)size;
-	memory = mmap(NULL, (size_t)size, protection, MAP_SHARED, fd, 0);
-	if (memory == MAP_FAILED)
-		return -errno;
-	memcpy(header, memory, sizeof(*header));
-	if (header->magic != JOURNAL_MAGIC ||
-	    header->version != JOURNAL_VERSION ||
-	    header->header_len != sizeof(*header) ||
-	    header->entry_len != ENTRY_HEAD || header->total_len != size ||
-	    header->zero != 0) {
-		munmap(memory, (size_t)size);
+	if (rc < 0)
+		return rc;
+	memcpy(&header, memory, sizeof(header));
+	if (header.magic != JOURNAL_MAGIC ||
+	    header.version != JOURNAL_VERSION ||
+	    header.header_len != sizeof(header) ||
+	    header.entry_len != ENTRY_HEAD || header.total_len != len ||
+	    header.zero != 0 || len % 8 != 0) {
+		munmap(memory, len);
 		return -EBADMSG;
 	}
+	*header_out = header;
 	*memory_out = memory;
 	return 0;
 }
@@ -179,8 +137,8 @@ int
 journal_reader_new(struct journal_reader **reader_out, int fd)
 {
 	struct journal_reader *r = calloc(1, sizeof(*r));
-	struct journal_header header;
-	uint8_t *memory;
+	struct journal_header header = {0};
+	uint8_t *memory = NULL;
 	int rc;
 
 	if (r == NULL)
@@ -310,7 +268,8 @@ wipe_tail(struct journal *j, int fd)
 	static const uint8_t zeros[ENTRY_HEAD];
 	uint32_t len = j->total_len - j->end;
 
-	if (len >= ENTRY_HEAD && memcmp(j->memory + j->end, zeros, ENTRY_HEAD))
+	if (len >= ENTRY_HEAD &&
+	    memcmp(j->memory + j->end, zeros, ENTRY_HEAD) != 0)
 		log_warn("journal ended in a torn entry offset=%u", j->end);
 	if (len > 0 && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			   (off_t)j->end, (off_t)len) != 0)
@@ -321,7 +280,7 @@ int
 journal_attach(struct journal **journal_out, int fd)
 {
 	struct journal *j = calloc(1, sizeof(*j));
-	struct journal_header header;
+	struct journal_header header = {0};
 	int rc;
 
 	if (j == NULL)

@@ -46,8 +46,7 @@ enum journal_type {
 #undef JOURNAL_ENUM
 };
 
-/* "tool_call"; "unknown" for a number this build does not know. */
-const char *journal_type_name(unsigned type);
+const char *journal_type_name(unsigned type); /* "tool_call", "unknown" */
 
 struct journal_header {
 	uint64_t magic;
@@ -69,12 +68,6 @@ struct journal_entry_header {
 	uint64_t wall_s;  /* clock_wall(); may step, mono_ns does not */
 };
 
-_Static_assert(sizeof(struct journal_header) == 32, "layout");
-_Static_assert(sizeof(struct journal_entry_header) == 32, "layout");
-
-struct journal;        /* the writer */
-struct journal_reader; /* a reader */
-
 struct journal_entry {
 	unsigned type; /* may be unknown to this build */
 	uint32_t number;
@@ -84,16 +77,19 @@ struct journal_entry {
 	size_t body_len;
 };
 
+struct journal;        /* the writer */
+struct journal_reader; /* a reader */
+
 /*
- * Creates the memory of one call: a memfd (close-on-exec) of JOURNAL_LEN or
- * `len` bytes, sealed in size, empty. 0 or -errno; -EINVAL out of bounds.
+ * Creates the memory of one call, of JOURNAL_LEN or `len` bytes: a memfd, the
+ * caller's, close-on-exec, sealed in size. 0 or -errno; -EINVAL out of bounds.
  */
 int journal_memfd_create(int *fd_out);
 int journal_memfd_create_sized(uint32_t len, int *fd_out);
 
 /*
  * Attaches as the one writer, behind the last whole entry; a torn one is
- * wiped. -EBADMSG: not a journal. The descriptor stays the caller's.
+ * wiped. -EBADMSG: not a journal, or damaged. The descriptor stays the caller's.
  */
 int journal_attach(struct journal **journal_out, int fd);
 void journal_free(struct journal **journal);
@@ -106,16 +102,11 @@ void journal_free(struct journal **journal);
 int journal_append(struct journal *j, enum journal_type type, const char *body,
     size_t body_len);
 
-/*
- * The last entry of the call, for which room was kept: up to
- * JOURNAL_FINAL_MAX bytes. -EALREADY when there is one.
- */
+/* The call's last entry, up to JOURNAL_FINAL_MAX; -EALREADY: there is one. */
 int journal_append_final(struct journal *j, const char *body, size_t body_len);
+uint32_t journal_dropped(const struct journal *j); /* refused, all writers */
 
-/* Entries refused for lack of room, by this and earlier writers. */
-uint32_t journal_dropped(const struct journal *j);
-
-/* Attaches to read, from the first entry on. Errors as journal_attach. */
+/* Attaches to read from the first entry on. Errors as journal_attach. */
 int journal_reader_new(struct journal_reader **reader_out, int fd);
 void journal_reader_free(struct journal_reader **reader);
 
@@ -125,8 +116,6 @@ void journal_reader_free(struct journal_reader **reader);
  */
 int journal_reader_next(
     struct journal_reader *r, struct journal_entry *entry_out);
-
-/* Damaged entries passed over so far. */
-uint32_t journal_reader_damaged(const struct journal_reader *r);
+uint32_t journal_reader_damaged(const struct journal_reader *r); /* so far */
 
 #endif

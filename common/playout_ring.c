@@ -7,16 +7,14 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/crc32.h"
+#include "common/shared_memory.h"
 
 #define RING_AUDIO_OFF 4096u /* the header's page; checked below */
 #define RING_FLAGS                                                             \
@@ -26,6 +24,9 @@
 	(PLAYOUT_UTTERANCE_ENDED | PLAYOUT_UTTERANCE_CANCELLED |               \
 	    PLAYOUT_UTTERANCE_DONE)
 
+_Static_assert(sizeof(struct playout_ring_utterance) == 80, "layout");
+_Static_assert(sizeof(struct playout_ring_state) == 56 + 16 * 80, "layout");
+_Static_assert(sizeof(struct playout_ring_header) == 32 + 2 * 1336, "layout");
 _Static_assert(sizeof(struct playout_ring_header) <= RING_AUDIO_OFF, "page");
 
 struct playout_ring {
@@ -62,9 +63,14 @@ random_numbers(struct playout_ring_state *state)
 	return 0;
 }
 
-/* Writes the whole header in one go: a new memfd reads as zeros. */
-static int
-write_header(int fd, uint32_t audio_len)
+int
+playout_memfd_create(int *fd_out)
+{
+	return playout_memfd_create_sized(PLAYOUT_RING_AUDIO_LEN, fd_out);
+}
+
+int
+playout_memfd_create_sized(uint32_t audio_len, int *fd_out)
 {
 	struct playout_ring_header header = {
 	    .magic = PLAYOUT_RING_MAGIC,
@@ -75,51 +81,18 @@ write_header(int fd, uint32_t audio_len)
 	    .audio_len = audio_len,
 	    .total_len = RING_AUDIO_OFF + audio_len,
 	};
-	ssize_t n;
-	int rc = random_numbers(&header.state[0]);
-
-	if (rc < 0)
-		return rc;
-	header.state[0].generation = 1;
-	header.state[0].crc = state_crc(&header.state[0]);
-	n = pwrite(fd, &header, sizeof(header), 0);
-	if (n < 0)
-		return -errno;
-	return n == (ssize_t)sizeof(header) ? 0 : -EIO;
-}
-
-int
-playout_memfd_create(int *fd_out)
-{
-	return playout_memfd_create_sized(PLAYOUT_RING_AUDIO_LEN, fd_out);
-}
-
-int
-playout_memfd_create_sized(uint32_t audio_len, int *fd_out)
-{
-	int fd, rc;
+	int rc;
 
 	if (audio_len < PLAYOUT_RING_AUDIO_MIN ||
 	    audio_len > PLAYOUT_RING_AUDIO_MAX)
 		return -EINVAL;
-	fd = memfd_create(
-	    "telefonista-playout", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)RING_AUDIO_OFF + (off_t)audio_len) != 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) !=
-		0) {
-		rc = -errno;
-		goto fail;
-	}
-	rc = write_header(fd, audio_len);
+	rc = random_numbers(&header.state[0]);
 	if (rc < 0)
-		goto fail;
-	*fd_out = fd;
-	return 0;
-fail:
-	close(fd);
-	return rc;
+		return rc;
+	header.state[0].generation = 1;
+	header.state[0].crc = state_crc(&header.state[0]);
+	return shared_memory_create("telefonista-playout", header.total_len,
+	    &header, sizeof(header), fd_out);
 }
 
 bool
@@ -138,8 +111,8 @@ playout_ring_id_is_valid(const char *id)
 static bool
 utterance_is_valid(const struct playout_ring_utterance *u)
 {
-	return playout_ring_id_is_valid(u->id) && u->sent <= u->taken && u->zero == 0 &&
-	       (u->flags & ~(unsigned)UTTERANCE_FLAGS) == 0;
+	return playout_ring_id_is_valid(u->id) && u->sent <= u->taken &&
+	       u->zero == 0 && (u->flags & ~(unsigned)UTTERANCE_FLAGS) == 0;
 }
 
 /* Bytes of it that are still in the ring. */
@@ -171,7 +144,7 @@ state_is_valid(const struct playout_ring_state *state, uint32_t audio_len)
 }
 
 static int
-check_header(const struct playout_ring_header *header, uint64_t total_len)
+check_header(const struct playout_ring_header *header, uint32_t total_len)
 {
 	if (header->magic != PLAYOUT_RING_MAGIC ||
 	    header->version != PLAYOUT_RING_VERSION ||
@@ -206,42 +179,21 @@ choose_state(struct playout_ring *r, const struct playout_ring_header *header)
 	return 0;
 }
 
-/* The size of a memfd that cannot shrink under our mapping, or -errno. */
-static int64_t
-sealed_size(int fd)
-{
-	struct stat st;
-	int seals = fcntl(fd, F_GET_SEALS);
-
-	if (seals < 0)
-		return errno == EINVAL ? -EBADMSG : -errno;
-	if ((seals & F_SEAL_SHRINK) == 0)
-		return -EBADMSG;
-	if (fstat(fd, &st) != 0)
-		return -errno;
-	if (st.st_size < (off_t)(RING_AUDIO_OFF + PLAYOUT_RING_AUDIO_MIN) ||
-	    st.st_size > (off_t)(RING_AUDIO_OFF + PLAYOUT_RING_AUDIO_MAX))
-		return -EBADMSG;
-	return st.st_size;
-}
-
 int
 playout_ring_attach(struct playout_ring **ring_out, int fd)
 {
 	struct playout_ring_header header; /* copied first, checked then */
 	struct playout_ring *r = NULL;
-	int64_t size = sealed_size(fd);
-	void *memory;
-	int rc;
+	void *memory = NULL;
+	uint32_t len = 0;
+	int rc = shared_memory_map(fd, PROT_READ | PROT_WRITE,
+	    RING_AUDIO_OFF + PLAYOUT_RING_AUDIO_MIN,
+	    RING_AUDIO_OFF + PLAYOUT_RING_AUDIO_MAX, &memory, &len);
 
-	if (size < 0)
-		return (int)size;
-	memory =
-	    mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (memory == MAP_FAILED)
-		return -errno;
+	if (rc < 0)
+		return rc;
 	memcpy(&header, memory, sizeof(header));
-	rc = check_header(&header, (uint64_t)size);
+	rc = check_header(&header, len);
 	if (rc < 0)
 		goto fail;
 	r = calloc(1, sizeof(*r));
@@ -251,12 +203,12 @@ playout_ring_attach(struct playout_ring **ring_out, int fd)
 	r->header = memory;
 	r->audio = (uint8_t *)memory + RING_AUDIO_OFF;
 	r->audio_len = header.audio_len;
-	r->total_len = header.total_len;
+	r->total_len = len;
 	*ring_out = r;
 	return 0;
 fail:
 	free(r);
-	munmap(memory, (size_t)size);
+	munmap(memory, len);
 	return rc;
 }
 

@@ -71,10 +71,6 @@ struct playout_ring_header {
 	struct playout_ring_state state[2];
 };
 
-_Static_assert(sizeof(struct playout_ring_utterance) == 80, "layout");
-_Static_assert(sizeof(struct playout_ring_state) == 56 + 16 * 80, "layout");
-_Static_assert(sizeof(struct playout_ring_header) == 32 + 2 * 1336, "layout");
-
 struct playout_ring;
 
 /*

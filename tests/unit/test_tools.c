@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* test_tools.c – loading tool definitions, good, bad, and in use. */
+#include "supervisor/tools.h"
+
+#include "common/json.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define FAILURES                                                               \
+	"\"failures\":{\"timeout\":\"t\",\"unreachable\":\"u\","               \
+	"\"http_error\":\"h\",\"busy\":\"b\",\"malformed\":\"m\","             \
+	"\"refused\":\"r\",\"lost\":\"l\"}"
+#define PARAMETERS                                                             \
+	"\"parameters\":{\"type\":\"object\",\"properties\":{\"timeout\":"     \
+	"{\"type\":\"integer\",\"default\":60}}}"
+#define EXECUTOR "\"executor\":{\"type\":\"mikrotik\",\"extra\":1}"
+#define TOOL(name, rest)                                                       \
+	"{\"name\":\"" name "\",\"description\":\"d\"," PARAMETERS             \
+	"," EXECUTOR "," FAILURES rest "}"
+
+struct fixture {
+	char dir[64];
+	struct config config;
+	struct config_problems problems;
+	struct tools *tools;
+};
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	strcpy(f->dir, "/tmp/test_tools.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	f->config.enable_mikrotik_tools = true;
+	strcpy(f->config.mikrotik_api_url, "http://127.0.0.1:1");
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+	char command[128];
+
+	tools_unref(&f->tools);
+	snprintf(command, sizeof(command), "rm -r %s", f->dir);
+	assert_int_equal(system(command), 0);
+	free(f);
+	return 0;
+}
+
+static void
+add_file(struct fixture *f, const char *name, const char *text)
+{
+	char path[160];
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	out = fopen(path, "w");
+	assert_non_null(out);
+	fputs(text, out);
+	fclose(out);
+}
+
+static void
+load(struct fixture *f)
+{
+	tools_unref(&f->tools);
+	memset(&f->problems, 0, sizeof(f->problems));
+	assert_int_equal(
+	    tools_load(&f->tools, f->dir, &f->config, &f->problems), 0);
+	for (size_t i = 0; i < f->problems.count; i++)
+		assert_false(f->problems.list[i].fatal);
+}
+
+/* The folder then holds one good tool and TEXT, which must be refused. */
+static void
+assert_refused(struct fixture *f, const char *text, const char *why)
+{
+	add_file(f, "a.json", TOOL("good", ""));
+	add_file(f, "bad.json", text);
+	load(f);
+	if (tools_count(f->tools) != 1 || f->problems.count == 0)
+		fail_msg("accepted %s", text);
+	assert_non_null(tools_find(f->tools, "good"));
+	assert_non_null(strstr(f->problems.list[0].text, "/bad.json: "));
+	if (strstr(f->problems.list[0].text, why) == NULL)
+		fail_msg("\"%s\" lacks \"%s\"", f->problems.list[0].text, why);
+}
+
+static void
+tool_is_loaded_completely(void **state)
+{
+	struct fixture *f = *state;
+	const struct tool *tool;
+
+	add_file(f, "a.json",
+	    TOOL("probe",
+		",\"deadline_ms\":5000,\"timeout_argument\":\"timeout\","
+		"\"read_only\":true,\"waiting\":\"w\""));
+	load(f);
+	assert_int_equal(f->problems.count, 0);
+	assert_int_equal(tools_count(f->tools), 1);
+	tool = tools_find(f->tools, "probe");
+	assert_ptr_equal(tool, tools_at(f->tools, 0));
+	assert_string_equal(tool->description, "d");
+	assert_string_equal(tool->waiting, "w");
+	assert_string_equal(tool->executor, "mikrotik");
+	assert_int_equal(tool->deadline_ms, 5000);
+	assert_string_equal(tool->timeout_argument, "timeout");
+	assert_true(tool->read_only);
+	assert_true(tool->available);
+	assert_string_equal(json_string(tool->failures, "lost"), "l");
+	assert_string_equal(
+	    json_string(tool->settings, "executor"), "mikrotik");
+	assert_int_equal(json_int(tool->settings, "extra", 0), 1);
+	assert_false(cJSON_HasObjectItem(tool->settings, "type"));
+	assert_null(tools_find(f->tools, "other"));
+}
+
+static void
+what_is_left_out_has_a_default(void **state)
+{
+	struct fixture *f = *state;
+	const struct tool *tool;
+
+	add_file(f, "a.json", TOOL("probe", ""));
+	load(f);
+	tool = tools_find(f->tools, "probe");
+	assert_int_equal(tool->deadline_ms, 60000);
+	assert_string_equal(tool->waiting, "");
+	assert_string_equal(tool->timeout_argument, "");
+	assert_false(tool->read_only);
+}
+
+static void
+bad_files_are_named_and_do_not_harm_others(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_refused(f, "{\n\"name\": \"x\",\n oops }", "line 3");
+	assert_refused(f, "", "line 1");
+	assert_refused(f, "[]", "one JSON object");
+	assert_refused(f, "{}", "\"name\"");
+	assert_refused(f, TOOL("a b", ""), "letters");
+	assert_refused(f, TOOL("good", ""), "another file");
+	assert_refused(f, TOOL("x", ",\"colour\":1"), "\"colour\"");
+	assert_refused(f, TOOL("x", ",\"name\":\"y\""), "twice");
+	assert_refused(f, TOOL("x", ",\"deadline_ms\":10"), "deadline_ms");
+	assert_refused(f, TOOL("x", ",\"deadline_ms\":\"10\""), "deadline_ms");
+	assert_refused(f, TOOL("x", ",\"waiting\":\"\""), "waiting");
+	assert_refused(f, TOOL("x", ",\"read_only\":1"), "read_only");
+	assert_refused(f, TOOL("x", ",\"timeout_argument\":\"nope\""), "nope");
+	assert_refused(f,
+	    "{\"name\":\"x\",\"description\":\"d\"," PARAMETERS "," FAILURES
+	    ",\"executor\":{\"type\":\"shell\"}}",
+	    "\"shell\"");
+	assert_refused(f,
+	    "{\"name\":\"x\",\"description\":\"d\"," PARAMETERS "," FAILURES
+	    "}",
+	    "executor");
+	assert_refused(f,
+	    "{\"name\":\"x\",\"description\":\"d\"," EXECUTOR "," FAILURES
+	    ",\"parameters\":{\"type\":\"string\"}}",
+	    "type object");
+	assert_refused(f,
+	    "{\"name\":\"x\",\"description\":\"d\"," EXECUTOR "," FAILURES
+	    ",\"parameters\":{\"type\":\"object\",\"anyOf\":[]}}",
+	    "anyOf");
+	assert_refused(f,
+	    "{\"name\":\"x\",\"description\":\"d\"," PARAMETERS "," EXECUTOR
+	    ",\"failures\":{\"timeout\":\"t\"}}",
+	    "\"unreachable\"");
+	assert_refused(f, "{\"name\":\"x\xff\"}", "UTF-8");
+}
+
+static void
+every_fault_of_a_file_is_told_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	add_file(f, "bad.json", "{\"name\":\"x\",\"colour\":1}");
+	load(f);
+	/* colour, description, parameters, failures, executor */
+	assert_int_equal(f->problems.count, 5);
+}
+
+static void
+only_json_files_count(void **state)
+{
+	struct fixture *f = *state;
+
+	add_file(f, "README.md", "x");
+	add_file(f, "a.json~", "x");
+	add_file(f, ".hidden.json", "x");
+	add_file(f, "_off.json", "x");
+	load(f);
+	assert_int_equal(tools_count(f->tools), 0);
+	assert_int_equal(f->problems.count, 0);
+}
+
+static void
+missing_folder_means_no_tools(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(tools_load(&f->tools, "/nonexistent/tools.d",
+			     &f->config, &f->problems),
+	    0);
+	assert_int_equal(tools_count(f->tools), 0);
+	assert_int_equal(f->problems.count, 1);
+	assert_non_null(
+	    strstr(f->problems.list[0].text, "/nonexistent/tools.d"));
+}
+
+static void
+tool_without_its_service_is_not_available(void **state)
+{
+	struct fixture *f = *state;
+
+	add_file(f, "a.json", TOOL("probe", ""));
+	f->config.mikrotik_api_url[0] = '\0';
+	load(f);
+	assert_false(tools_find(f->tools, "probe")->available);
+	strcpy(f->config.mikrotik_api_url, "http://h");
+	f->config.enable_mikrotik_tools = false;
+	load(f);
+	assert_false(tools_find(f->tools, "probe")->available);
+	assert_int_equal(f->problems.count, 0);
+}
+
+static void
+generation_lives_as_long_as_somebody_uses_it(void **state)
+{
+	struct fixture *f = *state;
+	struct tools *of_a_call;
+
+	add_file(f, "a.json", TOOL("probe", ""));
+	load(f);
+	of_a_call = tools_ref(f->tools);
+	add_file(f, "a.json", TOOL("renamed", ""));
+	load(f); /* drops the reference with which the first one came */
+	assert_non_null(tools_find(f->tools, "renamed"));
+	assert_string_equal(tools_find(of_a_call, "probe")->name, "probe");
+	tools_unref(&of_a_call);
+	assert_null(of_a_call);
+}
+
+static void
+tools_that_come_with_the_program_are_good(void **state)
+{
+	struct fixture *f = *state;
+	const struct tool *tool;
+
+	if (access("etc/tools.d", R_OK) != 0)
+		skip(); /* not run from the source tree */
+	assert_int_equal(
+	    tools_load(&f->tools, "etc/tools.d", &f->config, &f->problems), 0);
+	for (size_t i = 0; i < f->problems.count; i++)
+		print_message("%s\n", f->problems.list[i].text);
+	assert_int_equal(f->problems.count, 0);
+	tool = tools_find(f->tools, "consultar_mikrotik");
+	assert_non_null(tool);
+	assert_true(tool->read_only);
+	/* The longest timeout of the model and the queue's margin fit in. */
+	assert_true(tool->deadline_ms >= 95000);
+	assert_non_null(
+	    strstr(json_string(tool->failures, "refused"), "{detail}"));
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(tool_is_loaded_completely),
+	    TEST(what_is_left_out_has_a_default),
+	    TEST(bad_files_are_named_and_do_not_harm_others),
+	    TEST(every_fault_of_a_file_is_told_at_once),
+	    TEST(only_json_files_count),
+	    TEST(missing_folder_means_no_tools),
+	    TEST(tool_without_its_service_is_not_available),
+	    TEST(generation_lives_as_long_as_somebody_uses_it),
+	    TEST(tools_that_come_with_the_program_are_good),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

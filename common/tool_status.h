@@ -14,6 +14,16 @@
 
 #include <stdbool.h>
 
+/* What supervisor and toolworker agree on beside the statuses. */
+enum {
+	TOOL_JOB_ID_SIZE = 97, /* NUL included; a state message lists 32 */
+	/*
+	 * Bytes of an answer, NUL included: twice as much, escaped as JSON,
+	 * still fits a job.result and a tool.result. Longer ones are cut.
+	 */
+	TOOL_OUTPUT_SIZE = 16384,
+};
+
 /* X(ENUM, "name", has a sentence, "what happened") */
 #define TOOL_STATUS_TABLE(X)                                                   \
 	X(OK, "ok", false, "answered")                                         \

@@ -14,14 +14,6 @@
 
 #include <cjson/cJSON.h>
 
-enum {
-	/*
-	 * Bytes of a result's text, NUL included: twice as much, escaped as
-	 * JSON, still fits a job.result. Longer answers are cut.
-	 */
-	EXECUTOR_OUTPUT_SIZE = 16384,
-};
-
 /* Everything is the caller's and lives until start() returns. */
 struct executor_request {
 	const char *id;         /* for log lines */
@@ -35,7 +27,7 @@ struct executor_request {
  * OUTPUT is the answer for the model with TOOL_STATUS_OK, else what happened
  * (for the log, and with REFUSED and INVALID_ARGUMENTS for the model too):
  * UTF-8 without control characters but newline and tab, shorter than
- * EXECUTOR_OUTPUT_SIZE. It is the executor's and lives until return.
+ * TOOL_OUTPUT_SIZE. It is the executor's and lives until return.
  */
 typedef void executor_result_fn(
     enum tool_status status, const char *output, void *arg);

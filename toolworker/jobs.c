@@ -27,7 +27,7 @@ struct job {
 	bool ended;    /* while starting: freed when that returns */
 	uint64_t started_ms;
 	uint64_t deadline_ms; /* a moment, not a duration */
-	char id[JOB_ID_SIZE];
+	char id[TOOL_JOB_ID_SIZE];
 	char tool[65];
 };
 
@@ -115,7 +115,7 @@ job_cancel(struct job *job, enum tool_status status, const char *output)
 static void
 on_executor_result(enum tool_status status, const char *output, void *arg)
 {
-	assert(strlen(output) < EXECUTOR_OUTPUT_SIZE);
+	assert(strlen(output) < TOOL_OUTPUT_SIZE);
 	job_end(arg, status, output);
 }
 
@@ -219,7 +219,7 @@ jobs_on_run(struct jobs *jobs, const cJSON *body)
 	const struct executor *executor = find_executor(jobs, body);
 	unsigned int deadline_ms = read_deadline(body);
 
-	if (id[0] == '\0' || strlen(id) >= JOB_ID_SIZE)
+	if (id[0] == '\0' || strlen(id) >= TOOL_JOB_ID_SIZE)
 		return -EPROTO;
 	if (job_find(jobs, id) != NULL) {
 		log_info("job is running already job=%s", id);

@@ -20,8 +20,7 @@
 #include <stdint.h>
 
 enum {
-	JOBS_MAX = 32,    /* running at once */
-	JOB_ID_SIZE = 97, /* NUL included; all of them fit one state message */
+	JOBS_MAX = 32, /* running at once */
 	JOB_DEADLINE_MAX_MS = 15 * 60 * 1000,
 };
 

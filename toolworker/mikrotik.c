@@ -37,7 +37,7 @@ struct exchange {
 /* What a job ends with. */
 struct outcome {
 	enum tool_status status;
-	char text[EXECUTOR_OUTPUT_SIZE];
+	char text[TOOL_OUTPUT_SIZE];
 };
 
 static const char *const json_headers[] = {

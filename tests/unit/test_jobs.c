@@ -22,7 +22,7 @@ enum {
 /* A job inside the fake executor. */
 struct fake_run {
 	struct executor_events events;
-	char id[JOB_ID_SIZE];
+	char id[TOOL_JOB_ID_SIZE];
 };
 
 static struct {
@@ -364,7 +364,7 @@ what_cannot_be_answered_is_a_broken_channel(void **state)
 	(void)state;
 	run_text("{\"tool\":\"fake\",\"arguments\":{}}", -EPROTO);
 	run_text("{\"id\":7,\"tool\":\"fake\",\"arguments\":{}}", -EPROTO);
-	snprintf(text, sizeof(text), "{\"id\":\"%0*d\"}", JOB_ID_SIZE, 0);
+	snprintf(text, sizeof(text), "{\"id\":\"%0*d\"}", TOOL_JOB_ID_SIZE, 0);
 	run_text(text, -EPROTO);
 	assert_int_equal(rig.sent_count, 0);
 }
@@ -397,13 +397,13 @@ an_end_of_the_process_answers_every_job_lost(void **state)
 static void
 the_list_of_a_full_table_fits_a_state_message(void **state)
 {
-	char id[JOB_ID_SIZE + 8];
+	char id[TOOL_JOB_ID_SIZE + 8];
 	char *text;
 	cJSON *list;
 
 	(void)state;
 	for (int i = 0; i < JOBS_MAX; i++) {
-		snprintf(id, sizeof(id), "%0*d", JOB_ID_SIZE - 1, i);
+		snprintf(id, sizeof(id), "%0*d", TOOL_JOB_ID_SIZE - 1, i);
 		assert_int_equal(run(id, 60000), 0);
 	}
 	list = jobs_list(rig.jobs);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tool_queue.h – the voices' function calls, on their way to the toolworkers
+ * and back.
+ *
+ * Every tool.request gets exactly one tool.result, whatever happens to the
+ * model's arguments, the worker, the service or the clock, unless its call
+ * ends first. The deadline is kept here, so that a worker which hangs costs
+ * its caller an honest sentence and nothing else. Every ten seconds a request
+ * that waits is logged and its call told, with tool.progress.
+ *
+ * Requests are known by (call, id), workers by pointer. A request repeated
+ * while it is open, or just after it was answered, does not run again: so a
+ * new supervisor can take over with the workers' state messages and the calls'
+ * repeated requests, in any order. Pure logic: messages and the timer are
+ * callbacks, none of which may call back into the queue.
+ *
+ * Which job runs next and where is decided in one function of tool_queue.c;
+ * fairness between calls and merging of equal questions belong there.
+ */
+#ifndef SUPERVISOR_TOOL_QUEUE_H
+#define SUPERVISOR_TOOL_QUEUE_H
+
+#include "common/message.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tool_queue;
+struct worker; /* fleet.h; never looked into */
+
+enum {
+	TOOL_QUEUE_MAX = 256,       /* open requests; more are BUSY */
+	TOOL_QUEUE_CALL_MAX = 8,    /* … of one call */
+	TOOL_QUEUE_WORKER_MAX = 32, /* jobs on one worker at once */
+	TOOL_QUEUE_ATTEMPTS_MAX = 2,
+	TOOL_QUEUE_NOTICE_MS = 10000,    /* between "still waiting" */
+	TOOL_QUEUE_RETRY_MS = 5000,      /* least time left for a retry */
+	TOOL_QUEUE_NO_WORKER_MS = 10000, /* then waiting makes no sense: LOST */
+	TOOL_QUEUE_CLAIM_MS = 30000,   /* for a job of an earlier supervisor */
+	TOOL_QUEUE_CONFIRM_MS = 5000,  /* for job.cancel: else it is stuck */
+	TOOL_QUEUE_ANSWERS_MAX = 32,   /* remembered, */
+	TOOL_QUEUE_ANSWERS_MS = 60000, /* so long */
+};
+
+/* What the queue needs of a tool's definition; copied when a job is made. */
+struct tool_queue_tool {
+	const cJSON *parameters;  /* passed json_schema_check(); NULL: any */
+	const cJSON *settings;    /* of the executor, for job.run; or NULL */
+	const cJSON *failures;    /* status name -> sentence, complete */
+	unsigned int deadline_ms; /* the longest that it may take */
+	/*
+	 * The argument with which the model sets a timeout in seconds; NULL or
+	 * "" if there is none.
+	 */
+	const char *timeout_argument;
+	bool read_only; /* may be run again when a worker was lost */
+};
+
+struct tool_queue_config {
+	/*
+	 * The tool NAME as CALL was offered it. Returns 0, or -ENOENT. What
+	 * *TOOL_OUT points to must live until the next callback.
+	 */
+	int (*find_tool)(const char *call, const char *name,
+	    struct tool_queue_tool *tool_out, void *arg);
+	/* As worker_send(): takes BODY, 0 or -errno. */
+	int (*send_worker)(struct worker *worker, enum message_type type,
+	    cJSON *body, void *arg);
+	/* To the worker of CALL, tool.progress and tool.result; ditto. */
+	int (*send_call)(
+	    const char *call, enum message_type type, cJSON *body, void *arg);
+	/*
+	 * WORKER does not react to job.cancel: kill it. It then is reported
+	 * with tool_queue_worker_gone() like any other.
+	 */
+	void (*worker_stuck)(struct worker *worker, void *arg);
+	/*
+	 * Call tool_queue_tick() in DELAY_MS, replacing what was asked before;
+	 * UINT64_MAX: nothing to wait for.
+	 */
+	void (*arm)(uint64_t delay_ms, void *arg);
+	uint64_t (*now_ms)(void); /* clock_now_ms, or a test's */
+	void *arg;
+};
+
+/* CONFIG is copied. 0 or -ENOMEM. */
+int tool_queue_new(
+    struct tool_queue **queue_out, const struct tool_queue_config *config);
+
+/* Answers nobody. NULL-safe, clears *QUEUE. */
+void tool_queue_free(struct tool_queue **queue);
+
+/*
+ * A callworker of CALL said tool.request or tool.cancel. The answer may be
+ * sent before return. -EPROTO: no usable id, so that it cannot be answered;
+ * that worker breaks the protocol.
+ */
+int tool_queue_on_request(
+    struct tool_queue *queue, const char *call, const cJSON *body);
+int tool_queue_on_cancel(
+    struct tool_queue *queue, const char *call, const cJSON *body);
+
+/* CALL is over: its jobs are cancelled, nobody is answered. */
+void tool_queue_end_call(struct tool_queue *queue, const char *call);
+
+/*
+ * A toolworker said hello, state, job.progress or job.result (heartbeat and
+ * others are ignored). Its first hello or state makes it one that gets jobs.
+ */
+void tool_queue_on_worker(struct tool_queue *queue, struct worker *worker,
+    enum message_type type, const cJSON *body);
+
+/* No new jobs for WORKER (it drains); what runs there is waited for. */
+void tool_queue_worker_drain(struct tool_queue *queue, struct worker *worker);
+
+/* WORKER is dead: its jobs are retried or answered LOST. */
+void tool_queue_worker_gone(struct tool_queue *queue, struct worker *worker);
+
+/* Does what is due. */
+void tool_queue_tick(struct tool_queue *queue);
+
+struct tool_queue_counts {
+	size_t waiting;
+	size_t running; /* including what nobody waits for any more */
+	size_t workers;
+};
+
+struct tool_queue_counts tool_queue_count(const struct tool_queue *queue);
+
+/* One line per job at info, for SIGUSR1. */
+void tool_queue_log(const struct tool_queue *queue);
+
+#endif

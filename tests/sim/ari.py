@@ -419,12 +419,14 @@ class _Connection(RequestHandler):
         sim._open.add(self)
         sim.connections = len(sim._open)
         sim.connections_peak = max(sim.connections_peak, sim.connections)
+        sim.changed()
         super().connection_made(transport)
 
     def connection_lost(self, exc):
         sim = self._manager.sim
         sim._open.discard(self)
         sim.connections = len(sim._open)
+        sim.changed()
         super().connection_lost(exc)
 
 

@@ -4,7 +4,7 @@
  *
  * Invariant: a job has a CALL exactly while that call waits for its
  * tool.result. job_answer() is the only place that sends one for a job, and
- * every path out of it goes through job_remove() or job_abandon(), which end
+ * every path out of it goes through tool_queue_remove() or job_abandon(), which end
  * that. A request that never becomes a job is answered by reply() directly.
  */
 #include "supervisor/tool_queue.h"
@@ -13,8 +13,7 @@
 #include "common/json_schema.h"
 #include "common/log.h"
 #include "common/utf8.h"
-#include "supervisor/tool_answers.h"
-#include "supervisor/tool_job.h"
+#include "supervisor/tool_queue_impl.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -26,34 +25,12 @@ enum {
 	PROGRESS_TEXT_SIZE = 2048,
 };
 
-/* A toolworker. */
-struct tool_slot {
-	TAILQ_ENTRY(tool_slot) entry;
-	struct worker *worker;
-	size_t jobs; /* of any state but WAITING */
-	bool closed; /* drains, is stuck or does not listen: no new jobs */
-};
-
-struct tool_queue {
-	struct tool_queue_config config;
-	struct tool_job_list jobs; /* first come, first served */
-	TAILQ_HEAD(, tool_slot) slots;
-	struct tool_answers *answers;
-	uint64_t idle_since_ms; /* no worker takes jobs since; UINT64_MAX */
-};
-
 /* What a request is known by, before and after it is a job. */
 struct request {
 	const char *call;
 	const char *id;
 	const char *name;
 };
-
-static uint64_t
-now(const struct tool_queue *queue)
-{
-	return queue->config.now_ms();
-}
 
 /* -- answering ------------------------------------------------------------ */
 
@@ -127,17 +104,17 @@ state_name(enum tool_job_state state)
 	return "?";
 }
 
-static void
-job_set_state(struct tool_job *job, enum tool_job_state state, const char *why)
+void
+tool_queue_set_state(
+    struct tool_job *job, enum tool_job_state state, const char *why)
 {
 	log_debug("tool job=%s %s -> %s (%s)", job->id, state_name(job->state),
 	    state_name(state), why);
 	job->state = state;
 }
 
-/* The job leaves its worker or, with NULL, gets one. */
-static void
-job_set_slot(struct tool_job *job, struct tool_slot *slot)
+void
+tool_queue_set_slot(struct tool_job *job, struct tool_slot *slot)
 {
 	if (job->slot != NULL)
 		job->slot->jobs--;
@@ -146,8 +123,8 @@ job_set_slot(struct tool_job *job, struct tool_slot *slot)
 	job->slot = slot;
 }
 
-static struct tool_job *
-job_find(struct tool_queue *queue, const char *id)
+struct tool_job *
+tool_queue_find(struct tool_queue *queue, const char *id)
 {
 	struct tool_job *job;
 
@@ -158,10 +135,10 @@ job_find(struct tool_queue *queue, const char *id)
 	return NULL;
 }
 
-static void
-job_remove(struct tool_queue *queue, struct tool_job *job)
+void
+tool_queue_remove(struct tool_queue *queue, struct tool_job *job)
 {
-	job_set_slot(job, NULL);
+	tool_queue_set_slot(job, NULL);
 	TAILQ_REMOVE(&queue->jobs, job, entry);
 	tool_job_free(job);
 }
@@ -173,17 +150,18 @@ job_answer(struct tool_queue *queue, struct tool_job *job,
 	const struct request request = {job->call, job->request, job->name};
 
 	assert(job->call != NULL);
-	reply(queue, &request, job->failures, now(queue) - job->started_ms,
-	    status, detail);
-	tool_answers_add(queue->answers, now(queue), job->id, status, detail);
+	reply(queue, &request, job->failures,
+	    tool_queue_now(queue) - job->started_ms, status, detail);
+	tool_answers_add(
+	    queue->answers, tool_queue_now(queue), job->id, status, detail);
 }
 
-static void
-job_finish(struct tool_queue *queue, struct tool_job *job,
+void
+tool_queue_finish(struct tool_queue *queue, struct tool_job *job,
     enum tool_status status, const char *detail)
 {
 	job_answer(queue, job, status, detail);
-	job_remove(queue, job);
+	tool_queue_remove(queue, job);
 }
 
 /* Nobody waits for it any longer; its worker keeps it until it confirms. */
@@ -194,32 +172,31 @@ job_abandon(struct tool_queue *queue, struct tool_job *job, const char *why)
 
 	assert(job->state != TOOL_JOB_CANCELLED);
 	if (job->state == TOOL_JOB_WAITING) {
-		job_remove(queue, job);
+		tool_queue_remove(queue, job);
 		return;
 	}
 	tool_job_disown(job);
-	job_set_state(job, TOOL_JOB_CANCELLED, why);
-	job->deadline_ms = now(queue) + TOOL_QUEUE_CONFIRM_MS;
+	tool_queue_set_state(job, TOOL_JOB_CANCELLED, why);
+	job->deadline_ms = tool_queue_now(queue) + TOOL_QUEUE_CONFIRM_MS;
 	body = cJSON_CreateObject();
 	json_add_string(body, "id", job->id);
 	queue->config.send_worker(
 	    job->slot->worker, MESSAGE_JOB_CANCEL, body, queue->config.arg);
 }
 
-/* Its worker will not do it: once more elsewhere, or an honest answer. */
-static void
-job_lose(struct tool_queue *queue, struct tool_job *job, const char *why)
+void
+tool_queue_lose(struct tool_queue *queue, struct tool_job *job, const char *why)
 {
 	if (!job->read_only || job->attempts >= TOOL_QUEUE_ATTEMPTS_MAX ||
-	    job->deadline_ms < now(queue) + TOOL_QUEUE_RETRY_MS) {
-		job_finish(queue, job, TOOL_STATUS_LOST, why);
+	    job->deadline_ms < tool_queue_now(queue) + TOOL_QUEUE_RETRY_MS) {
+		tool_queue_finish(queue, job, TOOL_STATUS_LOST, why);
 		return;
 	}
 	log_warn("tool lost its worker and is run again name=%s call=%s id=%s "
 		 "why=\"%s\"",
 	    job->name, job->call, job->request, why);
-	job_set_slot(job, NULL);
-	job_set_state(job, TOOL_JOB_WAITING, why);
+	tool_queue_set_slot(job, NULL);
+	tool_queue_set_state(job, TOOL_JOB_WAITING, why);
 	TAILQ_REMOVE(&queue->jobs, job, entry);
 	TAILQ_INSERT_HEAD(&queue->jobs, job, entry);
 }
@@ -252,7 +229,7 @@ static int
 send_run(struct tool_queue *queue, const struct tool_job *job,
     const struct tool_slot *slot)
 {
-	uint64_t now_ms = now(queue);
+	uint64_t now_ms = tool_queue_now(queue);
 	cJSON *body = cJSON_CreateObject();
 
 	json_add_string(body, "id", job->id);
@@ -276,15 +253,17 @@ dispatch(struct tool_queue *queue)
 		int ret = send_run(queue, job, slot);
 
 		if (ret == 0) {
-			job_set_slot(job, slot);
+			tool_queue_set_slot(job, slot);
 			job->attempts++;
-			job_set_state(job, TOOL_JOB_RUNNING, "job.run sent");
+			tool_queue_set_state(
+			    job, TOOL_JOB_RUNNING, "job.run sent");
 		} else if (ret == -EMSGSIZE) {
-			job_finish(queue, job, TOOL_STATUS_INVALID_ARGUMENTS,
+			tool_queue_finish(queue, job,
+			    TOOL_STATUS_INVALID_ARGUMENTS,
 			    "The function was not run: its arguments are too "
 			    "long. Shorten them and call it again.");
 		} else if (ret == -ENOMEM) {
-			job_finish(
+			tool_queue_finish(
 			    queue, job, TOOL_STATUS_INTERNAL, "no memory");
 		} else {
 			slot->closed = true; /* it will be reported gone */
@@ -322,7 +301,7 @@ no_worker_ms(const struct tool_queue *queue, const struct tool_job *job)
 static void
 rearm(struct tool_queue *queue)
 {
-	uint64_t now_ms = now(queue);
+	uint64_t now_ms = tool_queue_now(queue);
 	uint64_t first_ms = tool_answers_purge(queue->answers, now_ms);
 	const struct tool_job *job;
 
@@ -341,23 +320,22 @@ rearm(struct tool_queue *queue)
 	queue->config.arm(first_ms, queue->config.arg);
 }
 
-/* The end of every public function that may have changed something. */
-static void
-settle(struct tool_queue *queue)
+void
+tool_queue_settle(struct tool_queue *queue)
 {
 	dispatch(queue);
 	if (workers_available(queue))
 		queue->idle_since_ms = UINT64_MAX;
 	else if (queue->idle_since_ms == UINT64_MAX)
-		queue->idle_since_ms = now(queue);
+		queue->idle_since_ms = tool_queue_now(queue);
 	rearm(queue);
 }
 
-static void
-send_progress(
+void
+tool_queue_send_progress(
     struct tool_queue *queue, const struct tool_job *job, const char *text)
 {
-	uint64_t elapsed_ms = now(queue) - job->started_ms;
+	uint64_t elapsed_ms = tool_queue_now(queue) - job->started_ms;
 	cJSON *body = cJSON_CreateObject();
 	char cut[PROGRESS_TEXT_SIZE];
 	size_t len = utf8_cut(text, strlen(text), sizeof(cut) - 1);
@@ -375,13 +353,13 @@ send_progress(
 static void
 job_notice(struct tool_queue *queue, struct tool_job *job)
 {
-	uint64_t now_ms = now(queue);
+	uint64_t now_ms = tool_queue_now(queue);
 
 	log_info("tool waiting name=%s call=%s elapsed=%llus id=%s state=%s",
 	    job->name, job->call,
 	    (unsigned long long)((now_ms - job->started_ms) / 1000),
 	    job->request, state_name(job->state));
-	send_progress(queue, job, "");
+	tool_queue_send_progress(queue, job, "");
 	while (job->notice_ms <= now_ms)
 		job->notice_ms += TOOL_QUEUE_NOTICE_MS;
 }
@@ -414,19 +392,19 @@ void
 tool_queue_tick(struct tool_queue *queue)
 {
 	struct tool_job *job, *next;
-	uint64_t now_ms = now(queue);
+	uint64_t now_ms = tool_queue_now(queue);
 
 	for (job = TAILQ_FIRST(&queue->jobs); job != NULL; job = next) {
 		next = TAILQ_NEXT(job, entry);
 		if (job->deadline_ms <= now_ms)
 			job_overdue(queue, job);
 		else if (no_worker_ms(queue, job) <= now_ms)
-			job_finish(queue, job, TOOL_STATUS_LOST,
+			tool_queue_finish(queue, job, TOOL_STATUS_LOST,
 			    "no toolworker is up");
 		else if (job->call != NULL && job->notice_ms <= now_ms)
 			job_notice(queue, job);
 	}
-	settle(queue);
+	tool_queue_settle(queue);
 }
 
 /* -- what calls say ------------------------------------------------------------ */
@@ -451,17 +429,18 @@ static void
 enqueue(struct tool_queue *queue, struct tool_job *job,
     struct tool_job *unclaimed, unsigned int deadline_ms)
 {
-	uint64_t now_ms = now(queue);
+	uint64_t now_ms = tool_queue_now(queue);
 
 	job->started_ms = now_ms;
 	job->deadline_ms = now_ms + deadline_ms;
 	job->notice_ms = now_ms + TOOL_QUEUE_NOTICE_MS;
 	TAILQ_INSERT_TAIL(&queue->jobs, job, entry);
 	if (unclaimed != NULL) {
-		job_set_slot(job, unclaimed->slot);
+		tool_queue_set_slot(job, unclaimed->slot);
 		job->attempts = 1;
-		job_set_state(job, TOOL_JOB_RUNNING, "it was running already");
-		job_remove(queue, unclaimed);
+		tool_queue_set_state(
+		    job, TOOL_JOB_RUNNING, "it was running already");
+		tool_queue_remove(queue, unclaimed);
 	}
 	log_info("tool requested name=%s call=%s id=%s deadline_ms=%u "
 		 "state=%s",
@@ -515,7 +494,8 @@ reply_again(
 	struct tool_queue_tool tool = {0};
 	struct tool_answer answer;
 
-	if (tool_answers_find(queue->answers, now(queue), job_id, &answer) < 0)
+	if (tool_answers_find(
+		queue->answers, tool_queue_now(queue), job_id, &answer) < 0)
 		return false;
 	/* Not offered any more: then without its sentence. */
 	queue->config.find_tool(
@@ -539,7 +519,7 @@ tool_queue_on_request(
 	if (request.id[0] == '\0' || strlen(request.id) > TOOL_REQUEST_ID_MAX)
 		return -EPROTO;
 	tool_job_make_id(job_id, sizeof(job_id), call, request.id);
-	job = job_find(queue, job_id);
+	job = tool_queue_find(queue, job_id);
 	if (job != NULL && job->call != NULL)
 		log_info("tool requested again, still at it name=%s call=%s "
 			 "id=%s",
@@ -551,7 +531,7 @@ tool_queue_on_request(
 		    "it was given up before");
 	else
 		take_up(queue, &request, job_id, job, body);
-	settle(queue);
+	tool_queue_settle(queue);
 	return 0;
 }
 
@@ -566,11 +546,11 @@ tool_queue_on_cancel(
 	if (id[0] == '\0' || strlen(id) > TOOL_REQUEST_ID_MAX)
 		return -EPROTO;
 	tool_job_make_id(job_id, sizeof(job_id), call, id);
-	job = job_find(queue, job_id);
+	job = tool_queue_find(queue, job_id);
 	if (job != NULL && job->call != NULL) {
 		job_answer(queue, job, TOOL_STATUS_CANCELLED, "cancelled");
 		job_abandon(queue, job, "cancelled by the call");
-		settle(queue);
+		tool_queue_settle(queue);
 	}
 	return 0;
 }
@@ -589,188 +569,7 @@ tool_queue_end_call(struct tool_queue *queue, const char *call)
 		    job->name, job->call, job->request);
 		job_abandon(queue, job, "call ended");
 	}
-	settle(queue);
-}
-
-/* -- what workers say -------------------------------------------------------- */
-
-static struct tool_slot *
-slot_find(struct tool_queue *queue, const struct worker *worker)
-{
-	struct tool_slot *slot;
-
-	TAILQ_FOREACH(slot, &queue->slots, entry) {
-		if (slot->worker == worker)
-			return slot;
-	}
-	return NULL;
-}
-
-/* NULL without memory: that worker then gets no jobs. */
-static struct tool_slot *
-slot_get(struct tool_queue *queue, struct worker *worker)
-{
-	struct tool_slot *slot = slot_find(queue, worker);
-
-	if (slot != NULL)
-		return slot;
-	slot = calloc(1, sizeof(*slot));
-	if (slot == NULL)
-		return NULL;
-	slot->worker = worker;
-	TAILQ_INSERT_TAIL(&queue->slots, slot, entry);
-	return slot;
-}
-
-/* A job that runs there since before this supervisor. */
-static void
-adopt(struct tool_queue *queue, struct tool_slot *slot, const char *id)
-{
-	struct tool_job *job = job_find(queue, id);
-
-	if (job == NULL && id[0] != '\0' && strlen(id) < TOOL_JOB_ID_SIZE) {
-		job = tool_job_new(id, NULL, NULL, NULL, NULL, NULL);
-		if (job == NULL)
-			return;
-		job->started_ms = now(queue);
-		job->deadline_ms = job->started_ms + TOOL_QUEUE_CLAIM_MS;
-		job_set_slot(job, slot);
-		job_set_state(job, TOOL_JOB_UNCLAIMED, "named by its worker");
-		TAILQ_INSERT_TAIL(&queue->jobs, job, entry);
-	} else if (job != NULL && job->state == TOOL_JOB_WAITING) {
-		job_set_slot(job, slot);
-		job->attempts++;
-		job_set_state(job, TOOL_JOB_RUNNING, "named by its worker");
-	}
-}
-
-static void
-on_state(struct tool_queue *queue, struct worker *worker, const cJSON *body)
-{
-	struct tool_slot *slot = slot_get(queue, worker);
-	const cJSON *id;
-
-	if (slot == NULL)
-		return;
-	cJSON_ArrayForEach(id, json_array(body, "jobs")) {
-		if (cJSON_IsString(id))
-			adopt(queue, slot, id->valuestring);
-	}
-	settle(queue);
-}
-
-/* Whether WORKER may speak for JOB: it runs there, or waits for its return. */
-static bool
-job_is_of(const struct tool_job *job, const struct worker *worker)
-{
-	return job->slot == NULL || job->slot->worker == worker;
-}
-
-static void
-on_progress(struct tool_queue *queue, struct worker *worker, const cJSON *body)
-{
-	struct tool_job *job = job_find(queue, json_string(body, "id"));
-
-	if (job != NULL && job->state == TOOL_JOB_RUNNING &&
-	    job_is_of(job, worker))
-		send_progress(queue, job, json_string(body, "text"));
-}
-
-/* The result of a job that a call waits for. */
-static void
-on_wanted_result(struct tool_queue *queue, struct tool_job *job,
-    enum tool_status status, const char *detail)
-{
-	/* CANCELLED without our order is a worker's way out too. */
-	bool lost =
-	    status == TOOL_STATUS_LOST || status == TOOL_STATUS_CANCELLED;
-
-	if (!lost) {
-		job_finish(queue, job, status, detail);
-	} else if (job->state == TOOL_JOB_RUNNING) {
-		job->slot->closed |= status == TOOL_STATUS_LOST;
-		job_lose(queue, job, detail);
-	}
-}
-
-static void
-on_result(struct tool_queue *queue, struct worker *worker, const cJSON *body)
-{
-	const char *id = json_string(body, "id");
-	const char *detail = json_string(body, "output");
-	struct tool_job *job = job_find(queue, id);
-	enum tool_status status = TOOL_STATUS_INTERNAL;
-	bool gone;
-
-	if (tool_status_find(json_string(body, "status"), &status) < 0)
-		log_err("toolworker answered with an unknown status job=%s "
-			"status=%s",
-		    id, json_string(body, "status"));
-	gone = status == TOOL_STATUS_LOST || status == TOOL_STATUS_CANCELLED;
-	if (job != NULL && !job_is_of(job, worker)) {
-		log_warn("result of a job that runs elsewhere job=%s", id);
-		return;
-	}
-	if (job != NULL && job->call != NULL) {
-		on_wanted_result(queue, job, status, detail);
-	} else {
-		bool given_up = job != NULL && job->state == TOOL_JOB_CANCELLED;
-
-		/* Its call may yet ask, if this supervisor is new. */
-		if (!gone && !given_up && strlen(id) < TOOL_JOB_ID_SIZE)
-			tool_answers_add(
-			    queue->answers, now(queue), id, status, detail);
-		if (job != NULL)
-			job_remove(queue, job);
-	}
-	settle(queue);
-}
-
-void
-tool_queue_on_worker(struct tool_queue *queue, struct worker *worker,
-    enum message_type type, const cJSON *body)
-{
-	if (type == MESSAGE_HELLO || type == MESSAGE_STATE)
-		on_state(queue, worker, body);
-	else if (type == MESSAGE_JOB_PROGRESS)
-		on_progress(queue, worker, body);
-	else if (type == MESSAGE_JOB_RESULT)
-		on_result(queue, worker, body);
-}
-
-void
-tool_queue_worker_drain(struct tool_queue *queue, struct worker *worker)
-{
-	struct tool_slot *slot = slot_find(queue, worker);
-
-	if (slot == NULL)
-		return;
-	slot->closed = true;
-	settle(queue);
-}
-
-void
-tool_queue_worker_gone(struct tool_queue *queue, struct worker *worker)
-{
-	struct tool_slot *slot = slot_find(queue, worker);
-	struct tool_job *job, *next;
-
-	if (slot == NULL)
-		return;
-	slot->closed = true;
-	for (job = TAILQ_FIRST(&queue->jobs); job != NULL; job = next) {
-		next = TAILQ_NEXT(job, entry);
-		if (job->slot != slot)
-			continue;
-		if (job->state == TOOL_JOB_RUNNING)
-			job_lose(queue, job, "the toolworker died");
-		else
-			job_remove(queue, job);
-	}
-	assert(slot->jobs == 0);
-	TAILQ_REMOVE(&queue->slots, slot, entry);
-	free(slot);
-	settle(queue);
+	tool_queue_settle(queue);
 }
 
 /* -- looking, beginning and end ------------------------------------------------ */
@@ -796,7 +595,7 @@ tool_queue_count(const struct tool_queue *queue)
 void
 tool_queue_log(const struct tool_queue *queue)
 {
-	uint64_t now_ms = now(queue);
+	uint64_t now_ms = tool_queue_now(queue);
 	const struct tool_job *job;
 
 	TAILQ_FOREACH(job, &queue->jobs, entry) {
@@ -841,7 +640,7 @@ tool_queue_free(struct tool_queue **queue_ptr)
 		return;
 	*queue_ptr = NULL;
 	while (!TAILQ_EMPTY(&queue->jobs))
-		job_remove(queue, TAILQ_FIRST(&queue->jobs));
+		tool_queue_remove(queue, TAILQ_FIRST(&queue->jobs));
 	while ((slot = TAILQ_FIRST(&queue->slots)) != NULL) {
 		TAILQ_REMOVE(&queue->slots, slot, entry);
 		free(slot);

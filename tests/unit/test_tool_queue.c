@@ -657,6 +657,19 @@ jobs_go_to_the_worker_with_the_fewest(void **state)
 }
 
 static void
+a_worker_that_drains_before_its_hello_gets_no_jobs(void **state)
+{
+	(void)state;
+	tool_queue_worker_drain(rig.queue, &rig.workers[0]);
+	worker_up(0);
+	request("c", "call_a");
+	assert_counts(1, 0, 1);
+	tool_queue_worker_gone(rig.queue, &rig.workers[0]);
+	worker_up(0);
+	assert_counts(0, 1, 1);
+}
+
+static void
 a_worker_that_cannot_be_told_is_passed_over(void **state)
 {
 	(void)state;
@@ -986,6 +999,7 @@ main(void)
 	    queue_test(no_second_run_without_time_for_it),
 	    queue_test(a_worker_that_ends_politely_gets_its_jobs_taken_away),
 	    queue_test(jobs_go_to_the_worker_with_the_fewest),
+	    queue_test(a_worker_that_drains_before_its_hello_gets_no_jobs),
 	    queue_test(a_worker_that_cannot_be_told_is_passed_over),
 	    queue_test(
 		arguments_that_fit_no_message_are_the_model_s_to_shorten),

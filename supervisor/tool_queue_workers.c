@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tool_queue_workers.c – the toolworkers' side of the queue: who there is,
+ * what runs there, and how it ended.
+ *
+ * Invariant: a slot counts exactly the jobs whose SLOT it is; a worker is
+ * believed about a job only if the job runs there, or may have run there
+ * since before this supervisor.
+ */
+#include "supervisor/tool_queue_impl.h"
+
+#include "common/json.h"
+#include "common/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct tool_slot *
+slot_find(struct tool_queue *queue, const struct worker *worker)
+{
+	struct tool_slot *slot;
+
+	TAILQ_FOREACH(slot, &queue->slots, entry) {
+		if (slot->worker == worker)
+			return slot;
+	}
+	return NULL;
+}
+
+/* NULL without memory: that worker then gets no jobs. */
+static struct tool_slot *
+slot_get(struct tool_queue *queue, struct worker *worker)
+{
+	struct tool_slot *slot = slot_find(queue, worker);
+
+	if (slot != NULL)
+		return slot;
+	slot = calloc(1, sizeof(*slot));
+	if (slot == NULL)
+		return NULL;
+	slot->worker = worker;
+	TAILQ_INSERT_TAIL(&queue->slots, slot, entry);
+	return slot;
+}
+
+/* A job that runs there since before this supervisor. */
+static void
+adopt(struct tool_queue *queue, struct tool_slot *slot, const char *id)
+{
+	struct tool_job *job = tool_queue_find(queue, id);
+
+	if (job == NULL && id[0] != '\0' && strlen(id) < TOOL_JOB_ID_SIZE) {
+		job = tool_job_new(id, NULL, NULL, NULL, NULL, NULL);
+		if (job == NULL)
+			return;
+		job->started_ms = tool_queue_now(queue);
+		job->deadline_ms = job->started_ms + TOOL_QUEUE_CLAIM_MS;
+		tool_queue_set_slot(job, slot);
+		tool_queue_set_state(
+		    job, TOOL_JOB_UNCLAIMED, "named by its worker");
+		TAILQ_INSERT_TAIL(&queue->jobs, job, entry);
+	} else if (job != NULL && job->state == TOOL_JOB_WAITING) {
+		tool_queue_set_slot(job, slot);
+		job->attempts++;
+		tool_queue_set_state(
+		    job, TOOL_JOB_RUNNING, "named by its worker");
+	}
+}
+
+static void
+on_state(struct tool_queue *queue, struct worker *worker, const cJSON *body)
+{
+	struct tool_slot *slot = slot_get(queue, worker);
+	const cJSON *id;
+
+	if (slot == NULL)
+		return;
+	cJSON_ArrayForEach(id, json_array(body, "jobs")) {
+		if (cJSON_IsString(id))
+			adopt(queue, slot, id->valuestring);
+	}
+	tool_queue_settle(queue);
+}
+
+/* Whether WORKER may speak for JOB: it runs there, or waits for its return. */
+static bool
+job_is_of(const struct tool_job *job, const struct worker *worker)
+{
+	return job->slot == NULL || job->slot->worker == worker;
+}
+
+static void
+on_progress(struct tool_queue *queue, struct worker *worker, const cJSON *body)
+{
+	struct tool_job *job = tool_queue_find(queue, json_string(body, "id"));
+
+	if (job != NULL && job->state == TOOL_JOB_RUNNING &&
+	    job_is_of(job, worker))
+		tool_queue_send_progress(queue, job, json_string(body, "text"));
+}
+
+/* The result of a job that a call waits for. */
+static void
+on_wanted_result(struct tool_queue *queue, struct tool_job *job,
+    enum tool_status status, const char *detail)
+{
+	/* CANCELLED without our order is a worker's way out too. */
+	bool lost =
+	    status == TOOL_STATUS_LOST || status == TOOL_STATUS_CANCELLED;
+
+	if (!lost) {
+		tool_queue_finish(queue, job, status, detail);
+	} else if (job->state == TOOL_JOB_RUNNING) {
+		job->slot->closed |= status == TOOL_STATUS_LOST;
+		tool_queue_lose(queue, job, detail);
+	}
+}
+
+static void
+on_result(struct tool_queue *queue, struct worker *worker, const cJSON *body)
+{
+	const char *id = json_string(body, "id");
+	const char *detail = json_string(body, "output");
+	struct tool_job *job = tool_queue_find(queue, id);
+	enum tool_status status = TOOL_STATUS_INTERNAL;
+	bool gone;
+
+	if (tool_status_find(json_string(body, "status"), &status) < 0)
+		log_err("toolworker answered with an unknown status job=%s "
+			"status=%s",
+		    id, json_string(body, "status"));
+	gone = status == TOOL_STATUS_LOST || status == TOOL_STATUS_CANCELLED;
+	if (job != NULL && !job_is_of(job, worker)) {
+		log_warn("result of a job that runs elsewhere job=%s", id);
+		return;
+	}
+	if (job != NULL && job->call != NULL) {
+		on_wanted_result(queue, job, status, detail);
+	} else {
+		bool given_up = job != NULL && job->state == TOOL_JOB_CANCELLED;
+
+		/* Its call may yet ask, if this supervisor is new. */
+		if (!gone && !given_up && strlen(id) < TOOL_JOB_ID_SIZE)
+			tool_answers_add(queue->answers, tool_queue_now(queue),
+			    id, status, detail);
+		if (job != NULL)
+			tool_queue_remove(queue, job);
+	}
+	tool_queue_settle(queue);
+}
+
+void
+tool_queue_on_worker(struct tool_queue *queue, struct worker *worker,
+    enum message_type type, const cJSON *body)
+{
+	if (type == MESSAGE_HELLO || type == MESSAGE_STATE)
+		on_state(queue, worker, body);
+	else if (type == MESSAGE_JOB_PROGRESS)
+		on_progress(queue, worker, body);
+	else if (type == MESSAGE_JOB_RESULT)
+		on_result(queue, worker, body);
+}
+
+void
+tool_queue_worker_drain(struct tool_queue *queue, struct worker *worker)
+{
+	/* Also one that has not said hello yet. */
+	struct tool_slot *slot = slot_get(queue, worker);
+
+	if (slot == NULL)
+		return;
+	slot->closed = true;
+	tool_queue_settle(queue);
+}
+
+void
+tool_queue_worker_gone(struct tool_queue *queue, struct worker *worker)
+{
+	struct tool_slot *slot = slot_find(queue, worker);
+	struct tool_job *job, *next;
+
+	if (slot == NULL)
+		return;
+	slot->closed = true;
+	for (job = TAILQ_FIRST(&queue->jobs); job != NULL; job = next) {
+		next = TAILQ_NEXT(job, entry);
+		if (job->slot != slot)
+			continue;
+		if (job->state == TOOL_JOB_RUNNING)
+			tool_queue_lose(queue, job, "the toolworker died");
+		else
+			tool_queue_remove(queue, job);
+	}
+	assert(slot->jobs == 0);
+	TAILQ_REMOVE(&queue->slots, slot, entry);
+	free(slot);
+	tool_queue_settle(queue);
+}

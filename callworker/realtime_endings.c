@@ -7,6 +7,8 @@
  * emitted, so that whatever the listener calls finds no response running.
  */
 #include "callworker/realtime_responses_impl.h"
+
+#include "callworker/realtime_faults.h"
 #include "common/json.h"
 #include "common/log.h"
 

@@ -220,42 +220,6 @@ realtime_event_audio(
 	return 0;
 }
 
-enum voice_fault
-realtime_error_fault(const char *type, const char *code, const char *message)
-{
-	static const struct {
-		const char *word;
-		enum voice_fault fault;
-	} words[] = {
-	    {"insufficient_quota", VOICE_FAULT_QUOTA},
-	    {"credit_balance_exhausted", VOICE_FAULT_QUOTA},
-	    {"billing_", VOICE_FAULT_QUOTA},
-	    {"exceeded your current quota", VOICE_FAULT_QUOTA},
-	    {"rate_limit", VOICE_FAULT_RATE_LIMIT},
-	    {"invalid_api_key", VOICE_FAULT_KEY},
-	    {"authentication", VOICE_FAULT_KEY},
-	    {"model_not_found", VOICE_FAULT_MODEL},
-	    {"invalid_model", VOICE_FAULT_MODEL},
-	    {"session_expired", VOICE_FAULT_EXPIRED},
-	    {"maximum duration", VOICE_FAULT_EXPIRED},
-	    {"content_filter", VOICE_FAULT_CONTENT},
-	    {"server_error", VOICE_FAULT_SERVER},
-	    {"internal_error", VOICE_FAULT_SERVER},
-	    {"overloaded", VOICE_FAULT_SERVER},
-	    {"invalid_request", VOICE_FAULT_PROTOCOL},
-	    {"beta_api_shape", VOICE_FAULT_PROTOCOL},
-	};
-	const char *const places[] = {code, type, message};
-
-	for (size_t p = 0; p < 3; p++) {
-		for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
-			if (strstr(places[p], words[i].word) != NULL)
-				return words[i].fault;
-		}
-	}
-	return VOICE_FAULT_SERVER;
-}
-
 void
 realtime_event_id(char id_out[REALTIME_ID_SIZE], enum realtime_purpose purpose,
     unsigned number)

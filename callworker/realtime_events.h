@@ -125,10 +125,6 @@ void realtime_event_free(struct realtime_event *event);
 int realtime_event_audio(
     const struct realtime_event *event, uint8_t **g711_out, size_t *len_out);
 
-/* Which of our faults an error is, by its code, type and words. */
-enum voice_fault realtime_error_fault(
-    const char *type, const char *code, const char *message);
-
 /* "ask-17": an event_id for PURPOSE. */
 void realtime_event_id(char id_out[REALTIME_ID_SIZE],
     enum realtime_purpose purpose, unsigned number);

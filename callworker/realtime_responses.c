@@ -486,6 +486,12 @@ realtime_responses_is_busy(const struct realtime_responses *rr)
 	       rr->outbox.wanted || rr->outbox.nudged;
 }
 
+bool
+realtime_responses_is_over(const struct realtime_responses *rr)
+{
+	return rr->over;
+}
+
 void
 realtime_responses_describe(
     const struct realtime_responses *rr, char *buf, size_t size)

@@ -86,6 +86,9 @@ void realtime_responses_interrupted(
     struct realtime_responses *rr, const char *utterance, uint32_t heard_ms);
 bool realtime_responses_is_busy(const struct realtime_responses *rr);
 
+/* A fatal fault was reported; nothing is sent or told any more. */
+bool realtime_responses_is_over(const struct realtime_responses *rr);
+
 /* One line for the log, such as "active=resp_1 asked=no waiting=0". */
 void realtime_responses_describe(
     const struct realtime_responses *rr, char *buf, size_t size);

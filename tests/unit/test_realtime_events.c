@@ -3,7 +3,9 @@
 #include "callworker/realtime_events.h"
 
 #include "callworker/brief.h"
+#include "callworker/realtime_faults.h"
 #include "common/json.h"
+#include "common/websocket.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -333,6 +335,49 @@ errors_are_sorted_by_code_then_type_then_words(void **state)
 }
 
 static void
+a_lost_connection_is_sorted_by_what_the_peer_said(void **state)
+{
+	static const struct {
+		struct websocket_closed closed;
+		enum voice_fault fault;
+	} cases[] = {
+	    {{WEBSOCKET_HANDSHAKE, 401, "x", "", 0}, VOICE_FAULT_KEY},
+	    {{WEBSOCKET_HANDSHAKE, 403, "x", "", 0}, VOICE_FAULT_KEY},
+	    {{WEBSOCKET_HANDSHAKE, 404, "x", "", 0}, VOICE_FAULT_MODEL},
+	    {{WEBSOCKET_HANDSHAKE, 429, "x", "", 0}, VOICE_FAULT_RATE_LIMIT},
+	    {{WEBSOCKET_HANDSHAKE, 429, "x",
+		 "{\"error\":{\"code\":\"insufficient_quota\"}}", 40},
+		VOICE_FAULT_QUOTA},
+	    {{WEBSOCKET_HANDSHAKE, 500, "x", "", 0}, VOICE_FAULT_SERVER},
+	    {{WEBSOCKET_HANDSHAKE, 400, "x",
+		 "{\"error\":{\"code\":\"model_not_found\"}}", 40},
+		VOICE_FAULT_MODEL},
+	    {{WEBSOCKET_HANDSHAKE, 200, "x", "", 0}, VOICE_FAULT_PROTOCOL},
+	    {{WEBSOCKET_PEER, 1001,
+		 "Your session hit the maximum duration of 60 minutes.", "", 0},
+		VOICE_FAULT_EXPIRED},
+	    {{WEBSOCKET_PEER, 4000, "insufficient_quota", "", 0},
+		VOICE_FAULT_QUOTA},
+	    {{WEBSOCKET_PEER, 3000, "invalid_request_error.invalid_api_key", "",
+		 0},
+		VOICE_FAULT_KEY},
+	    {{WEBSOCKET_PEER, 1006, "connection dropped", "", 0},
+		VOICE_FAULT_NETWORK},
+	    {{WEBSOCKET_PEER, 1011, "keepalive", "", 0}, VOICE_FAULT_SERVER},
+	    {{WEBSOCKET_PEER, 1000, "bye", "", 0}, VOICE_FAULT_CLOSED},
+	    {{WEBSOCKET_TLS, 0, "hostname mismatch", "", 0}, VOICE_FAULT_TLS},
+	    {{WEBSOCKET_REFUSED, 0, "x", "", 0}, VOICE_FAULT_REFUSED},
+	    {{WEBSOCKET_DEAD, 0, "x", "", 0}, VOICE_FAULT_NETWORK},
+	    {{WEBSOCKET_OVERSIZE, 0, "x", "", 0}, VOICE_FAULT_PROTOCOL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(
+		    realtime_closed_fault(&cases[i].closed), cases[i].fault);
+}
+
+static void
 event_ids_tell_their_purpose(void **state)
 {
 	char id[REALTIME_ID_SIZE];
@@ -377,6 +422,7 @@ main(void)
 	    cmocka_unit_test(nulls_and_odd_types_read_as_absent),
 	    cmocka_unit_test(what_is_no_event_is_refused),
 	    cmocka_unit_test(errors_are_sorted_by_code_then_type_then_words),
+	    cmocka_unit_test(a_lost_connection_is_sorted_by_what_the_peer_said),
 	    cmocka_unit_test(event_ids_tell_their_purpose),
 	    cmocka_unit_test(only_an_exhausted_limit_makes_us_wait),
 	};

@@ -12,6 +12,7 @@
 #include "callworker/realtime_faults.h"
 #include "callworker/realtime_responses.h"
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/url.h"
 #include "common/websocket.h"
@@ -274,6 +275,9 @@ realtime_start(
 		return -ENOMEM;
 	ret = send_text(json, rt);
 	free(json);
+	realtime_responses_set_lead_in(
+	    rt->responses, (uint32_t)json_int(brief->turn_detection,
+			       "prefix_padding_ms", REALTIME_LEAD_IN_MS));
 	if (ret == 0)
 		set_state(rt, SESSION_CONFIGURING, "session.update");
 	return ret;
@@ -289,6 +293,8 @@ realtime_send_audio(struct voice *voice, const uint8_t *g711, size_t len)
 	if (rt->state != SESSION_READY)
 		return -ENOTCONN;
 	n = realtime_encode_append(buf, g711, len);
+	realtime_responses_sent_audio(
+	    rt->responses, (uint32_t)(len / G711_BYTES_PER_MS));
 	return websocket_send_text_droppable(rt->ws, buf, n);
 }
 
@@ -311,10 +317,10 @@ realtime_answer_tool(struct voice *voice, const char *id, const char *output)
 	    from_voice(voice)->responses, id, output);
 }
 
-static void
+static bool
 realtime_prompt(struct voice *voice)
 {
-	realtime_responses_prompt(from_voice(voice)->responses);
+	return realtime_responses_prompt(from_voice(voice)->responses);
 }
 
 static void

@@ -15,6 +15,7 @@ enum {
 	REALTIME_CONNECT_MS = 10000, /* all addresses, TLS and upgrade */
 	REALTIME_CREATED_MS = 10000, /* from there to session.created */
 	REALTIME_UPDATED_MS = 8000,  /* session.update to session.updated */
+	REALTIME_LEAD_IN_MS = 300,   /* before speech, if the brief is silent */
 	REALTIME_MALFORMED_MAX = 10, /* messages that are no event; then over */
 	REALTIME_MESSAGE_MAX = 2 << 20, /* bytes of one message */
 	REALTIME_AUDIO_MAX = 40 << 10,  /* bytes queued of audio: 3 s */

@@ -153,6 +153,7 @@ read_members(struct realtime_event *ev)
 	ev->call_id = json_string(ev->json, "call_id");
 	ev->name = json_string(ev->json, "name");
 	ev->content_index = json_int(ev->json, "content_index", 0);
+	ev->audio_start_ms = json_int(ev->json, "audio_start_ms", -1);
 	ev->session_id = json_string(session, "id");
 	ev->expires_s = json_int(session, "expires_at", 0);
 	ev->reason = ev->ask = ev->text = "";

@@ -91,6 +91,7 @@ struct realtime_event {
 	const char *name;
 	const char *text; /* delta, transcript or arguments */
 	int64_t content_index;
+	int64_t audio_start_ms; /* speech_started, lead-in included; or -1 */
 	/* response.created and .done */
 	enum realtime_status status;
 	const char *reason;  /* of cancelled or incomplete */

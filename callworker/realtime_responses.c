@@ -238,6 +238,8 @@ on_audio(struct realtime_responses *rr, const struct realtime_event *ev)
 	rr->run.spoke = true;
 	if (!u->announced) {
 		u->announced = true;
+		if (rr->run.order.text == NULL)
+			rr->outbox.nudged = false; /* here is the answer */
 		events->on_utterance(u->id, u->tag, rr->config.events_arg);
 	}
 	if (!u->cut)
@@ -262,8 +264,21 @@ on_voice_text(struct realtime_responses *rr, const struct realtime_event *ev)
 
 /* ---- the caller ------------------------------------------------------- */
 
+/* How long ago the caller began to speak, as the service heard it. */
+static uint32_t
+speech_age_ms(
+    const struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	uint64_t start_ms = (uint64_t)ev->audio_start_ms + rr->lead_in_ms;
+
+	if (ev->audio_start_ms < 0 || start_ms > rr->sent_audio_ms)
+		return 0;
+	return (uint32_t)(rr->sent_audio_ms - start_ms);
+}
+
 static void
-on_speech_started(struct realtime_responses *rr)
+on_speech_started(
+    struct realtime_responses *rr, const struct realtime_event *ev)
 {
 	rr->caller_talking = true;
 	if (rr->active && !rr->run.cut) {
@@ -275,7 +290,8 @@ on_speech_started(struct realtime_responses *rr)
 		rr->cancel_asked = true;
 		rr->outbox.wanted = rr->outbox.unspoken = true;
 	}
-	rr->config.events->on_caller_started(rr->config.events_arg);
+	rr->config.events->on_caller_started(
+	    speech_age_ms(rr, ev), rr->config.events_arg);
 }
 
 static void
@@ -314,7 +330,7 @@ dispatch(struct realtime_responses *rr, const struct realtime_event *ev)
 			    rr, ev->call_id, ev->name, ev->text);
 		return true;
 	case REALTIME_EVENT_SPEECH_STARTED:
-		on_speech_started(rr);
+		on_speech_started(rr, ev);
 		return true;
 	case REALTIME_EVENT_SPEECH_STOPPED:
 		on_speech_stopped(rr);
@@ -435,13 +451,14 @@ realtime_responses_answer_tool(
 	return ret;
 }
 
-void
+bool
 realtime_responses_prompt(struct realtime_responses *rr)
 {
 	if (!rr->outbox.unspoken)
-		return;
+		return false;
 	rr->outbox.wanted = true;
 	pump(rr);
+	return true;
 }
 
 void
@@ -477,6 +494,19 @@ realtime_responses_interrupted(
 	json = realtime_utterance_interrupt(u, event_id, heard_ms);
 	if (json != NULL)
 		realtime_responses_send(rr, json);
+}
+
+void
+realtime_responses_set_lead_in(
+    struct realtime_responses *rr, uint32_t lead_in_ms)
+{
+	rr->lead_in_ms = lead_in_ms;
+}
+
+void
+realtime_responses_sent_audio(struct realtime_responses *rr, uint32_t ms)
+{
+	rr->sent_audio_ms += ms;
 }
 
 bool

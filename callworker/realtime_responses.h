@@ -79,11 +79,20 @@ int realtime_responses_add_text(
     struct realtime_responses *rr, const char *text);
 int realtime_responses_answer_tool(
     struct realtime_responses *rr, const char *id, const char *output);
-void realtime_responses_prompt(struct realtime_responses *rr);
+bool realtime_responses_prompt(struct realtime_responses *rr);
 void realtime_responses_nudge(struct realtime_responses *rr);
 void realtime_responses_stop(struct realtime_responses *rr);
 void realtime_responses_interrupted(
     struct realtime_responses *rr, const char *utterance, uint32_t heard_ms);
+
+/*
+ * So many more milliseconds of the caller went to the service, whose times
+ * count them: that is how late it tells us that the caller speaks. What it
+ * calls the start of speech includes a lead-in.
+ */
+void realtime_responses_set_lead_in(
+    struct realtime_responses *rr, uint32_t lead_in_ms);
+void realtime_responses_sent_audio(struct realtime_responses *rr, uint32_t ms);
 bool realtime_responses_is_busy(const struct realtime_responses *rr);
 
 /* A fatal fault was reported; nothing is sent or told any more. */

@@ -48,6 +48,8 @@ struct realtime_responses {
 	uint64_t now_ms;
 	unsigned number; /* of the last event_id or item id */
 
+	uint64_t sent_audio_ms; /* of the caller */
+	uint32_t lead_in_ms;
 	bool caller_talking;
 	uint64_t automatic_until_ms; /* an automatic response may come */
 

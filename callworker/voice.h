@@ -69,7 +69,8 @@ struct voice_events {
 	 */
 	void (*on_utterance_done)(const char *utterance, int tag,
 	    enum voice_end end, const char *why, void *arg);
-	void (*on_caller_started)(void *arg);
+	/* AGO_MS: how long ago the caller began, if the service says; else 0. */
+	void (*on_caller_started)(uint32_t ago_ms, void *arg);
 	void (*on_caller_stopped)(void *arg);
 	/* What was said in one turn; may come long after the audio. */
 	void (*on_transcript)(enum voice_speaker who, const char *id,
@@ -95,7 +96,7 @@ struct voice_ops {
 	int (*add_text)(struct voice *voice, const char *text);
 	int (*answer_tool)(
 	    struct voice *voice, const char *id, const char *output);
-	void (*prompt)(struct voice *voice);
+	bool (*prompt)(struct voice *voice);
 	void (*nudge)(struct voice *voice);
 	void (*stop)(struct voice *voice);
 	void (*interrupted)(
@@ -159,12 +160,13 @@ voice_answer_tool(struct voice *v, const char *id, const char *output)
 
 /*
  * The floor is the voice's: it should speak about what was added since it
- * last began to speak. Nothing happens if it did so meanwhile. Calls merge.
+ * last began to speak. False: it did so meanwhile, nothing will come of this.
+ * Calls merge.
  */
-static inline void
+static inline bool
 voice_prompt(struct voice *v)
 {
-	v->ops->prompt(v);
+	return v->ops->prompt(v);
 }
 
 /* It should speak in any case: the caller waits for an answer. */

@@ -104,10 +104,11 @@ on_utterance_done(const char *utterance, int tag, enum voice_end end,
 }
 
 static void
-on_caller_started(void *arg)
+on_caller_started(uint32_t ago_ms, void *arg)
 {
 	struct world *w = arg;
 
+	(void)ago_ms;
 	note(w, "told caller started");
 	if (w->on_caller_started != NULL)
 		w->on_caller_started(w);

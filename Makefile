@@ -13,6 +13,7 @@ PREFIX  ?= /usr/local
 LIBEXEC ?= $(PREFIX)/libexec/telefonista
 DATADIR ?= $(PREFIX)/share/telefonista
 PYTHON  := /usr/bin/python3
+JOBS    := $(shell nproc)
 
 PKGS    := libevent_core libevent_extra libwebsockets libcurl libcjson libssl libcrypto
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -84,7 +85,77 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(foreach r,$(ROLES),$(B)/lib$(r).a) $(B)/libc
 .PHONY: units unit
 units: $(UNITS)
 unit: units
-	@set -e; for t in $(UNITS); do ./$$t; done
+	@set -e; for t in $(UNITS); do $$t; done
+
+# -- what people call -----------------------------------------------------------
+
+.PHONY: deps demo run
+deps:
+	@packaging/install-deps.sh build run
+
+# Packages first, then the build in a second make that finds their .pc files.
+demo:
+	@packaging/install-deps.sh build run demo
+	@echo "Building"
+	@$(MAKE) --no-print-directory -j$(JOBS) all >build-demo.log 2>&1 || \
+		{ cat build-demo.log; rm -f build-demo.log; exit 1; }
+	@rm -f build-demo.log
+	@$(PYTHON) -m tests.demo.demo
+
+ENV_FILE ?= .env
+run: deps
+	@test -f $(ENV_FILE) || { echo "$(ENV_FILE) is missing: cp" \
+		"etc/telefonista.env.example $(ENV_FILE), then fill in its" \
+		"first four values" >&2; exit 2; }
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	$(B)/telefonista --config $(ENV_FILE) --check
+	exec $(B)/telefonista --config $(ENV_FILE)
+
+# -- the test suite -------------------------------------------------------------
+
+.PHONY: check check-tools check-unit check-e2e check-asan lint format
+check:
+	@packaging/install-deps.sh build run demo check
+	@$(MAKE) --no-print-directory check-stages CI=1
+
+.PHONY: check-stages
+check-stages:
+	@tests/check.sh
+
+# The same objects with sanitizers, in a tree of their own.
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+check-asan:
+	$(MAKE) --no-print-directory B=build/asan OPT="-O1 -g" HARDEN=-fPIE \
+		EXTRA_CFLAGS="$(SANITIZE)" -j$(JOBS) all unit
+
+C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+lint:
+	clang-format --dry-run -Werror $(C_FILES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 -j $(JOBS) -I. \
+		--enable=warning,performance,portability --inline-suppr \
+		--suppressions-list=tests/cppcheck.suppress -D_GNU_SOURCE \
+		-DTELEFONISTA_BUILD='"lint"' \
+		'-DcJSON_ArrayForEach(e,a)=for(e=(a)->child;e;e=e->next)' \
+		--include=/usr/include/$(shell gcc -print-multiarch)/sys/queue.h \
+		$(ROLES) common
+	printf '%s\n' $(filter-out tests/%,$(filter %.c,$(C_FILES))) | \
+		xargs -P $(JOBS) -n 4 clang-tidy --quiet \
+		--config-file=tests/clang-tidy -- -std=c17 $(CPPFLAGS) \
+		-DTELEFONISTA_BUILD='"lint"'
+format:
+	clang-format -i $(C_FILES)
+
+# -- installing --------------------------------------------------------------------
+
+.PHONY: install
+SYSCONFDIR ?= /etc
+install: all
+	install -D -m 755 $(B)/telefonista $(DESTDIR)$(PREFIX)/bin/telefonista
+	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DATADIR)
+	install -m 755 $(addprefix $(B)/telefonista-,$(ROLES)) $(DESTDIR)$(LIBEXEC)
+	cp -R etc/personas etc/tools.d etc/asterisk etc/telefonista.env.example \
+		$(DESTDIR)$(DATADIR)
 
 .PHONY: clean
 clean:

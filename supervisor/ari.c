@@ -667,12 +667,23 @@ ari_new(struct ari **ari_out, struct event_base *base,
 	ret = http_client_new(&ari->http, base, &http);
 	if (ret < 0)
 		goto fail;
-	event_active(ari->retry_timer, 0, 0);
 	*ari_out = ari;
 	return 0;
 fail:
 	ari_free(&ari);
 	return ret;
+}
+
+void
+ari_start(struct ari *ari)
+{
+	connect_now(ari);
+}
+
+const struct net_address *
+ari_address(const struct ari *ari)
+{
+	return ari->address_count > 0 ? &ari->addresses[0] : NULL;
 }
 
 void

@@ -19,6 +19,7 @@
 
 struct ari;
 struct event_base;
+struct net_address;
 struct resolver;
 
 enum {
@@ -54,7 +55,7 @@ typedef void ari_response_fn(const struct ari_response *response, void *arg);
 
 /*
  * CONFIG must outlive the object; its password is read for each connection.
- * Returns 0 or -errno; starts connecting from the loop.
+ * Returns 0 or -errno.
  */
 int ari_new(struct ari **ari_out, struct event_base *base,
     struct resolver *resolver, const struct config *config,
@@ -65,6 +66,12 @@ void ari_free(struct ari **ari);
 
 enum ari_state ari_state(const struct ari *ari);
 const char *ari_state_name(enum ari_state state);
+
+/* Begins to connect. */
+void ari_start(struct ari *ari);
+
+/* Where Asterisk is, as last resolved; NULL before. */
+const struct net_address *ari_address(const struct ari *ari);
 
 /* Drops the connection and makes a new one, also when ARI_REPLACED. */
 void ari_reconnect(struct ari *ari, const char *why);

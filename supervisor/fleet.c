@@ -375,6 +375,7 @@ static void
 adopt(struct fleet *fleet, struct adoption *adoption)
 {
 	struct fleet_adopted adopted = {
+	    .role = adoption->role,
 	    .call = adoption->call,
 	    .held = adoption->held,
 	};

@@ -41,8 +41,9 @@ struct worker_owner {
 /* A worker that outlived the supervisor before this one. */
 struct fleet_adopted {
 	struct worker *worker; /* NULL: it is dead, only descriptors remain */
-	const char *call;      /* "" for a spare */
-	int *held;             /* [KEEPER_HELD_COUNT]; take by setting -1 */
+	enum proc_role role;
+	const char *call; /* "" for a spare */
+	int *held;        /* [KEEPER_HELD_COUNT]; take by setting -1 */
 };
 
 struct fleet_callbacks {

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * call.h – one telephone call, from StasisStart until nothing of it is left.
+ *
+ *   NEW       it entered our application; a worker is being found
+ *   ASSIGNED  a callworker has it; media and session are being made
+ *   MEDIA     all is ready; the channel is being answered
+ *   TALKING   caller and voice hear each other
+ *   ENDING    it goes: fallback, hang-up, worker's last words
+ *   ENDED     nothing is left; freed
+ *
+ * The caller hears ringing until MEDIA, so that a call that cannot be taken
+ * can still go elsewhere.
+ */
+#ifndef SUPERVISOR_CALL_H
+#define SUPERVISOR_CALL_H
+
+#include "common/config.h"
+#include "common/message.h"
+#include "supervisor/ari.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct call;
+struct event_base;
+struct fleet_adopted;
+struct ledger;
+struct personas;
+struct rtp_ports;
+struct spares;
+struct tool_queue;
+struct tools;
+
+enum call_state {
+	CALL_NEW,
+	CALL_ASSIGNED,
+	CALL_MEDIA,
+	CALL_TALKING,
+	CALL_ENDING,
+	CALL_ENDED,
+};
+
+/* The rooms that a call works with; they outlive it. */
+struct call_env {
+	struct event_base *base;
+	struct ari *ari;
+	struct ledger *ledger;
+	struct spares *spares;
+	struct rtp_ports *ports;
+	struct tool_queue *tool_queue;
+	const struct config *config;
+	struct personas **personas; /* the generation for new calls */
+	struct tools **tools;
+	const char *local_ip; /* where Asterisk reaches us; "" unknown yet */
+	/* State or title-worthy facts changed; ENDED: free it after return. */
+	void (*on_changed)(struct call *call, void *arg);
+	void *arg;
+};
+
+/*
+ * CHANNEL as in a StasisStart event; ARGS its args, or NULL. Nothing happens
+ * before call_start() or call_fallback(). Returns 0 or -errno.
+ */
+int call_new(struct call **call_out, const struct call_env *env,
+    const cJSON *channel, const cJSON *args);
+void call_start(struct call *call);
+
+/* A call that an earlier supervisor left; takes what it needs of ADOPTED. */
+int call_adopt(struct call **call_out, const struct call_env *env,
+    const struct fleet_adopted *adopted);
+
+/* Only when ENDED, or when the process ends. NULL-safe, clears. */
+void call_free(struct call **call);
+
+/* -- what may happen to it --------------------------------------------------- */
+
+/* An event about its own channel, or about its media channel. */
+void call_on_event(struct call *call, const char *type, const cJSON *event);
+
+/* Its channel is no longer in our application. */
+void call_on_channel_gone(struct call *call, const char *why);
+
+/*
+ * What Asterisk has: whether its channel is in our application, and the
+ * lists in which an adopted call finds what its predecessor made.
+ */
+void call_on_snapshot(struct call *call, bool in_app, const cJSON *channels,
+    const cJSON *bridges);
+
+/*
+ * Passes tool.progress or tool.result on to its callworker. Takes BODY;
+ * 0 or -errno (-ENOTCONN: it has none).
+ */
+int call_send_tool(struct call *call, enum message_type type, cJSON *body);
+
+/* The voice says goodbye for REASON ("limit", "shutdown"), then it ends. */
+void call_farewell(struct call *call, const char *reason);
+
+/* Hangs up at once. */
+void call_hangup(struct call *call, const char *reason);
+
+/* It cannot be served: to FALLBACK_CONTEXT, else a sound and the end. */
+void call_fallback(struct call *call, const char *why);
+
+/* -- what it is ----------------------------------------------------------------- */
+
+const char *call_id(const struct call *call);
+enum call_state call_state(const struct call *call);
+uint64_t call_started_ms(const struct call *call); /* CLOCK_MONOTONIC */
+const char *call_state_name(enum call_state state);
+/* E.164, or as the PBX gave it; "" for anonymous. */
+const char *call_caller(const struct call *call);
+/* Its own channel, its media channel or the playback of its fallback. */
+bool call_owns(const struct call *call, const char *id);
+/* The generation of tools that its voice was offered. */
+const struct tools *call_tools(const struct call *call);
+void call_log_state(const struct call *call);
+
+#endif

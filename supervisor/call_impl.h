@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* call_impl.h – struct call, shared by call.c, call_setup.c and call_end.c. */
+#ifndef SUPERVISOR_CALL_IMPL_H
+#define SUPERVISOR_CALL_IMPL_H
+
+#include "common/message.h"
+#include "supervisor/call.h"
+#include "supervisor/phone_number.h"
+
+#include <stddef.h>
+
+struct event;
+struct worker;
+struct spares_request;
+
+enum {
+	CALL_ATTEMPTS_MAX = 3,      /* workers tried before the fallback */
+	CALL_FAREWELL_MS = 15000,   /* goodbye spoken, or hung up anyway */
+	CALL_ENDING_TURN_MS = 3000, /* hang up again, kill the worker */
+	CALL_FALLBACK_SOUND_MS = 20000,
+	CALL_TEXT_MAX = 128,
+};
+
+struct call {
+	const struct call_env *env;
+	enum call_state state;
+	struct event *timer;   /* the state's own deadline */
+	unsigned int requests; /* to ARI, unanswered; freed only at 0 */
+
+	/* Who and what; fixed from the beginning. */
+	char id[ARI_ID_MAX];        /* of the channel */
+	struct phone_number number; /* of the caller */
+	char caller_name[CALL_TEXT_MAX];
+	char caller_shown[CALL_TEXT_MAX]; /* as SHOW_CALLER_NUMBER says */
+	char called[CALL_TEXT_MAX];
+	char persona_asked[CALL_TEXT_MAX]; /* Stasis(app,persona=…) or "" */
+	char persona[CALL_TEXT_MAX];
+	char codec[8];   /* "ulaw" or "alaw" */
+	const char *why; /* it ended */
+
+	/* In Asterisk. */
+	bool up;           /* answered */
+	bool channel_gone; /* left our application */
+	char media_id[ARI_ID_MAX];
+	char bridge_id[ARI_ID_MAX];
+	char media_ip[46]; /* where Asterisk wants our RTP */
+	uint16_t media_port;
+	bool media_in_stasis;
+	bool bridge_made;
+	bool joining;
+	bool joined;          /* both are in the bridge */
+	char playback_id[64]; /* of the fallback sound */
+
+	/* The worker. */
+	struct spares_request *request; /* waiting for one */
+	struct worker *worker;
+	bool adopted; /* from an earlier supervisor */
+	bool listed;  /* … and Asterisk still has its channel */
+	bool synced;  /* … and its worker has said how far it is */
+	bool worker_ready;
+	bool farewell; /* the voice is saying goodbye */
+	unsigned int attempts;
+	struct tools *tools; /* the generation that it started with */
+	int rtp_fd;
+	uint16_t rtp_port;
+
+	/* Figures, CLOCK_MONOTONIC ms. */
+	uint64_t started_ms;
+	uint64_t talking_ms; /* 0: never */
+};
+
+/* call.c */
+void call_set_state(struct call *call, enum call_state state, const char *why);
+void call_set_timer(struct call *call, uint64_t ms);
+/* ari_request() that counts as one of the call's; FN gets the call. */
+void call_ari(struct call *call, ari_response_fn *fn, const char *method,
+    cJSON *body, const char *path);
+/* Every answer begins with it; may end the call (then returns false). */
+bool call_answered(struct call *call);
+
+/* call_worker.c */
+void call_take_worker(struct call *call);
+void call_release_worker(struct call *call, const char *reason);
+void call_worker_adopt(struct call *call, struct worker *worker);
+/* Goes on, or begins anew, as soon as both sides have said what they know. */
+void call_adopt_decide(struct call *call);
+void call_send(struct call *call, enum message_type type, cJSON *body);
+
+/* call_setup.c */
+void call_begin(struct call *call);
+/* Something became ready: goes as far as it can. */
+void call_advance(struct call *call);
+void call_on_media_started(struct call *call);
+
+/* call_end.c */
+void call_fallback_played(struct call *call, const cJSON *event);
+void call_ending_turn(struct call *call);
+/* Frees nothing: reports ENDED when nothing is left. */
+void call_check_ended(struct call *call);
+
+#endif

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * call_worker.c – a call and its callworker: found, briefed, listened to,
+ * let go.
+ *
+ * Invariant: a call has at most one worker, and a new one is looked for only
+ * when the old one is dead, because both would read the same RTP socket.
+ */
+#include "supervisor/call_impl.h"
+
+#include "common/clock.h"
+#include "common/journal.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/playout_ring.h"
+#include "supervisor/brief.h"
+#include "supervisor/fleet.h"
+#include "supervisor/ledger.h"
+#include "supervisor/persona.h"
+#include "supervisor/spares.h"
+#include "supervisor/tool_queue.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	BYE_TEXT_MAX = 1500, /* of a worker's last words, in the log */
+};
+
+void
+call_send(struct call *call, enum message_type type, cJSON *body)
+{
+	if (body == NULL)
+		body = cJSON_CreateObject();
+	json_add_string(body, "call", call->id);
+	if (call->worker == NULL)
+		cJSON_Delete(body);
+	else
+		worker_send(call->worker, type, body);
+}
+
+int
+call_send_tool(struct call *call, enum message_type type, cJSON *body)
+{
+	if (call->worker == NULL) {
+		cJSON_Delete(body);
+		return -ENOTCONN;
+	}
+	return worker_send(call->worker, type, body);
+}
+
+/* -- what the worker says ---------------------------------------------------- */
+
+static void
+on_voice_failed(struct call *call, const cJSON *body)
+{
+	const char *fault = json_string(body, "fault");
+
+	log_warn("call=%s voice failed fault=%s detail=\"%s\"", call->id, fault,
+	    json_string(body, "detail"));
+	spares_voice_failed(
+	    call->env->spares, fault, json_string(body, "detail"));
+	if (call->state >= CALL_ENDING)
+		return;
+	if (call->state == CALL_TALKING)
+		call_fallback(call, "voice service lost");
+	else /* its death makes room for another attempt */
+		worker_kill(call->worker, SIGKILL);
+}
+
+static void
+on_action(struct call *call, const cJSON *body)
+{
+	const char *action = json_string(body, "action");
+	const char *reason = json_string(body, "reason");
+
+	if (strcmp(action, "hangup") != 0) {
+		log_warn("call=%s unknown action=%s", call->id, action);
+		return;
+	}
+	if (strcmp(reason, "voice_lost") == 0)
+		call_fallback(call, "voice service lost");
+	else if (strcmp(reason, "silent") == 0)
+		call_hangup(call, "silent caller");
+	else if (strcmp(reason, "limit") == 0)
+		call_hangup(call, "longest call");
+	else if (strcmp(reason, "shutdown") == 0)
+		call_hangup(call, "service stops");
+	else if (strcmp(reason, "terminated") == 0)
+		call_hangup(call, "worker was told to end");
+	else
+		call_hangup(call, "voice hung up");
+}
+
+static void
+on_bye(struct call *call, const cJSON *body)
+{
+	char *text = cJSON_PrintUnformatted(body);
+
+	log_info("call=%s worker says bye %.*s", call->id, BYE_TEXT_MAX,
+	    text != NULL ? text : "");
+	free(text);
+}
+
+static void
+on_state(struct call *call, const cJSON *body)
+{
+	if (!call->adopted || call->synced)
+		return;
+	call->synced = true;
+	phone_number_parse(json_string(body, "caller"),
+	    call->env->config->default_country, &call->number);
+	snprintf(call->called, sizeof(call->called), "%s",
+	    json_string(body, "called"));
+	snprintf(call->persona, sizeof(call->persona), "%s",
+	    json_string(body, "persona"));
+	if (strcmp(json_string(body, "state"), "talking") == 0 &&
+	    call->state < CALL_ENDING) {
+		uint64_t talked_ms = (uint64_t)json_int(body, "talking_ms", 0);
+
+		call_set_state(call, CALL_TALKING, "goes on");
+		call->up = true;
+		call->worker_ready = true;
+		call->talking_ms -=
+		    talked_ms < call->talking_ms ? talked_ms : 0;
+	}
+	call_adopt_decide(call);
+}
+
+static void
+on_message(
+    struct worker *worker, enum message_type type, const cJSON *body, void *arg)
+{
+	struct call *call = arg;
+
+	switch (type) {
+	case MESSAGE_STATE:
+		on_state(call, body);
+		break;
+	case MESSAGE_READY:
+		call->worker_ready = true;
+		call_advance(call);
+		break;
+	case MESSAGE_VOICE_FAILED:
+		on_voice_failed(call, body);
+		break;
+	case MESSAGE_TOOL_REQUEST:
+		if (tool_queue_on_request(
+			call->env->tool_queue, call->id, body) < 0)
+			worker_kill(worker, SIGKILL);
+		break;
+	case MESSAGE_TOOL_CANCEL:
+		if (tool_queue_on_cancel(
+			call->env->tool_queue, call->id, body) < 0)
+			worker_kill(worker, SIGKILL);
+		break;
+	case MESSAGE_CALL_ACTION:
+		on_action(call, body);
+		break;
+	case MESSAGE_BYE:
+		on_bye(call, body);
+		break;
+	default:
+		break; /* hello again, heartbeat */
+	}
+}
+
+static void
+on_gone(struct worker *worker, const char *how, void *arg)
+{
+	struct call *call = arg;
+
+	(void)worker;
+	call->worker = NULL;
+	call->worker_ready = false;
+	tool_queue_end_call(call->env->tool_queue, call->id);
+	switch (call->state) {
+	case CALL_NEW:
+	case CALL_ASSIGNED:
+	case CALL_MEDIA:
+		log_warn("call=%s worker lost before the answer how=\"%s\"",
+		    call->id, how);
+		if (call->adopted) {
+			call->synced = true;
+			call_adopt_decide(call);
+		} else if (call->attempts < CALL_ATTEMPTS_MAX) {
+			call_set_state(call, CALL_NEW, "another worker");
+			call_take_worker(call);
+		} else {
+			call_fallback(call, "no worker survives");
+		}
+		break;
+	case CALL_TALKING:
+		log_err("call=%s worker lost how=\"%s\"", call->id, how);
+		call_fallback(call, "worker lost");
+		break;
+	case CALL_ENDING:
+		call_check_ended(call);
+		break;
+	case CALL_ENDED:
+		break;
+	}
+}
+
+static void
+own(struct call *call, struct worker *worker)
+{
+	const struct worker_owner owner = {
+	    .on_message = on_message,
+	    .on_gone = on_gone,
+	    .arg = call,
+	};
+
+	call->worker = worker;
+	call->worker_ready = false;
+	worker_set_owner(worker, &owner);
+}
+
+/* -- giving it a call ------------------------------------------------------------ */
+
+/* The four descriptors of call.assign, in the order of common/message.h. */
+enum {
+	FD_RTP,
+	FD_JOURNAL,
+	FD_PLAYOUT,
+	FD_BRIEF,
+	FD_COUNT,
+};
+
+static const enum keeper_held held_as[FD_COUNT] = {
+    [FD_RTP] = KEEPER_HELD_RTP,
+    [FD_JOURNAL] = KEEPER_HELD_JOURNAL,
+    [FD_PLAYOUT] = KEEPER_HELD_PLAYOUT,
+    [FD_BRIEF] = KEEPER_HELD_BRIEF,
+};
+
+static void
+close_memory(int fds[FD_COUNT])
+{
+	for (int i = 0; i < FD_COUNT; i++) {
+		if (i != FD_RTP && fds[i] >= 0)
+			close(fds[i]);
+	}
+}
+
+static int
+make_brief(const struct call *call, int *fd_out)
+{
+	const struct personas *personas = *call->env->personas;
+	const char *why;
+	const struct brief_request request = {
+	    .config = call->env->config,
+	    .persona =
+		personas_choose(personas, call->persona, call->called, &why),
+	    .notes = personas_notes(personas),
+	    .tools = call->tools,
+	    .caller = &call->number,
+	    .caller_name = call->caller_name,
+	    .dialled = call->called,
+	    .now = clock_wall(),
+	};
+
+	return brief_build(&request, fd_out);
+}
+
+static int
+make_memory(const struct call *call, int fds[FD_COUNT])
+{
+	int ret;
+
+	for (int i = 0; i < FD_COUNT; i++)
+		fds[i] = -1;
+	fds[FD_RTP] = call->rtp_fd;
+	ret = journal_memfd_create(&fds[FD_JOURNAL]);
+	if (ret == 0)
+		ret = playout_memfd_create(&fds[FD_PLAYOUT]);
+	if (ret == 0)
+		ret = make_brief(call, &fds[FD_BRIEF]);
+	if (ret < 0)
+		close_memory(fds);
+	return ret;
+}
+
+static cJSON *
+assign_body(const struct call *call)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "call", call->id);
+	json_add_string(body, "caller", call->number.text);
+	json_add_string(body, "caller_name", call->caller_name);
+	json_add_string(body, "caller_shown", call->caller_shown);
+	json_add_string(body, "called", call->called);
+	json_add_string(body, "codec", call->codec);
+	json_add_string(body, "persona", call->persona);
+	return body;
+}
+
+static void
+assign(struct call *call)
+{
+	int fds[FD_COUNT];
+	int ret = make_memory(call, fds);
+
+	if (ret < 0) {
+		log_err("alarm=memory call=%s cannot be assigned error=%s",
+		    call->id, strerror(-ret));
+		call_fallback(call, "no memory for a call");
+		return;
+	}
+	worker_send_fds(call->worker, MESSAGE_CALL_ASSIGN, assign_body(call),
+	    fds, FD_COUNT);
+	for (int i = 0; i < FD_COUNT; i++)
+		worker_hold(call->worker, held_as[i], call->id, fds[i]);
+	close_memory(fds);
+	call_set_state(call, CALL_ASSIGNED, "worker found");
+}
+
+static void
+on_worker(struct worker *worker, const char *why, void *arg)
+{
+	struct call *call = arg;
+
+	call->request = NULL;
+	if (worker == NULL) {
+		call_fallback(call, why);
+		return;
+	}
+	own(call, worker);
+	log_info(
+	    "call=%s has worker pid=%d", call->id, (int)worker_pid(worker));
+	assign(call);
+}
+
+void
+call_take_worker(struct call *call)
+{
+	struct spares_request *request = NULL;
+	const struct persona *persona;
+	const char *why;
+
+	persona = personas_choose(*call->env->personas,
+	    call->persona[0] != '\0' ? call->persona : call->persona_asked,
+	    call->called, &why);
+	if (persona == NULL) {
+		call_fallback(call, "no persona");
+		return;
+	}
+	if (call->persona[0] == '\0')
+		log_info(
+		    "call=%s persona=%s (%s)", call->id, persona->name, why);
+	snprintf(call->persona, sizeof(call->persona), "%s", persona->name);
+	call->attempts++;
+	spares_take(call->env->spares, brief_model(call->env->config, persona),
+	    on_worker, call, &request);
+	if (request != NULL)
+		call->request = request;
+}
+
+void
+call_release_worker(struct call *call, const char *reason)
+{
+	cJSON *body;
+
+	spares_cancel(&call->request);
+	if (call->worker == NULL)
+		return;
+	tool_queue_end_call(call->env->tool_queue, call->id);
+	body = cJSON_CreateObject();
+	json_add_string(body, "reason", reason);
+	json_add_bool(body, "farewell", false);
+	call_send(call, MESSAGE_HANGUP, body);
+}
+
+/* -- after an earlier supervisor --------------------------------------------------- */
+
+void
+call_worker_adopt(struct call *call, struct worker *worker)
+{
+	if (worker == NULL) {
+		call->synced = true;
+		return;
+	}
+	own(call, worker);
+	log_info(
+	    "call=%s found again pid=%d", call->id, (int)worker_pid(worker));
+	call_send(call, MESSAGE_SYNC, NULL);
+}
+
+void
+call_adopt_decide(struct call *call)
+{
+	if (!call->listed || !call->synced || call->state != CALL_NEW)
+		return;
+	/* Not answered yet: what was half made is made again. */
+	if (call->worker != NULL) {
+		worker_kill(call->worker, SIGKILL);
+		return; /* on_gone comes back here */
+	}
+	log_info("call=%s set up again", call->id);
+	call->adopted = false;
+	ledger_remove(call->env->ledger, call->media_id);
+	ledger_remove(call->env->ledger, call->bridge_id);
+	call->media_id[0] = call->bridge_id[0] = '\0';
+	if (call->rtp_fd >= 0)
+		close(call->rtp_fd);
+	call->rtp_fd = -1;
+	call_start(call);
+}

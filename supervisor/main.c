@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c – the supervisor: the mind of the service.
+ *
+ * A table of contents: each room is made here, in order, and freed in the
+ * reverse order. It is a child of the keeper, which hands it what an earlier
+ * supervisor left before anything else happens.
+ */
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/proc.h"
+#include "common/resolver.h"
+#include "common/title.h"
+#include "supervisor/ari.h"
+#include "supervisor/calls.h"
+#include "supervisor/check.h"
+#include "supervisor/fleet.h"
+#include "supervisor/keeper_client.h"
+#include "supervisor/ledger.h"
+#include "supervisor/local_ip.h"
+#include "supervisor/model.h"
+#include "supervisor/persona.h"
+#include "supervisor/rtp_port.h"
+#include "supervisor/spares.h"
+#include "supervisor/tool_queue.h"
+#include "supervisor/tools.h"
+#include "supervisor/toolworkers.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum {
+	TURN_MS = 500,
+};
+
+static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
+enum {
+	SIGNAL_COUNT = sizeof(signals) / sizeof(signals[0]),
+};
+
+static struct {
+	const char *config_file;
+	bool check;
+	struct config config;
+	pid_t keeper;
+
+	struct event_base *base;
+	struct event *signal_events[SIGNAL_COUNT];
+	struct event *timer;
+	struct resolver *resolver;
+	struct fleet *fleet;
+	struct personas *personas;
+	struct tools *tools;
+	struct spares *spares;
+	struct toolworkers *toolworkers;
+	struct ari *ari;
+	struct ledger *ledger;
+	struct rtp_ports ports;
+	char local_ip[LOCAL_IP_SIZE];
+	struct calls *calls;
+
+	bool stopping;
+	int exit_status;
+	char title[KEEPER_TEXT_MAX];
+} me;
+
+/* -- title and state ------------------------------------------------------------- */
+
+static void
+show_state(void)
+{
+	char title[sizeof(me.title)];
+
+	snprintf(title, sizeof(title), "%sari=%s calls=%zu spares=%zu",
+	    me.stopping ? "stopping " : "",
+	    ari_state_name(me.ari != NULL ? ari_state(me.ari) : ARI_DOWN),
+	    calls_count(me.calls), spares_warm_count(me.spares));
+	if (strcmp(title, me.title) == 0)
+		return;
+	memcpy(me.title, title, sizeof(title));
+	title_set("telefonista: supervisor %s", title);
+	keeper_client_status(fleet_keeper(me.fleet), title);
+}
+
+static void
+log_state(void)
+{
+	struct tool_queue_counts jobs =
+	    tool_queue_count(toolworkers_queue(me.toolworkers));
+
+	log_info("supervisor state %s workers=%zu ledger=%zu jobs_waiting=%zu "
+		 "jobs_running=%zu toolworkers=%zu",
+	    me.title, fleet_count(me.fleet), ledger_count(me.ledger),
+	    jobs.waiting, jobs.running, jobs.workers);
+	calls_log_state(me.calls);
+	spares_log_state(me.spares);
+	ledger_log_state(me.ledger);
+	tool_queue_log(toolworkers_queue(me.toolworkers));
+}
+
+/* -- settings ---------------------------------------------------------------------- */
+
+static void
+log_problems(const struct config_problems *problems)
+{
+	for (size_t i = 0; i < problems->count && i < CONFIG_PROBLEMS_MAX; i++)
+		log_write(
+		    problems->list[i].fatal ? LOG_LEVEL_ERR : LOG_LEVEL_WARN,
+		    "configuration: %s", problems->list[i].text);
+}
+
+static enum log_level
+log_level_of(const struct config *config)
+{
+	if (strcmp(config->log_level, "error") == 0)
+		return LOG_LEVEL_ERR;
+	if (strcmp(config->log_level, "warning") == 0)
+		return LOG_LEVEL_WARN;
+	if (strcmp(config->log_level, "debug") == 0)
+		return LOG_LEVEL_DEBUG;
+	return LOG_LEVEL_INFO;
+}
+
+static void
+apply_log(const struct config *config)
+{
+	int ret;
+
+	log_set_level(log_level_of(config));
+	if (config->log_file_path[0] == '\0')
+		return;
+	ret = log_to_file(config->log_file_path);
+	if (ret < 0)
+		log_err("alarm=log_file LOG_FILE_PATH cannot be opened path=%s "
+			"error=%s",
+		    config->log_file_path, strerror(-ret));
+}
+
+/* Personas and tools of CONFIG; the old ones stay when this fails. */
+static int
+load_folders(const struct config *config, struct config_problems *problems)
+{
+	struct personas *personas = NULL;
+	struct tools *tools = NULL;
+	char folder[4096];
+	int ret;
+
+	config_dir(config->tools_dir, "tools.d", folder, sizeof(folder));
+	ret = tools_load(&tools, folder, config, problems);
+	if (ret < 0)
+		return ret;
+	config_dir(config->persona_dir, "personas", folder, sizeof(folder));
+	ret = personas_load(&personas, folder, config, problems);
+	if (ret < 0) {
+		tools_unref(&tools);
+		return ret;
+	}
+	personas_check_tools(personas, tools, problems);
+	if (config_problems_fatal(problems) > 0) {
+		personas_free(&personas);
+		tools_unref(&tools);
+		return 0; /* the caller sees the problems */
+	}
+	personas_free(&me.personas);
+	tools_unref(&me.tools);
+	me.personas = personas;
+	me.tools = tools;
+	return 0;
+}
+
+static bool
+ari_settings_differ(const struct config *a, const struct config *b)
+{
+	return strcmp(a->asterisk_host, b->asterisk_host) != 0 ||
+	       a->asterisk_port != b->asterisk_port ||
+	       a->asterisk_tls != b->asterisk_tls ||
+	       strcmp(a->asterisk_username, b->asterisk_username) != 0 ||
+	       strcmp(a->asterisk_password, b->asterisk_password) != 0 ||
+	       strcmp(a->ari_app, b->ari_app) != 0;
+}
+
+static void
+reload(void)
+{
+	struct config_problems problems = {0};
+	struct config fresh = me.config;
+	bool reconnect;
+
+	log_info("reading the configuration again");
+	config_load(&fresh, me.config_file, PROC_ROLE_SUPERVISOR, &problems);
+	model_apply(&fresh, clock_wall(), &problems);
+	if (config_problems_fatal(&problems) == 0)
+		load_folders(&fresh, &problems);
+	log_problems(&problems);
+	if (config_problems_fatal(&problems) > 0) {
+		log_err("the configuration has errors, the old one stays");
+		config_wipe(&fresh);
+		return;
+	}
+	reconnect = ari_settings_differ(&fresh, &me.config) ||
+		    ari_state(me.ari) == ARI_REPLACED;
+	me.config = fresh;
+	config_wipe(&fresh);
+	apply_log(&me.config);
+	rtp_ports_init(
+	    &me.ports, me.config.rtp_port_min, me.config.rtp_port_max);
+	me.local_ip[0] = '\0';
+	fleet_signal(me.fleet, SIGHUP); /* log files */
+	spares_reload(me.spares);
+	toolworkers_reload(me.toolworkers);
+	if (reconnect)
+		ari_reconnect(me.ari, "configuration read again");
+}
+
+/* -- ending ------------------------------------------------------------------------- */
+
+static void
+finish(int status)
+{
+	me.exit_status = status;
+	event_base_loopbreak(me.base);
+}
+
+static void
+stop(void)
+{
+	if (me.stopping)
+		return;
+	me.stopping = true;
+	log_info("stopping");
+	keeper_client_stopping(fleet_keeper(me.fleet));
+	spares_stop(me.spares);
+	calls_drain(me.calls);
+	show_state();
+}
+
+static void
+on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (me.stopping && calls_drained(me.calls)) {
+		toolworkers_stop(me.toolworkers);
+		finish(PROC_EXIT_OK);
+	}
+	show_state();
+}
+
+/* -- signals --------------------------------------------------------------------------- */
+
+static void
+handle_signal(int sig, void *arg)
+{
+	(void)arg;
+	switch (sig) {
+	case SIGTERM:
+	case SIGINT:
+		stop();
+		break;
+	case SIGHUP:
+		reload();
+		break;
+	case SIGUSR1:
+		log_state();
+		break;
+	}
+}
+
+/* Sent to this process itself; those sent to the service come by the keeper. */
+static void
+on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	(void)what;
+	if (sig == SIGTERM && getppid() != me.keeper)
+		return; /* the keeper died: on_keeper_gone says the rest */
+	handle_signal((int)sig, arg);
+}
+
+static void
+on_keeper_gone(void *arg)
+{
+	(void)arg;
+	log_err("the keeper is gone, ending: calls say goodbye by themselves");
+	finish(PROC_EXIT_ORPHAN);
+}
+
+/* -- Asterisk ------------------------------------------------------------------------------ */
+
+static void
+find_local_ip(void)
+{
+	const struct net_address *asterisk = ari_address(me.ari);
+	int ret = -EADDRNOTAVAIL;
+
+	if (me.local_ip[0] != '\0')
+		return;
+	if (me.config.local_ip_address[0] != '\0') {
+		snprintf(me.local_ip, sizeof(me.local_ip), "%.*s",
+		    LOCAL_IP_SIZE - 1, me.config.local_ip_address);
+		ret = 0;
+	} else if (asterisk != NULL) {
+		ret = local_ip_towards(asterisk, me.local_ip);
+	}
+	if (ret < 0)
+		log_err("alarm=local_ip no address at which Asterisk reaches "
+			"us, set LOCAL_IP_ADDRESS error=%s",
+		    strerror(-ret));
+	else
+		log_info("media address is %s", me.local_ip);
+}
+
+static void
+on_snapshot(const cJSON *channels, const cJSON *bridges, void *arg)
+{
+	(void)arg;
+	find_local_ip();
+	calls_on_snapshot(me.calls, channels, bridges);
+}
+
+static void
+on_event(const char *type, const cJSON *event, void *arg)
+{
+	(void)arg;
+	find_local_ip();
+	calls_on_event(me.calls, type, event);
+}
+
+static void
+on_ari_state(enum ari_state state, void *arg)
+{
+	(void)arg;
+	calls_on_ari_state(me.calls, state);
+	show_state();
+}
+
+static int
+connect_ari(void)
+{
+	static const struct ari_callbacks callbacks = {
+	    .on_snapshot = on_snapshot,
+	    .on_event = on_event,
+	    .on_state = on_ari_state,
+	};
+
+	return ari_new(
+	    &me.ari, me.base, me.resolver, &me.config, &callbacks, NULL);
+}
+
+/* -- what an earlier supervisor left ------------------------------------------------------- */
+
+/* Spares are cheap: fresh ones know the settings of today. */
+static void
+drain_spare(struct worker *worker)
+{
+	if (worker_send(worker, MESSAGE_DRAIN, NULL) < 0)
+		worker_kill(worker, SIGTERM);
+}
+
+static void
+on_adopted(const struct fleet_adopted *adopted, void *arg)
+{
+	(void)arg;
+	if (adopted->role == PROC_ROLE_TOOLWORKER) {
+		if (adopted->worker != NULL)
+			toolworkers_adopt(me.toolworkers, adopted->worker);
+	} else if (adopted->call[0] != '\0') {
+		calls_adopt(me.calls, adopted);
+	} else if (adopted->worker != NULL) {
+		drain_spare(adopted->worker);
+	}
+}
+
+static void
+on_settled(void *arg)
+{
+	(void)arg;
+	spares_start(me.spares);
+	toolworkers_start(me.toolworkers);
+	ari_start(me.ari);
+	keeper_client_ready(fleet_keeper(me.fleet));
+	log_info("ready app=%s model=%s max_calls=%ld", me.config.ari_app,
+	    me.config.openai_realtime_model, me.config.max_calls);
+}
+
+/* -- beginning and end of the process ---------------------------------------------------------- */
+
+static void
+parse_args(int argc, char **argv)
+{
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {"check", no_argument, NULL, 'k'},
+	    {NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
+		if (c == 'c')
+			me.config_file = optarg;
+		else if (c == 'k')
+			me.check = true;
+		else
+			exit(PROC_EXIT_CONFIG);
+	}
+}
+
+static int
+load_configuration(void)
+{
+	struct config_problems problems = {0};
+	int ret = 0;
+
+	config_load(
+	    &me.config, me.config_file, PROC_ROLE_SUPERVISOR, &problems);
+	model_apply(&me.config, clock_wall(), &problems);
+	if (config_problems_fatal(&problems) == 0)
+		ret = load_folders(&me.config, &problems);
+	apply_log(&me.config);
+	log_problems(&problems);
+	if (config_problems_fatal(&problems) > 0)
+		return -EINVAL;
+	return ret;
+}
+
+static int
+init_signals(void)
+{
+	for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+		me.signal_events[i] =
+		    evsignal_new(me.base, signals[i], on_signal, NULL);
+		if (me.signal_events[i] == NULL ||
+		    event_add(me.signal_events[i], NULL) < 0)
+			return -ENOMEM;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+static int
+init_calls(void)
+{
+	const struct call_env env = {
+	    .base = me.base,
+	    .ari = me.ari,
+	    .ledger = me.ledger,
+	    .spares = me.spares,
+	    .ports = &me.ports,
+	    .tool_queue = toolworkers_queue(me.toolworkers),
+	    .config = &me.config,
+	    .personas = &me.personas,
+	    .tools = &me.tools,
+	    .local_ip = me.local_ip,
+	};
+
+	rtp_ports_init(
+	    &me.ports, me.config.rtp_port_min, me.config.rtp_port_max);
+	return calls_new(&me.calls, &env, NULL, NULL);
+}
+
+static int
+main_init(void)
+{
+	static const struct fleet_callbacks callbacks = {
+	    .on_adopted = on_adopted,
+	    .on_settled = on_settled,
+	    .on_signal = handle_signal,
+	    .on_keeper_gone = on_keeper_gone,
+	};
+	static const struct timeval interval = {.tv_usec = TURN_MS * 1000};
+	int ret;
+
+	me.base = event_base_new();
+	if (me.base == NULL)
+		return -ENOMEM;
+	ret = init_signals();
+	if (ret == 0)
+		ret = resolver_new(&me.resolver, me.base, NULL);
+	if (ret == 0)
+		ret =
+		    fleet_new(&me.fleet, me.base, PROC_FD_CHANNEL, &callbacks);
+	if (ret == 0)
+		ret = toolworkers_new(
+		    &me.toolworkers, me.base, me.fleet, &me.calls);
+	if (ret == 0)
+		ret = spares_new(
+		    &me.spares, me.base, me.fleet, me.resolver, &me.config);
+	if (ret == 0)
+		ret = connect_ari();
+	if (ret == 0)
+		ret =
+		    ledger_new(&me.ledger, me.base, me.ari, me.config.ari_app);
+	if (ret == 0)
+		ret = init_calls();
+	if (ret < 0)
+		return ret;
+	me.timer = event_new(me.base, -1, EV_PERSIST, on_turn, NULL);
+	if (me.timer == NULL || event_add(me.timer, &interval) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static void
+main_deinit(void)
+{
+	/* First what calls others back, so that nobody is called any more. */
+	ari_free(&me.ari);
+	calls_free(&me.calls);
+	ledger_free(&me.ledger);
+	spares_free(&me.spares);
+	toolworkers_free(&me.toolworkers);
+	fleet_free(&me.fleet);
+	resolver_free(&me.resolver);
+	personas_free(&me.personas);
+	tools_unref(&me.tools);
+	for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+		if (me.signal_events[i] != NULL)
+			event_free(me.signal_events[i]);
+	}
+	if (me.timer != NULL)
+		event_free(me.timer);
+	if (me.base != NULL)
+		event_base_free(me.base);
+	config_wipe(&me.config);
+}
+
+int
+main(int argc, char **argv)
+{
+	int ret;
+
+	parse_args(argc, argv);
+	if (me.check)
+		return check_run(me.config_file);
+	title_init(argc, argv);
+	title_set_name("telef-super");
+	title_set("telefonista: supervisor starting");
+	log_init("supervisor", LOG_LEVEL_INFO);
+	me.keeper = getppid();
+	prctl(PR_SET_DUMPABLE, 0); /* holds the ARI password */
+	if (load_configuration() < 0)
+		return PROC_EXIT_CONFIG;
+	ret = main_init();
+	if (ret < 0) {
+		log_err("cannot start error=%s", strerror(-ret));
+		return PROC_EXIT_INTERNAL;
+	}
+	event_base_dispatch(me.base);
+	main_deinit();
+	return me.exit_status;
+}

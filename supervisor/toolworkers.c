@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * toolworkers.c – keeps the toolworkers alive and carries messages between
+ * them, the queue and the calls.
+ *
+ * Invariant: the queue hears of a worker's death exactly once, after its
+ * last message.
+ */
+#include "supervisor/toolworkers.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "supervisor/call.h"
+#include "supervisor/calls.h"
+#include "supervisor/fleet.h"
+#include "supervisor/tool_queue.h"
+#include "supervisor/tools.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+enum {
+	RESTART_FIRST_MS = 100,
+	RESTART_MAX_MS = 10000,
+	STEADY_MS = 30000, /* one that ran this long was healthy */
+};
+
+struct member {
+	TAILQ_ENTRY(member) entry;
+	struct toolworkers *pool;
+	struct worker *worker;
+	bool leaving; /* drains: does not count any more */
+	uint64_t started_ms;
+};
+
+struct toolworkers {
+	struct fleet *fleet;
+	struct calls **calls;
+	struct tool_queue *queue;
+	struct event *queue_timer;
+	struct event *start_timer;
+	unsigned int restart_ms;
+	bool running;
+	TAILQ_HEAD(, member) members;
+};
+
+static void fill(struct toolworkers *pool);
+
+/* -- what the queue asks for ------------------------------------------------------ */
+
+static int
+find_tool(const char *call_id, const char *name,
+    struct tool_queue_tool *tool_out, void *arg)
+{
+	struct toolworkers *pool = arg;
+	struct call *call = calls_find(*pool->calls, call_id);
+	const struct tool *tool =
+	    call == NULL ? NULL : tools_find(call_tools(call), name);
+
+	if (tool == NULL || !tool->available)
+		return -ENOENT;
+	*tool_out = (struct tool_queue_tool){
+	    .parameters = tool->parameters,
+	    .settings = tool->settings,
+	    .failures = tool->failures,
+	    .deadline_ms = tool->deadline_ms,
+	    .timeout_argument = tool->timeout_argument,
+	    .read_only = tool->read_only,
+	};
+	return 0;
+}
+
+static int
+send_worker(
+    struct worker *worker, enum message_type type, cJSON *body, void *arg)
+{
+	(void)arg;
+	return worker_send(worker, type, body);
+}
+
+static int
+send_call(const char *call_id, enum message_type type, cJSON *body, void *arg)
+{
+	struct toolworkers *pool = arg;
+	struct call *call = calls_find(*pool->calls, call_id);
+
+	if (call == NULL) {
+		cJSON_Delete(body);
+		return -ENOENT;
+	}
+	return call_send_tool(call, type, body);
+}
+
+static void
+worker_stuck(struct worker *worker, void *arg)
+{
+	(void)arg;
+	worker_kill(worker, SIGKILL);
+}
+
+static void
+arm(uint64_t delay_ms, void *arg)
+{
+	struct toolworkers *pool = arg;
+	struct timeval tv = {
+	    .tv_sec = (time_t)(delay_ms / 1000),
+	    .tv_usec = (suseconds_t)(delay_ms % 1000) * 1000,
+	};
+
+	if (delay_ms == UINT64_MAX)
+		event_del(pool->queue_timer);
+	else
+		event_add(pool->queue_timer, &tv);
+}
+
+static void
+on_queue_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct toolworkers *pool = arg;
+
+	(void)fd;
+	(void)what;
+	tool_queue_tick(pool->queue);
+}
+
+/* -- the processes ------------------------------------------------------------------ */
+
+static void
+on_message(
+    struct worker *worker, enum message_type type, const cJSON *body, void *arg)
+{
+	struct member *member = arg;
+
+	tool_queue_on_worker(member->pool->queue, worker, type, body);
+}
+
+static void
+start_later(struct toolworkers *pool, const struct member *dead)
+{
+	struct timeval tv;
+
+	if (clock_now_ms() - dead->started_ms >= STEADY_MS)
+		pool->restart_ms = RESTART_FIRST_MS;
+	tv.tv_sec = (time_t)(pool->restart_ms / 1000);
+	tv.tv_usec = (suseconds_t)(pool->restart_ms % 1000) * 1000;
+	pool->restart_ms = pool->restart_ms * 2 < RESTART_MAX_MS
+			       ? pool->restart_ms * 2
+			       : RESTART_MAX_MS;
+	event_add(pool->start_timer, &tv);
+}
+
+static void
+on_gone(struct worker *worker, const char *how, void *arg)
+{
+	struct member *member = arg;
+	struct toolworkers *pool = member->pool;
+
+	if (!member->leaving)
+		log_warn("toolworker lost how=\"%s\"", how);
+	TAILQ_REMOVE(&pool->members, member, entry);
+	tool_queue_worker_gone(pool->queue, worker);
+	if (!member->leaving)
+		start_later(pool, member);
+	free(member);
+}
+
+static struct member *
+member_new(struct toolworkers *pool)
+{
+	struct member *member = calloc(1, sizeof(*member));
+
+	if (member == NULL)
+		return NULL;
+	member->pool = pool;
+	member->started_ms = clock_now_ms();
+	return member;
+}
+
+static struct worker_owner
+owner_of(struct member *member)
+{
+	return (struct worker_owner){
+	    .on_message = on_message,
+	    .on_gone = on_gone,
+	    .arg = member,
+	};
+}
+
+static int
+member_start(struct toolworkers *pool)
+{
+	struct member *member = member_new(pool);
+	struct worker_owner owner;
+
+	if (member == NULL)
+		return -ENOMEM;
+	owner = owner_of(member);
+	member->worker = fleet_spawn(pool->fleet, PROC_ROLE_TOOLWORKER, &owner);
+	if (member->worker == NULL) {
+		start_later(pool, member);
+		free(member);
+		return -EAGAIN;
+	}
+	TAILQ_INSERT_TAIL(&pool->members, member, entry);
+	return 0;
+}
+
+static size_t
+count_staying(const struct toolworkers *pool)
+{
+	const struct member *member;
+	size_t n = 0;
+
+	TAILQ_FOREACH(member, &pool->members, entry)
+		n += !member->leaving;
+	return n;
+}
+
+static void
+fill(struct toolworkers *pool)
+{
+	while (pool->running && count_staying(pool) < TOOLWORKERS_COUNT) {
+		if (member_start(pool) < 0)
+			break;
+	}
+}
+
+static void
+on_start_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	fill(arg);
+}
+
+static void
+drain_all(struct toolworkers *pool)
+{
+	struct member *member;
+
+	TAILQ_FOREACH(member, &pool->members, entry) {
+		if (member->leaving)
+			continue;
+		member->leaving = true;
+		tool_queue_worker_drain(pool->queue, member->worker);
+		if (worker_send(member->worker, MESSAGE_DRAIN, NULL) < 0)
+			worker_kill(member->worker, SIGTERM);
+	}
+}
+
+/* -- the public side -------------------------------------------------------------------- */
+
+void
+toolworkers_adopt(struct toolworkers *pool, struct worker *worker)
+{
+	struct member *member = member_new(pool);
+	struct worker_owner owner;
+
+	if (member == NULL) {
+		worker_kill(worker, SIGKILL);
+		return;
+	}
+	member->worker = worker;
+	owner = owner_of(member);
+	worker_set_owner(worker, &owner);
+	TAILQ_INSERT_TAIL(&pool->members, member, entry);
+	worker_send(worker, MESSAGE_SYNC, NULL);
+}
+
+void
+toolworkers_start(struct toolworkers *pool)
+{
+	pool->running = true;
+	fill(pool);
+}
+
+void
+toolworkers_stop(struct toolworkers *pool)
+{
+	pool->running = false;
+	event_del(pool->start_timer);
+	drain_all(pool);
+}
+
+void
+toolworkers_reload(struct toolworkers *pool)
+{
+	drain_all(pool);
+	fill(pool);
+}
+
+struct tool_queue *
+toolworkers_queue(struct toolworkers *pool)
+{
+	return pool->queue;
+}
+
+int
+toolworkers_new(struct toolworkers **pool_out, struct event_base *base,
+    struct fleet *fleet, struct calls **calls)
+{
+	struct toolworkers *pool = calloc(1, sizeof(*pool));
+	const struct tool_queue_config config = {
+	    .find_tool = find_tool,
+	    .send_worker = send_worker,
+	    .send_call = send_call,
+	    .worker_stuck = worker_stuck,
+	    .arm = arm,
+	    .now_ms = clock_now_ms,
+	    .arg = pool,
+	};
+
+	if (pool == NULL)
+		return -ENOMEM;
+	TAILQ_INIT(&pool->members);
+	pool->fleet = fleet;
+	pool->calls = calls;
+	pool->restart_ms = RESTART_FIRST_MS;
+	pool->queue_timer = event_new(base, -1, 0, on_queue_timer, pool);
+	pool->start_timer = event_new(base, -1, 0, on_start_timer, pool);
+	if (pool->queue_timer == NULL || pool->start_timer == NULL ||
+	    tool_queue_new(&pool->queue, &config) < 0) {
+		toolworkers_free(&pool);
+		return -ENOMEM;
+	}
+	*pool_out = pool;
+	return 0;
+}
+
+void
+toolworkers_free(struct toolworkers **pool_ptr)
+{
+	static const struct worker_owner nobody = {0};
+	struct toolworkers *pool = *pool_ptr;
+	struct member *member;
+
+	if (pool == NULL)
+		return;
+	*pool_ptr = NULL;
+	while ((member = TAILQ_FIRST(&pool->members)) != NULL) {
+		worker_set_owner(member->worker, &nobody);
+		TAILQ_REMOVE(&pool->members, member, entry);
+		free(member);
+	}
+	tool_queue_free(&pool->queue);
+	if (pool->queue_timer != NULL)
+		event_free(pool->queue_timer);
+	if (pool->start_timer != NULL)
+		event_free(pool->start_timer);
+	free(pool);
+}

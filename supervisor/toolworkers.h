@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * toolworkers.h – the processes that run tool jobs, tied to the queue.
+ */
+#ifndef SUPERVISOR_TOOLWORKERS_H
+#define SUPERVISOR_TOOLWORKERS_H
+
+#include <stddef.h>
+
+struct calls;
+struct event_base;
+struct fleet;
+struct tool_queue;
+struct toolworkers;
+struct worker;
+
+enum {
+	TOOLWORKERS_COUNT = 1,
+};
+
+/*
+ * CALLS_PTR: where the table of calls will be (it is made after the queue
+ * that it needs). Returns 0 or -errno.
+ */
+int toolworkers_new(struct toolworkers **workers_out, struct event_base *base,
+    struct fleet *fleet, struct calls **calls_ptr);
+void toolworkers_free(struct toolworkers **workers);
+
+struct tool_queue *toolworkers_queue(struct toolworkers *workers);
+
+/* One that an earlier supervisor left, with its jobs. */
+void toolworkers_adopt(struct toolworkers *workers, struct worker *worker);
+
+/* Keeps TOOLWORKERS_COUNT processes running. */
+void toolworkers_start(struct toolworkers *workers);
+/* No more are started; those there end. */
+void toolworkers_stop(struct toolworkers *workers);
+/* The configuration changed: fresh processes, running jobs are finished. */
+void toolworkers_reload(struct toolworkers *workers);
+
+#endif

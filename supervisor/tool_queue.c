@@ -4,8 +4,8 @@
  *
  * Invariant: a job has a CALL exactly while that call waits for its
  * tool.result. job_answer() is the only place that sends one for a job, and
- * every path out of it goes through tool_queue_remove() or job_abandon(), which end
- * that. A request that never becomes a job is answered by reply() directly.
+ * tool_queue_remove() or job_abandon(), which end that, always follow it. A
+ * request that never becomes a job is answered by reply() directly.
  */
 #include "supervisor/tool_queue.h"
 

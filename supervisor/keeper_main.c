@@ -101,6 +101,7 @@ main(int argc, char **argv)
 	struct keeper_config config;
 	int ret;
 
+	title_init(argc, argv); /* before anything points into argv */
 	parse_args(argc, argv, &options);
 	log_init("keeper", LOG_LEVEL_INFO);
 	ret = spawn_find_binaries();
@@ -123,7 +124,6 @@ main(int argc, char **argv)
 	}
 	if (ret > 0)
 		log_info("secrets moved out of the environment count=%d", ret);
-	title_init(argc, argv);
 	make_title_room();
 	title_set("telefonista: keeper");
 	log_info("starting version=%s", proc_build_id());

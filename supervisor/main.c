@@ -539,10 +539,10 @@ main(int argc, char **argv)
 {
 	int ret;
 
+	title_init(argc, argv); /* before anything points into argv */
 	parse_args(argc, argv);
 	if (me.check)
 		return check_run(me.config_file);
-	title_init(argc, argv);
 	title_set_name("telef-super");
 	title_set("telefonista: supervisor starting");
 	log_init("supervisor", LOG_LEVEL_INFO);

@@ -22,7 +22,12 @@ struct http_call {
 	const struct http_call_network *network;
 	struct resolver_request *lookup;
 	struct http_request *request;
-	struct http_request_config config; /* its pointers are ours */
+	struct http_request_config config; /* its pointers are these: */
+	char *url;
+	char *method;
+	char *user;
+	char *password;
+	void *body;
 	char *headers[HEADERS_MAX + 1];
 	uint64_t started_ms;
 	http_response_fn fn;
@@ -34,53 +39,60 @@ http_call_free(struct http_call *call)
 {
 	for (size_t i = 0; i < HEADERS_MAX; i++)
 		free(call->headers[i]);
-	free((char *)(uintptr_t)call->config.url);
-	free((char *)(uintptr_t)call->config.method);
-	free((char *)(uintptr_t)call->config.user);
-	free((char *)(uintptr_t)call->config.password);
-	free((char *)(uintptr_t)call->config.body);
+	free(call->url);
+	free(call->method);
+	free(call->user);
+	free(call->password);
+	free(call->body);
 	free(call);
 }
 
 /* *TO becomes a copy of FROM, or NULL if that is NULL; false: no memory. */
 static bool
-copy_text(const char **to, const char *from)
+copy_text(char **to, const char *from)
 {
 	*to = from != NULL ? strdup(from) : NULL;
 	return from == NULL || *to != NULL;
 }
 
 static int
+copy_headers(struct http_call *call, const char *const *headers)
+{
+	for (size_t i = 0; headers != NULL && headers[i] != NULL; i++) {
+		if (i == HEADERS_MAX)
+			return -EINVAL;
+		if (!copy_text(&call->headers[i], headers[i]))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
 copy_request(struct http_call *call, const struct http_request_config *from)
 {
 	struct http_request_config *to = &call->config;
-	bool complete = true;
 
+	if (!copy_text(&call->url, from->url) ||
+	    !copy_text(&call->method, from->method) ||
+	    !copy_text(&call->user, from->user) ||
+	    !copy_text(&call->password, from->password))
+		return -ENOMEM;
+	if (from->body != NULL) {
+		call->body = malloc(from->body_len + 1);
+		if (call->body == NULL)
+			return -ENOMEM;
+		memcpy(call->body, from->body, from->body_len);
+	}
 	*to = *from;
+	to->url = call->url;
+	to->method = call->method;
+	to->user = call->user;
+	to->password = call->password;
+	to->body = call->body;
+	to->headers = (const char *const *)call->headers;
 	to->addresses = NULL;
 	to->address_count = 0;
-	to->headers = (const char *const *)call->headers;
-	to->body = NULL;
-	complete &= copy_text(&to->url, from->url);
-	complete &= copy_text(&to->method, from->method);
-	complete &= copy_text(&to->user, from->user);
-	complete &= copy_text(&to->password, from->password);
-	if (from->body != NULL) {
-		void *body = malloc(from->body_len + 1);
-
-		if (body != NULL)
-			memcpy(body, from->body, from->body_len);
-		to->body = body;
-		complete &= body != NULL;
-	}
-	for (size_t i = 0; from->headers != NULL && from->headers[i] != NULL;
-	     i++) {
-		if (i == HEADERS_MAX)
-			return -EINVAL;
-		call->headers[i] = strdup(from->headers[i]);
-		complete &= call->headers[i] != NULL;
-	}
-	return complete ? 0 : -ENOMEM;
+	return copy_headers(call, from->headers);
 }
 
 static unsigned int

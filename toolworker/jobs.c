@@ -280,10 +280,12 @@ jobs_tick(struct jobs *jobs)
 void
 jobs_abandon(struct jobs *jobs)
 {
-	struct job *job;
+	struct job *job, *next;
 
-	while ((job = TAILQ_FIRST(&jobs->list)) != NULL)
+	for (job = TAILQ_FIRST(&jobs->list); job != NULL; job = next) {
+		next = TAILQ_NEXT(job, entry);
 		job_cancel(job, TOOL_STATUS_LOST, "the toolworker was ended");
+	}
 }
 
 size_t

@@ -265,7 +265,7 @@ init_loop(void)
 {
 	static const int numbers[] = {SIGTERM, SIGUSR1};
 	static const event_callback_fn handlers[] = {on_sigterm, on_sigusr1};
-	const struct timeval heartbeat = {.tv_usec = HEARTBEAT_MS * 1000};
+	const struct timeval heartbeat = {.tv_usec = HEARTBEAT_MS * 1000L};
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

@@ -16,7 +16,7 @@ import pytest
 from tests.sim.mikrotik import MikrotikSim
 
 REPO = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("TELEFONISTA_BUILD", REPO / "build"))
+BUILD = REPO / os.environ.get("TELEFONISTA_BUILD", "build")
 PATIENCE = 30           # seconds until a test gives up: generous, machines differ
 JOBS_MAX = 32
 OUTPUT_MAX = 16384

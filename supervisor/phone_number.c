@@ -27,8 +27,8 @@ static const char *const no_numbers[] = {"anonymous", "unknown", "restricted",
     "unavailable", "private", "withheld", "blocked", "asterisk", "s", "invalid",
     "none", "null", "desconocido", "privado", "oculto"};
 
-static bool
-means_no_number(const char *text)
+bool
+phone_number_is_withheld(const char *text)
 {
 	for (size_t i = 0; i < sizeof(no_numbers) / sizeof(no_numbers[0]);
 	     i++) {
@@ -136,7 +136,7 @@ phone_number_parse(
 	memset(number_out, 0, sizeof(*number_out));
 	number_out->kind = PHONE_ANONYMOUS;
 	if (!clean(text, sizeof(text), caller_id) || text[0] == '\0' ||
-	    means_no_number(text))
+	    phone_number_is_withheld(text))
 		return;
 	digits = strspn(text + (text[0] == '+'), "0123456789");
 	if (text[digits + (text[0] == '+')] != '\0') {

@@ -35,6 +35,9 @@ struct phone_number {
 void phone_number_parse(
     const char *caller_id, long country, struct phone_number *number_out);
 
+/* Whether TEXT is one of the words for "no number" ("Anonymous", …). */
+bool phone_number_is_withheld(const char *text);
+
 /* Whether both are the same known number. */
 bool phone_number_equal(
     const struct phone_number *a, const struct phone_number *b);

@@ -348,7 +348,8 @@ main_init(void)
 		return ret;
 	title_set("telefonista: toolworker jobs=0");
 	send_hello();
-	mikrotik_probe(toolworker.mikrotik);
+	if (toolworker.config.enable_mikrotik_tools)
+		mikrotik_probe(toolworker.mikrotik);
 	return 0;
 }
 

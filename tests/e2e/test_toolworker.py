@@ -25,7 +25,7 @@ OUTPUT_MAX = 16384
 class Toolworker:
     """The process and the supervisor's end of its channel."""
 
-    def __init__(self, url="", log=None, environment=None):
+    def __init__(self, url="", log=None, environment=None, arguments=()):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel = ours
         self.log_path = log
@@ -34,11 +34,12 @@ class Toolworker:
         self._looked_at = 0
         with open(log or os.devnull, "ab") as stderr:
             self.process = subprocess.Popen(
-                [BUILD / "telefonista-toolworker"], stderr=stderr,
+                [BUILD / "telefonista-toolworker", *arguments], stderr=stderr,
                 stdin=subprocess.DEVNULL, pass_fds=(3,),
                 preexec_fn=lambda: os.dup2(theirs.fileno(), 3),
-                env={"PATH": "/usr/bin", "MIKROTIK_API_URL": url,
-                     "LC_ALL": "C.UTF-8", **(environment or {})})
+                env={"PATH": "/usr/bin", "LC_ALL": "C.UTF-8",
+                     **({"MIKROTIK_API_URL": url} if url else {}),
+                     **(environment or {})})
         theirs.close()
 
     def __enter__(self):
@@ -192,6 +193,24 @@ def test_the_service_may_be_named(service, tmp_path):
     url = service.url.replace("127.0.0.1", "localhost")
     with Toolworker(url, log=tmp_path / "log") as worker:
         assert worker.ask()[0] == "ok"
+
+
+def test_settings_come_from_the_file_too(service, tmp_path):
+    settings = tmp_path / "telefonista.env"
+    settings.write_text(f"MIKROTIK_API_URL={service.url}\n"
+                        "OPENAI_API_KEY=sk-not-ours\n")
+    with Toolworker(log=tmp_path / "log",
+                    arguments=["--config", settings]) as worker:
+        assert worker.ask()[0] == "ok"
+        assert "sk-not-ours" not in worker.log()
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--unknown"], ["--config", "/nonexistent/telefonista.env"]])
+def test_what_the_operator_got_wrong_has_its_own_status(arguments):
+    worker = Toolworker(arguments=arguments)
+    assert worker.exit_status() == 2
+    worker.channel.close()
 
 
 # Arguments

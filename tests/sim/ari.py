@@ -51,7 +51,7 @@ class AriSim:
         self.media_host = '127.0.0.1'
         self.user, self.password = 'telefonista', 'secreto'
         self.users = {}                 # more: name -> (password, read_only)
-        self.asterisk_version = '22.10.1'
+        self.asterisk_version = '22.10.1'   # the one compared with
         self.booted = True              # false: 503 for everything
         self.session_limit = 100        # HTTP connections; more are closed
         self.missing_modules = set()    # e.g. {'chan_rtp.so'}
@@ -59,9 +59,10 @@ class AriSim:
         self.ping_interval_s = 0        # WebSocket pings; 0: none
         self.media_start = 'after'      # M's StasisStart: after | before the
         self.media_start_delay_s = .003     # HTTP answer, or never
-        self.hangup_delay_s = .003      # DELETE /channels -> its events
+        self.hangup_delay_s = .001      # DELETE /channels -> its events
+        self.stasis_end_first = False   # StasisEnd before ChannelLeftBridge
         self.dialplan_wait_s = 1.0      # the loop around Stasis()
-        self.dialplan_tries = 10
+        self.dialplan_waits = 10
         self.fallback_context = 'telefonista-fallback'
         self.contexts = None            # contexts that exist; None: any does
         self.sounds = {}                # name -> seconds; None: no such sound
@@ -170,10 +171,11 @@ class AriSim:
 
     def call(self, exten='3241000752', caller='3001234655', codec='ulaw',
              ptime=20, name='', up=False, app='openai-app', args=(),
-             context='from-trunk', variables=None, ringing=False,
+             context='telefonista-agent', variables=None, ringing=True,
              seq_start=None, ts_start=None):
         """A caller dials exten; the dialplan runs Stasis(app,args...). up: the
-        dialplan answered before; ringing: it indicated ringing."""
+        dialplan answered before; ringing: it indicated ringing, as the sample
+        dialplan does."""
         phone = Phone(self, caller, name, exten, codec, ptime, seq_start,
                       ts_start)
         self.phones.append(phone)
@@ -318,8 +320,9 @@ class AriSim:
         if not raw.startswith('/ari/'):
             return web.Response(status=404), False, False
         result = self._refusal(request, query)
-        if result is None and path == '/events' and (
-                request.headers.get('Upgrade', '').lower() == 'websocket'):
+        if result is None and (request.method, path) == ('GET', '/events'):
+            if request.headers.get('Upgrade', '').lower() != 'websocket':
+                return web.Response(status=426), False, False
             if fault and fault.delay_s:
                 await asyncio.sleep(fault.delay_s)
             if not (fault and fault.replaces_answer):
@@ -384,8 +387,10 @@ class AriSim:
             return _response(400, {
                 'message': 'HTTP request is missing param: [app]'})
         offered = request.headers.get('Sec-WebSocket-Protocol', '')
-        if 'ari' not in re.split(r'\s*,\s*', offered):
-            self.violation('ws-subprotocol', '', offered or 'none')
+        if offered and 'ari' not in re.split(r'\s*,\s*', offered):
+            return web.Response(status=400)
+        if not offered:     # Asterisk does not mind, yet documents otherwise
+            self.violation('ws-subprotocol', '', 'none')
         read_only = self._access(request, query) == 'read'
         session = Session(self, request, apps)
         return await session.run(
@@ -431,7 +436,8 @@ class _Connection(RequestHandler):
 
 
 def _response(status, value):
-    headers = {'Server': 'Asterisk/22.10.1'}
+    headers = {'Server': 'Asterisk/22.10.1',
+               'Cache-Control': 'no-cache, no-store'}
     if status == 401:
         headers['WWW-Authenticate'] = f'Basic realm="{REALM}"'
     if value is None:
@@ -453,6 +459,9 @@ def main():
     parser.add_argument('--port', type=int, default=0)
     parser.add_argument('--control', help='path of the control socket; '
                         'default: beside the ready file')
+    parser.add_argument('--set', action='append', default=[],
+                        metavar='NAME=VALUE', help='a setting of AriSim; the '
+                        'value is JSON or text')
     serve(parser.parse_args(), AriSim)
 
 

@@ -65,7 +65,13 @@ class Events:
             self._changed.notify_all()
 
     def kinds(self):
-        return [m['type'] for m in self.messages if isinstance(m, dict)]
+        """Types of the events, but for the flood of variables."""
+        return [m['type'] for m in self.messages if isinstance(m, dict)
+                and m['type'] != 'ChannelVarset']
+
+    def variables(self, ident):
+        return [m['variable'] for m in self.messages if isinstance(m, dict)
+                and m['type'] == 'ChannelVarset' and m['channel']['id'] == ident]
 
     def wait_until(self, predicate, timeout=10):
         with self._changed:

@@ -162,6 +162,18 @@ class Control:
         self.quit_event.set()
 
 
+def settings(pairs):
+    """NAME=VALUE... as a dict; values are JSON, else text."""
+    found = {}
+    for pair in pairs:
+        name, _, value = pair.partition('=')
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
@@ -173,7 +185,8 @@ def serve(args, make_sim):
     quit_event = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: quit_event.set())
-    with make_sim(port=args.port).start_in_thread() as sim:
+    with make_sim(port=args.port,
+                  **settings(args.set)).start_in_thread() as sim:
         control = Control(sim, quit_event)
 
         class Handler(socketserver.StreamRequestHandler):

@@ -21,6 +21,7 @@ CAUSES = {0: 'Unknown', 1: 'Unallocated (unassigned) number',
           58: 'Bearer capability not available', 102: 'Recover on timer expiry',
           127: 'Interworking, unspecified'}
 SOFTHANGUP_EXPLICIT = 32
+QOS = ('', 'JITTER', 'LOSS', 'RTT', 'MES')     # RTPAUDIOQOS... at a hangup
 ASTERISK_ID = '02:42:ac:11:00:02'
 
 
@@ -42,7 +43,7 @@ class Channel:
         self.vars = {}
         self.created = now_text()
         self.created_ns = time.monotonic_ns()
-        self.app = None             # the Stasis application it is in
+        self.app = self.was_in = None   # Stasis application: is in, was in
         self.bridge = None
         self.muted = set()          # ARI mute: 'in', 'out'
         self.callers = set()        # for leftovers(): whose media this is
@@ -147,7 +148,14 @@ class Model:
         for app in self.apps.values():
             if app.session is session:
                 app.session = None
+        self._forget_apps()
         self.sim.changed()
+
+    def _forget_apps(self):
+        """An application without socket and subscriptions is no more."""
+        for app in list(self.apps.values()):
+            if app.session is None and not +app.channels and not +app.bridges:
+                del self.apps[app.name]
 
     def enter_stasis(self, channel, name, args):
         app = self.apps.get(name)
@@ -155,6 +163,9 @@ class Model:
             return False
         channel.app = app
         app.channels[channel.id] += 1
+        if channel.leg:
+            self._varset(channel, 'STASISSTATUS', '')
+        channel.vars['STASISSTATUS'] = ''
         channel.dialplan.update(app_name='Stasis',
                                 app_data=','.join([name, *args]))
         self.emit('StasisStart', channel, only=app, args=list(args))
@@ -164,10 +175,17 @@ class Model:
         app, channel.app = channel.app, None
         if app is None:
             return
+        channel.was_in = app
         if channel.phone:
             self._left_ns[channel.id] = time.monotonic_ns()
         self.emit('StasisEnd', channel, only=app)
         app.channels[channel.id] -= 1
+        self._varset(channel, 'STASISSTATUS', 'SUCCESS')
+        self._forget_apps()
+
+    def _varset(self, channel, name, value):
+        channel.vars[name] = value
+        self.emit('ChannelVarset', channel, variable=name, value=value)
 
     # callers
 
@@ -176,7 +194,8 @@ class Model:
         channel = Channel(self.new_id(), '', 'Ring', phone=phone)
         channel.name = f'PJSIP/trunk-{int(channel.id.split(".")[1]):08x}'
         channel.caller = {'name': phone.name, 'number': phone.number}
-        channel.dialplan.update(context=context, exten=phone.exten)
+        channel.dialplan.update(context=context, exten=phone.exten,
+                                priority=3)
         channel.vars.update(variables or {})
         phone.channel = channel
         self.channels[channel.id] = channel
@@ -198,7 +217,7 @@ class Model:
             phone.note('stasis')
             return
         channel.vars['STASISSTATUS'] = 'FAILED'
-        if failures + 1 < self.sim.dialplan_tries:
+        if failures < self.sim.dialplan_waits:
             phone.dialplan.append('Wait(1)')
             phone.note('stasis failed')
             self.later(self.sim.dialplan_wait_s, self._run_dialplan,
@@ -257,51 +276,53 @@ class Model:
             self.destroy(channel, 16, 'pbx')
             return
         if context is None:
-            channel.vars['STASISSTATUS'] = 'SUCCESS'
-        self._to_queue(channel, context or channel.dialplan['context'],
-                       exten or channel.dialplan['exten'],
-                       priority or (1 if context else
-                                    channel.dialplan['priority'] + 1))
+            channel.phone.dialplan.append('Hangup()')   # of the sample
+            self.destroy(channel, 16, 'pbx')
+            return
+        self._to_queue(channel, context, exten or 's', priority or 1)
 
-    def external_media(self, ident, app, fmt, peer, variables, args):
+    def external_media(self, ident, app_name, fmt, peer, variables, args):
         """A media channel; the thread that dials it runs a little later."""
+        app = self.apps.get(app_name)
         leg = rtp.UnicastRtp(self.sim.engine, ident, fmt, peer,
                              self.sim.media_host, self.sim.report)
         name = f'UnicastRTP/{peer[0]}:{peer[1]}-0x{random.getrandbits(40):x}'
         channel = Channel(ident, name, 'Down', leg=leg)
         channel.vars.update(variables)
-        channel.vars['UNICASTRTP_LOCAL_ADDRESS'] = leg.local[0]
-        channel.vars['UNICASTRTP_LOCAL_PORT'] = str(leg.local[1])
         channel.callers = self._callers_in(app)
         self.channels[ident] = channel
         self.emit('ChannelCreated', channel)
-        app.channels[ident] += 1
+        self._varset(channel, 'UNICASTRTP_LOCAL_ADDRESS', leg.local[0])
+        self._varset(channel, 'UNICASTRTP_LOCAL_PORT', str(leg.local[1]))
+        line = {'app_name': 'AppDial2', 'app_data': '(Outgoing Line)'}
+        channel.dialplan.update(line)
+        self.emit('ChannelDialplan', channel, dialplan_app=line['app_name'],
+                  dialplan_app_data=line['app_data'])
+        if app:
+            app.channels[ident] += 1    # from here on it is told
         snapshot = channel.snapshot(with_vars=True)
         if self.sim.media_start == 'before':
-            self._dial_media(channel, app, args)
+            self._dial_media(channel, app_name, args)
         elif self.sim.media_start == 'after':
             self.later(self.sim.media_start_delay_s, self._dial_media,
-                       channel, app, args)
+                       channel, app_name, args)
         return snapshot         # 'never': Asterisk's thread hangs
 
-    def _dial_media(self, channel, app, args):
+    def _dial_media(self, channel, app_name, args):
         if channel.id not in self.channels or channel.hanging_up:
             return
         self._emit_dial(channel, '')
         channel.state = 'Up'
         self.emit('ChannelStateChange', channel)
         self._emit_dial(channel, 'ANSWER')
-        channel.dialplan.update(app_name='AppDial2',
-                                app_data='(Outgoing Line)')
-        self.emit('ChannelDialplan', channel, dialplan_app='AppDial2',
-                  dialplan_app_data='(Outgoing Line)')
-        if not self.enter_stasis(channel, app.name, args):
+        if not self.enter_stasis(channel, app_name, args):
             self.destroy(channel, 16, 'pbx')    # Stasis() failed: it ends
 
     def _emit_dial(self, channel, status):
         self.emit('Dial', channel, hidden=True, peer=channel.snapshot(),
-                  dialstatus=status,
-                  dialstring=channel.name.split('/')[1].split('-')[0])
+                  dialstatus=status, forward='',
+                  dialstring=f'{channel.name.split("/")[1].split("-")[0]}'
+                             f'/c({channel.leg.fmt})')
 
     def _callers_in(self, app):
         return {c.id for c in self.channels.values()
@@ -317,15 +338,25 @@ class Model:
         return bridge
 
     def add_to_bridge(self, bridge, channel):
-        if channel.bridge is bridge:
-            return
-        self.leave_bridge(channel)
+        self.leave_bridge(channel)      # even if it is in this one
         channel.bridge = bridge
         bridge.channels.append(channel)
         if channel.app:
             channel.app.bridges[bridge.id] += 1
         self._wire(bridge)
         self.emit('ChannelEnteredBridge', channel, bridge)
+        if len(bridge.channels) == 2:
+            self._introduce(*bridge.channels)
+            self._introduce(*reversed(bridge.channels))
+
+    def _introduce(self, channel, peer):
+        """Tell a channel of a bridge of two whom it is with."""
+        self._varset(channel, 'BRIDGEPEER', peer.name)
+        if peer.phone:
+            self._varset(channel, 'BRIDGEPVTCALLID', f'{peer.id}@sim')
+            if channel.connected != peer.caller:
+                channel.connected = dict(peer.caller)
+                self.emit('ChannelConnectedLine', channel)
 
     def leave_bridge(self, channel):
         bridge, channel.bridge = channel.bridge, None
@@ -334,9 +365,11 @@ class Model:
         bridge.channels.remove(channel)
         self._unwire(channel)
         self._wire(bridge)
+        self._varset(channel, 'BRIDGEPEER', '')
         self.emit('ChannelLeftBridge', channel, bridge)
-        if channel.app and bridge.id in channel.app.bridges:
-            channel.app.bridges[bridge.id] -= 1
+        app = channel.app or channel.was_in
+        if app and bridge.id in app.bridges:
+            app.bridges[bridge.id] -= 1
 
     def destroy_bridge(self, bridge):
         told = [a for a in self.apps.values()
@@ -347,6 +380,7 @@ class Model:
         for app in told:
             self.emit('BridgeDestroyed', bridge=bridge, only=app)
             del app.bridges[bridge.id]
+        self._forget_apps()
 
     def wire_channel(self, channel):
         """After a change of mute."""
@@ -367,8 +401,6 @@ class Model:
         media = [c for c in bridge.channels if c.leg]
         for channel in callers:
             stream = channel.phone.stream
-            if not stream.legs:
-                stream.marker = True
             stream.legs = () if 'in' in channel.muted else tuple(
                 m.leg for m in media if 'out' not in m.muted)
             channel.phone.muted_out = 'out' in channel.muted
@@ -388,11 +420,23 @@ class Model:
         if channel.hanging_up:
             return
         channel.hanging_up = True
+        if by == 'caller' and channel.state == 'Up':
+            self._report_quality(channel)
         fields = {'soft': True, 'cause': SOFTHANGUP_EXPLICIT} if soft else {
             'cause': cause}
         self.emit('ChannelHangupRequest', channel, **fields)
         self.later(0 if by == 'caller' else self.sim.hangup_delay_s,
                    self.destroy, channel, cause, by)
+
+    def _report_quality(self, channel):
+        """What PJSIP sets at the end: events that nobody waits for."""
+        peers = [c for c in (channel.bridge.channels if channel.bridge else ())
+                 if c is not channel]
+        for name in QOS:
+            text = 'ssrc=1;themssrc=2;lp=0;rxjitter=0.000000;rxcount=1;'
+            self._varset(channel, f'RTPAUDIOQOS{name}', text)
+            for peer in peers:
+                self._varset(peer, f'RTPAUDIOQOS{name}BRIDGED', text)
 
     def destroy(self, channel, cause, by):
         if self.channels.get(channel.id) is not channel:
@@ -400,6 +444,8 @@ class Model:
         for playback in [p for p in self.playbacks.values()
                          if p['target_uri'] == f'channel:{channel.id}']:
             self.finish_playback(playback, 'done')
+        if self.sim.stasis_end_first:
+            self.leave_stasis(channel)
         self.leave_bridge(channel)
         self.leave_stasis(channel)
         del self.channels[channel.id]
@@ -407,6 +453,7 @@ class Model:
                   cause_txt=CAUSES.get(cause, 'Unknown'))
         for app in self.apps.values():
             app.channels.pop(channel.id, None)
+        self._forget_apps()
         if channel.leg:
             channel.leg.close()
         if channel.phone:
@@ -454,13 +501,15 @@ class Model:
             self.finish_playback(playback, 'done')
             return
         name = media[done].partition(':')[2]
-        seconds = self.sim.sounds.get(name, self.sim.default_sound_s)
-        if seconds is None:
-            self.finish_playback(playback, 'failed')
-            return
+        seconds = self.sim.sounds.get(
+            name, 86400 if media[done].startswith('tone:')
+            else self.sim.default_sound_s)
         playback.update(media_uri=media[done], state='playing')
         self.emit('PlaybackStarted' if done == 0 else 'PlaybackContinuing',
                   channel, hidden=True, playback=dict(playback))
+        if seconds is None:
+            self.finish_playback(playback, 'failed')
+            return
         if channel.phone:
             now = time.monotonic_ns()
             channel.phone.heard.append((name, now, now + int(seconds * 1e9)))

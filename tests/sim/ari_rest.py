@@ -37,6 +37,9 @@ MODULES = {'chan_rtp.so': 'RTP Media Channel',
            'app_stasis.so': 'Stasis dialplan application',
            'codec_ulaw.so': 'mu-Law Coder/Decoder',
            'codec_alaw.so': 'A-law Coder/Decoder'}
+INTERNAL = 'An internal error prevented this request from being handled'
+BRIDGE_TYPES = {'mixing', 'holding', 'dtmf_events', 'proxy_media',
+                'video_sfu', 'video_single', 'sdp_label'}
 NOT_IN_STASIS = 'Channel not in Stasis application'
 
 
@@ -44,6 +47,10 @@ class AriError(Exception):
     def __init__(self, status, message):
         super().__init__(message)
         self.status, self.message = status, message
+
+
+class Created(dict):
+    """A result that is answered with 201."""
 
 
 class Params(dict):
@@ -121,7 +128,9 @@ def dispatch(sim, method, path, query, content_type, body):
             _refuse_route(sim, method, path, methods)
         params.update(found)
         result = function(sim, sim.model, params)
-        return (204, None) if result is None else (200, result)
+        if result is None:
+            return 204, None
+        return 201 if isinstance(result, Created) else 200, result
     except AriError as error:
         return error.status, {'message': error.message}
 
@@ -184,47 +193,48 @@ def _channels(_sim, model, _params):
 def _external_media(sim, model, params):
     name = params.need('app', 'app cannot be empty')
     fmt = params.need('format', 'format cannot be empty')
-    host = params.need('external_host', 'external_host cannot be empty')
-    address, port = _host_port(host)
+    host = params.need('external_host', 'external_host is required for all '
+                       'but websocket server connections')
     wanted = [params.get(n) or d for n, d in (
         ('encapsulation', 'rtp'), ('transport', 'udp'),
         ('connection_type', 'client'))]
-    if params.get('direction', 'both') != 'both':
-        raise AriError(400, 'The direction only supports both')
     if wanted[0] == 'rtp' and wanted[1] != 'udp':
-        raise AriError(400, 'transport must be udp for rtp')
+        raise AriError(400, "transport must be 'udp' for rtp encapsulation")
+    if wanted[2] == 'server' and wanted[1] != 'websocket':
+        raise AriError(400, "'server' connection_type can only be used with "
+                            'the websocket transport')
     if wanted != ['rtp', 'udp', 'client']:
+        sim.unimplemented.append(('externalMedia', ' '.join(wanted)))
         raise AriError(501, 'The encapsulation and/or transport is not '
                             'supported')
+    address, port = _host_port(host)
     ident = params.get('channelId') or model.new_id()
     if ident in model.channels:
-        raise AriError(409, 'Channel with given unique ID already exists')
+        raise AriError(500, INTERNAL)   # run on 22.10.1; newer: 409
     if fmt in KNOWN_FORMATS:
         sim.unimplemented.append(('format', fmt))
         raise AriError(501, f'format {fmt} is unimplemented in sim')
     if fmt not in rtp.PAYLOAD_TYPE:
-        raise AriError(500, 'Internal Server Error')
-    app = model.apps.get(name)
-    if app is None:
-        raise AriError(500, 'Internal Server Error')
+        raise AriError(500, INTERNAL)
     args = params['data'].split(',') if params.get('data') else []
-    return model.external_media(ident, app, fmt, (address, port),
+    return model.external_media(ident, name, fmt, (address, port),
                                 params.variables(), args)
 
 
 def _host_port(text):
     host, colon, port = text.rpartition(':')
-    if not colon or not port.isdigit() or not 0 < int(port) < 65536:
-        raise AriError(400, 'external_host must be <host>:<port>')
-    host = host.strip('[]')
+    if not colon or not port.isdigit():
+        raise AriError(400, 'external_host must be <host>:<port> for all '
+                            'transports other than websocket')
+    host, port = host.strip('[]'), int(port) % 65536    # it does not check
     try:
-        return str(ipaddress.ip_address(host)), int(port)
+        return str(ipaddress.ip_address(host)), port
     except ValueError:
         pass
     try:
-        return socket.gethostbyname(host), int(port)
+        return socket.gethostbyname(host), port
     except OSError:
-        raise AriError(500, 'Internal Server Error') from None
+        raise AriError(500, INTERNAL) from None
 
 
 @route('GET', '/channels/{channelId}')
@@ -240,9 +250,9 @@ def _channel_hangup(_sim, model, params):
         raise AriError(400, 'The reason and reason_code can\'t both be '
                             'specified')
     if reason and reason not in REASONS:
-        raise AriError(400, 'Invalid Reason')
+        raise AriError(400, 'Invalid reason for hangup reason provided')
     if code and (not code.isdigit() or not 0 < int(code) < 128):
-        raise AriError(400, 'Invalid Reason Code')
+        raise AriError(400, 'Invalid reason for hangup reason code provided')
     cause = int(code) if code else REASONS[reason or 'normal']
     model.hangup(channel, cause, True, 'agent')
 
@@ -336,16 +346,18 @@ def _channel_play(_sim, model, params):
     channel = _channel(model, params)
     media = params.many('media')
     if not media:
-        raise AriError(400, 'At least one media URI must be provided')
+        raise AriError(500, 'Failed to queue media for playback')
     ident = params.get('playbackId') or f'playback-{model.new_id()}'
     if ident in model.playbacks:
         raise AriError(409, 'Playback with the given ID already exists')
-    return model.play(channel, ident, media)
+    return Created(model.play(channel, ident, media))
 
 
 @route('GET', '/channels/{channelId}/variable')
 def _variable_get(sim, model, params):
-    channel = _channel(model, params)
+    channel = model.channels.get(params['channelId'])
+    if channel is None:
+        raise AriError(404, 'Provided channel was not found')
     name = params.need('variable', 'Variable name is required')
     value = _read_variable(sim, channel, name)
     if value is None:
@@ -398,9 +410,13 @@ def _bridges(_sim, model, _params):
 def _bridge_create(_sim, model, params):
     ident = params.get('bridgeId') or f'bridge-{model.new_id()}'
     if ident in model.bridges:
-        raise AriError(409, 'Bridge with the same bridgeId already exists')
+        raise AriError(409, f"Bridge with id '{ident}' already exists")
+    kind = params.get('type') or 'mixing'
+    if not set(kind.split(',')) <= BRIDGE_TYPES:
+        raise AriError(500, 'Unable to create bridge. Possible duplicate '
+                            f"bridge id '{ident}'")
     return model.create_bridge(ident, params.get('name') or '',
-                               params.get('type') or 'mixing').snapshot()
+                               kind).snapshot()
 
 
 @route('GET', '/bridges/{bridgeId}')
@@ -480,17 +496,18 @@ def _app_get(_sim, model, params):
 
 def _subscribe(model, params, change):
     app = _app(model, params)
+    params.need('eventSource', 'Missing parameter eventSource')
     for source in params.many('eventSource'):
         scheme, _, ident = source.partition(':')
         known = {'channel': (model.channels, app.channels),
                  'bridge': (model.bridges, app.bridges)}
         if scheme not in known:
-            raise AriError(400, 'Invalid scheme in event source')
+            raise AriError(400, 'Invalid event source URI scheme')
         things, counter = known[scheme]
+        if change < 0 and counter[ident] < 1:
+            raise AriError(422, 'Event source was not subscribed to')
         if ident not in things:
             raise AriError(422, 'Event source does not exist')
-        if change < 0 and counter[ident] < 1:
-            raise AriError(409, 'Application not subscribed to event source')
         counter[ident] += change
     return app.snapshot()
 
@@ -514,7 +531,7 @@ def _user_event(_sim, model, params):
         things = {'channel': model.channels, 'bridge': model.bridges}.get(
             scheme, {})
         if ident not in things:
-            raise AriError(422, 'Event source not found')
+            raise AriError(422, 'Event source was not found')
         shown[scheme] = things[ident].snapshot()
     variables = params.get('variables') or {}
     model.emit('ChannelUserevent', only=app, eventname=params['eventName'],

@@ -55,7 +55,8 @@ class Stream:
         self.dtx = False            # send nothing while there is nothing to say
         self.gap = set()            # reasons for sending nothing at all
         self.running = False
-        self.marker = True
+        self.marks_gaps = True
+        self.marker = False         # of the next packet: there was a gap
         self.seq = random.getrandbits(16) if seq is None else seq
         self.ts = random.getrandbits(32) if ts is None else ts
         self._samples = 8 * ptime
@@ -67,7 +68,7 @@ class Stream:
         now_ns = time.monotonic_ns()
         payload = self._frame(now_ns)
         if payload is None or self.gap:
-            self.marker = True
+            self.marker = self.marks_gaps
         else:
             for leg in self.legs:
                 leg.send(self.codec, self.seq, self.ts, self.marker, payload,

@@ -345,7 +345,6 @@ class UnicastRtp:
         self.sent = self.received_count = self.dropped = 0
         self.first_ns = self.last_ns = 0
         self._last = None
-        self._fresh = True
         self.sock = socket.socket(_family(host), socket.SOCK_DGRAM)
         self.sock.bind((host, 0))
         self.local = self.sock.getsockname()[:2]
@@ -361,8 +360,7 @@ class UnicastRtp:
         if self.fmt == 'slin16':
             ts *= 2
         data = pack(seq, ts, self.ssrc, self.pt,
-                    convert(codec, payload, self.fmt), marker or self._fresh)
-        self._fresh = False
+                    convert(codec, payload, self.fmt), marker)
         self.sent += 1
         if self.impairment is None:
             send(self.sock, data, self.peer)

@@ -272,7 +272,8 @@ def test_the_process_is_driven_over_its_control_socket(tmp_path):
     root = pathlib.Path(__file__).resolve().parents[2]
     ready = tmp_path / 'ready'
     process = subprocess.Popen(
-        [sys.executable, '-m', 'tests.sim.ari', '--ready-file', str(ready)],
+        [sys.executable, '-m', 'tests.sim.ari', '--ready-file', str(ready),
+         '--set', 'dialplan_wait_s=0.05', '--set', 'user=otro'],
         cwd=root)
     try:
         deadline = time.monotonic() + 20
@@ -280,6 +281,7 @@ def test_the_process_is_driven_over_its_control_socket(tmp_path):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(.02)
         where = json.loads(ready.read_text())
+        assert where['user'] == 'otro'
         control = socket.socket(socket.AF_UNIX)
         control.settimeout(20)
         control.connect(where['control'])

@@ -136,11 +136,10 @@ lint:
 		--enable=warning,performance,portability --inline-suppr \
 		--suppressions-list=tests/cppcheck.suppress -D_GNU_SOURCE \
 		-DTELEFONISTA_BUILD='"lint"' \
-		'-DcJSON_ArrayForEach(e,a)=for(e=(a)->child;e;e=e->next)' \
-		--include=/usr/include/$(shell gcc -print-multiarch)/sys/queue.h \
+		-I/usr/include/$(shell gcc -print-multiarch) --include=tests/cppcheck.h \
 		$(ROLES) common
 	printf '%s\n' $(filter-out tests/%,$(filter %.c,$(C_FILES))) | \
-		xargs -P $(JOBS) -n 4 clang-tidy --quiet \
+		xargs -P $(JOBS) -n 1 clang-tidy --quiet \
 		--config-file=tests/clang-tidy -- -std=c17 $(CPPFLAGS) \
 		-DTELEFONISTA_BUILD='"lint"'
 format:

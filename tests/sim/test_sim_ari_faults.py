@@ -58,8 +58,9 @@ def test_a_request_can_stay_unanswered(sim, client):
     client.connection.close()
     with pytest.raises(TimeoutError):
         client.media()
-    assert 'M' in sim.model.channels
+    sim.wait_for(lambda: 'M' in sim.model.channels)
     client.connection.close()
+    client.connection.timeout = 10
     assert client.rest('DELETE', '/channels/M')[0] == 204
 
 

@@ -15,7 +15,6 @@ import time
 import pytest
 
 from . import rtp
-from .ari import AriSim
 
 pytest.importorskip('websockets')
 from .ari_client import Agent, Client, Events  # noqa: E402

@@ -4,6 +4,7 @@ what its UnicastRTP takes and drops."""
 import json
 import pathlib
 import random
+import shutil
 import socket
 import threading
 import time
@@ -286,7 +287,7 @@ def test_wav_keeps_the_time_of_every_packet(tmp_path):
 
 
 def test_spoken_text_is_cached_8khz_speech(tmp_path, monkeypatch):
-    if not wav.shutil.which('espeak-ng'):
+    if not shutil.which('espeak-ng'):
         pytest.skip('no espeak-ng')
     monkeypatch.setattr(wav, 'CACHE', tmp_path)
     samples = wav.speak('hola')

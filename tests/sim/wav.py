@@ -9,7 +9,6 @@ import hashlib
 import math
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import wave

@@ -43,13 +43,18 @@ enum voice_speaker {
 };
 
 /* What one step of the voice has cost; all are increments, 0 when unknown. */
+#define VOICE_USAGE(X)                                                         \
+	X(input_text)   /* tokens, cached ones included */                     \
+	X(input_audio)  /* tokens, cached ones included */                     \
+	X(input_cached) /* tokens, text and audio */                           \
+	X(output_text)  /* tokens */                                           \
+	X(output_audio) /* tokens */                                           \
+	X(seconds)      /* for services that count time */
+
 struct voice_usage {
-	int64_t input_text;   /* tokens, cached ones included */
-	int64_t input_audio;  /* tokens, cached ones included */
-	int64_t input_cached; /* tokens, text and audio */
-	int64_t output_text;  /* tokens */
-	int64_t output_audio; /* tokens */
-	int64_t seconds;      /* for services that count time */
+#define X(member) int64_t member;
+	VOICE_USAGE(X)
+#undef X
 };
 
 /* All strings live during the call only. */

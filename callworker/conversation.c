@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conversation.c – turns: who speaks, who is interrupted, what was heard.
+ *
+ * Invariant: an utterance that was interrupted is never played again, whatever
+ * the voice still sends of it.
+ */
+#include "callworker/conversation_impl.h"
+#include "common/json.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const phase_names[] = {
+    [CONVERSATION_STARTING] = "starting",
+    [CONVERSATION_RUNNING] = "running",
+    [CONVERSATION_LEAVING] = "leaving",
+    [CONVERSATION_LOST] = "lost",
+    [CONVERSATION_OVER] = "over",
+};
+
+void
+conversation_record(struct conversation *c, enum journal_type type, cJSON *body)
+{
+	CONVERSATION_PORT(c, record, type, body);
+}
+
+void
+conversation_set_phase(
+    struct conversation *c, enum conversation_phase phase, const char *why)
+{
+	cJSON *body;
+
+	assert(phase > c->phase);
+	log_info("conversation %s -> %s (%s)", phase_names[c->phase],
+	    phase_names[phase], why);
+	body = cJSON_CreateObject();
+	json_add_string(body, "from", phase_names[c->phase]);
+	json_add_string(body, "to", phase_names[phase]);
+	json_add_string(body, "why", why);
+	conversation_record(c, JOURNAL_STATE, body);
+	c->phase = phase;
+}
+
+void
+conversation_await(struct conversation *c)
+{
+	c->awaiting = true;
+	c->awaiting_ms = c->now_ms;
+	c->remedy = CONVERSATION_REMEDY_NONE;
+}
+
+void
+conversation_want_prompt(struct conversation *c)
+{
+	if (!c->prompt_due)
+		c->prompt_ms = c->now_ms;
+	c->prompt_due = true;
+}
+
+bool
+conversation_say(
+    struct conversation *c, enum brief_phrase phrase, enum conversation_tag tag)
+{
+	const char *text = c->config.brief->phrases[phrase];
+
+	return text[0] != '\0' &&
+	       voice_say(c->config.voice, text, (int)tag) == 0;
+}
+
+/* ---- what was heard --------------------------------------------------- */
+
+/* Both the voice and the playout are done with it. */
+static void
+record_heard(struct conversation *c, struct spoken *s)
+{
+	const char *text = s->text != NULL ? s->text : "";
+	uint32_t total_ms = spoken_received_ms(s);
+	size_t heard_len = spoken_heard_len(text, s->heard_ms, total_ms);
+	cJSON *body = cJSON_CreateObject();
+	char *heard = strndup(text, heard_len);
+
+	s->recorded = true;
+	json_add_string(body, "id", s->id);
+	json_add_int(body, "heard_ms", s->heard_ms);
+	json_add_int(body, "total_ms", total_ms);
+	json_add_bool(body, "interrupted", s->interrupted);
+	json_add_string(body, "heard", heard != NULL ? heard : "");
+	json_add_string(body, "unheard", text + heard_len);
+	conversation_record(c, JOURNAL_HEARD, body);
+	if (c->config.log_transcripts)
+		log_info("voice said text=\"%s\" heard=\"%s\" heard_ms=%u "
+			 "total_ms=%u",
+		    text,
+		    heard_len == strlen(text)         ? "all"
+		    : heard_len == 0 || heard == NULL ? "nothing"
+						      : heard,
+		    s->heard_ms, total_ms);
+	free(heard);
+}
+
+static void
+record_if_done(struct conversation *c, struct spoken *s)
+{
+	if (s->ended && s->over && !s->recorded)
+		record_heard(c, s);
+}
+
+/* The caller hears no more of S than was sent until now. */
+static void
+cut_utterance(struct conversation *c, struct spoken *s)
+{
+	int64_t heard_ms = CONVERSATION_PORT(c, heard_ms, s->id);
+
+	if (heard_ms < 0)
+		heard_ms = 0;
+	s->heard_ms = (uint32_t)heard_ms;
+	s->over = true;
+	s->interrupted = !s->ended || s->heard_ms < spoken_received_ms(s);
+	if (s->interrupted)
+		voice_interrupted(c->config.voice, s->id, s->heard_ms);
+	record_if_done(c, s);
+}
+
+void
+conversation_interrupt(struct conversation *c, const char *why)
+{
+	struct playout_flushed flushed = {0};
+	bool was_playing = CONVERSATION_PORT(c, flush, &flushed);
+
+	for (unsigned i = 0; i < SPOKEN_MAX; i++) {
+		struct spoken *s = &c->spoken.list[i];
+
+		if (s->id[0] != '\0' && !s->over)
+			cut_utterance(c, s);
+	}
+	if (was_playing)
+		log_info("playout stopped (%s) heard_ms=%u dropped_ms=%u", why,
+		    flushed.heard_ms, flushed.dropped_ms);
+}
+
+void
+conversation_utterance_sent(
+    struct conversation *c, const char *utterance, uint32_t heard_ms)
+{
+	struct spoken *s = spoken_find(&c->spoken, utterance);
+
+	conversation_enter(c);
+	c->sign_ms = c->now_ms;
+	if (s == NULL || s->over)
+		return;
+	s->over = true;
+	s->heard_ms = heard_ms;
+	record_if_done(c, s);
+	if (s->tag == CONVERSATION_TAG_FAREWELL)
+		conversation_farewell_over(c, true);
+}
+
+/* ---- the voice -------------------------------------------------------- */
+
+static void
+on_up(int64_t expires_s, void *arg)
+{
+	(void)expires_s; /* the owner's: a conversation begins after it */
+	(void)arg;
+}
+
+static void
+on_configured(void *arg)
+{
+	struct conversation *c = conversation_enter(arg);
+	const struct brief *brief = c->config.brief;
+
+	if (c->phase != CONVERSATION_STARTING)
+		return;
+	conversation_set_phase(c, CONVERSATION_RUNNING, "voice configured");
+	c->config.ports->ready(c->config.arg);
+	if (brief->greeting[0] == '\0')
+		voice_nudge(c->config.voice);
+	else
+		voice_say(c->config.voice, brief->greeting,
+		    CONVERSATION_TAG_GREETING);
+	conversation_await(c);
+}
+
+static void
+log_first_audio(struct conversation *c, int tag)
+{
+	if (tag == CONVERSATION_TAG_GREETING)
+		log_info("greeting ready after_ms=%llu",
+		    (unsigned long long)(c->now_ms - c->started_ms));
+	if (c->caller_stopped_ms != 0)
+		log_info("first audio after_ms=%llu",
+		    (unsigned long long)(c->now_ms - c->caller_stopped_ms));
+	c->caller_stopped_ms = 0;
+}
+
+static void
+on_utterance(const char *utterance, int tag, void *arg)
+{
+	struct conversation *c = conversation_enter(arg);
+	struct spoken *s = spoken_begin(&c->spoken, utterance, tag);
+
+	if (c->phase >= CONVERSATION_LEAVING &&
+	    tag != CONVERSATION_TAG_FAREWELL) {
+		s->over = s->interrupted = true; /* too late to begin */
+		voice_interrupted(c->config.voice, utterance, 0);
+		return;
+	}
+	c->awaiting = false;
+	c->heard_since_turn = true;
+	if (tag == CONVERSATION_TAG_ANSWER)
+		c->troubles = 0;
+	log_first_audio(c, tag);
+}
+
+/* During the goodbye only it may be heard, and what was begun before. */
+static bool
+may_play(const struct conversation *c, const struct spoken *s)
+{
+	if (s->over || c->phase >= CONVERSATION_LOST)
+		return false;
+	return c->phase != CONVERSATION_LEAVING || !c->farewell_said ||
+	       s->tag == CONVERSATION_TAG_FAREWELL;
+}
+
+static void
+on_audio(const char *utterance, const uint8_t *g711, size_t len, void *arg)
+{
+	struct conversation *c = conversation_enter(arg);
+	struct spoken *s = spoken_find(&c->spoken, utterance);
+	ssize_t taken;
+	uint32_t more;
+
+	if (s == NULL || !may_play(c, s))
+		return;
+	taken = CONVERSATION_PORT(c, play, utterance, g711, len);
+	if (taken > 0)
+		s->received_len += (size_t)taken;
+	if (taken < (ssize_t)len && log_allow(&c->noise, &more))
+		log_warn("audio of the voice lost utterance=%s taken=%zd "
+			 "of=%zu more=%u",
+		    utterance, taken, len, more);
+}
+
+static void
+order_is_done(
+    struct conversation *c, int tag, enum voice_end end, const char *why)
+{
+	if (tag == CONVERSATION_TAG_FAREWELL) {
+		conversation_farewell_over(c, false);
+		return;
+	}
+	if (end != VOICE_END_FAILED || c->phase != CONVERSATION_RUNNING)
+		return;
+	if (tag == CONVERSATION_TAG_GREETING || tag == CONVERSATION_TAG_TROUBLE)
+		conversation_trouble(c, why);
+}
+
+static void
+on_utterance_done(const char *utterance, int tag, enum voice_end end,
+    const char *why, void *arg)
+{
+	struct conversation *c = conversation_enter(arg);
+	struct spoken *s = spoken_find(&c->spoken, utterance);
+
+	if (why[0] != '\0')
+		log_info("utterance ended id=%s tag=%d %s (%s)", utterance, tag,
+		    end == VOICE_END_COMPLETE ? "complete"
+		    : end == VOICE_END_CUT    ? "cut"
+					      : "failed",
+		    why);
+	if (s == NULL) {
+		order_is_done(c, tag, end, why);
+		return;
+	}
+	s->ended = true;
+	if (s->over) {
+		record_if_done(c, s);
+	} else if (s->received_len == 0) {
+		s->over = true; /* playout never knew it */
+		record_if_done(c, s);
+		order_is_done(c, tag, end, why);
+	} else {
+		CONVERSATION_PORT(c, play_end, utterance);
+	}
+}
+
+static void
+on_caller_started(uint32_t ago_ms, void *arg)
+{
+	struct conversation *c = conversation_enter(arg);
+	bool was_heard = conversation_is_heard(c);
+
+	/* The goodbye is not interrupted; the service only hears silence. */
+	if (c->phase != CONVERSATION_RUNNING)
+		return;
+	c->caller_talking = true;
+	c->caller_stopped_ms = 0;
+	c->awaiting = false;
+	c->heard_since_turn = false;
+	c->asked_silent = false;
+	c->sign_ms = c->now_ms;
+	conversation_interrupt(c, "caller speaks");
+	if (was_heard)
+		log_info("barge-in stopped playout after_ms=%u", ago_ms);
+}
+
+static void
+on_caller_stopped(void *arg)
+{
+	struct conversation *c = conversation_enter(arg);
+
+	c->caller_talking = false;
+	if (c->phase != CONVERSATION_RUNNING)
+		return;
+	c->caller_stopped_ms = c->now_ms;
+	c->sign_ms = c->now_ms;
+	conversation_await(c);
+}
+
+static void
+on_transcript(
+    enum voice_speaker who, const char *id, const char *text, void *arg)
+{
+	struct conversation *c = conversation_enter(arg);
+	struct spoken *s = spoken_find(&c->spoken, id);
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "id", id);
+	json_add_string(body, "text", text);
+	if (who == VOICE_SPEAKER_CALLER) {
+		conversation_record(c, JOURNAL_USER, body);
+		if (c->config.log_transcripts)
+			log_info("caller said text=\"%s\"", text);
+		return;
+	}
+	conversation_record(c, JOURNAL_ASSISTANT, body);
+	if (s != NULL)
+		spoken_set_text(s, text);
+}
+
+static void
+on_usage(const struct voice_usage *usage, void *arg)
+{
+	struct conversation *c = conversation_enter(arg);
+	cJSON *body = cJSON_CreateObject();
+
+#define X(member)                                                              \
+	c->usage.member += usage->member;                                      \
+	json_add_int(body, #member, usage->member);
+	VOICE_USAGE(X)
+#undef X
+	conversation_record(c, JOURNAL_USAGE, body);
+}
+
+static void
+on_fault(enum voice_fault fault, const char *detail, bool fatal, void *arg)
+{
+	struct conversation *c = conversation_enter(arg);
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "fault", voice_fault_name(fault));
+	json_add_string(body, "detail", detail);
+	json_add_bool(body, "fatal", fatal);
+	conversation_record(c, JOURNAL_ERROR, body);
+	if (fatal)
+		conversation_voice_is_lost(c, fault, detail);
+	else if (c->phase == CONVERSATION_RUNNING)
+		conversation_trouble(c, voice_fault_name(fault));
+}
+
+const struct voice_events conversation_voice_events = {
+    .on_up = on_up,
+    .on_configured = on_configured,
+    .on_utterance = on_utterance,
+    .on_audio = on_audio,
+    .on_utterance_done = on_utterance_done,
+    .on_caller_started = on_caller_started,
+    .on_caller_stopped = on_caller_stopped,
+    .on_transcript = on_transcript,
+    .on_tool_call = conversation_on_tool_call,
+    .on_usage = on_usage,
+    .on_fault = on_fault,
+};
+
+/* ---- the caller ------------------------------------------------------- */
+
+void
+conversation_media_up(struct conversation *c)
+{
+	conversation_enter(c);
+	c->media_up = true;
+	c->sign_ms = c->now_ms;
+	log_info("talking: the caller is connected after_ms=%llu",
+	    (unsigned long long)(c->now_ms - c->started_ms));
+}
+
+void
+conversation_uplink(struct conversation *c, const uint8_t *g711, size_t len)
+{
+	uint8_t silence[RTP_FRAME_LEN];
+
+	if (c->phase >= CONVERSATION_LOST)
+		return;
+	if (c->phase == CONVERSATION_LEAVING) {
+		assert(len <= sizeof(silence));
+		memset(silence, g711_silence(c->config.law), len);
+		g711 = silence;
+	}
+	voice_send_audio(c->config.voice, g711, len);
+}
+
+void
+conversation_dtmf(struct conversation *c, char digit)
+{
+	conversation_enter(c);
+	if (c->phase != CONVERSATION_RUNNING || !dtmf_is_digit(digit))
+		return;
+	c->sign_ms = c->now_ms;
+	c->asked_silent = false;
+	c->awaiting = c->heard_since_turn = false;
+	if (dtmf_add(&c->dtmf, digit, c->now_ms)) {
+		conversation_interrupt(c, "caller dials");
+		voice_stop(c->config.voice);
+	}
+}
+
+static void
+check_dtmf(struct conversation *c)
+{
+	char digits[DTMF_TEXT_SIZE];
+	char text[DTMF_TEXT_SIZE + 32];
+	cJSON *body;
+
+	if (!dtmf_take(&c->dtmf, c->now_ms, digits))
+		return;
+	body = cJSON_CreateObject();
+	json_add_string(body, "digits", digits);
+	conversation_record(c, JOURNAL_DTMF, body);
+	snprintf(text, sizeof(text), CONVERSATION_DTMF_TEXT, digits);
+	if (voice_add_text(c->config.voice, text) == 0)
+		conversation_want_prompt(c);
+	c->prompt_ms = 0; /* not to be kept for a tool's result */
+}
+
+void
+conversation_tick(struct conversation *c)
+{
+	conversation_enter(c);
+	if (c->phase == CONVERSATION_RUNNING) {
+		check_dtmf(c);
+		conversation_tools_tick(c);
+	}
+	conversation_watch(c);
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+int
+conversation_new(struct conversation **conversation_out,
+    const struct conversation_config *config)
+{
+	struct conversation *c = calloc(1, sizeof(*c));
+	int ret;
+
+	*conversation_out = NULL;
+	if (c == NULL)
+		return -ENOMEM;
+	c->config = *config;
+	c->now_ms = c->started_ms = c->sign_ms = config->clock_ms();
+	ret = voice_start(config->voice, config->brief, config->law);
+	if (ret != 0) {
+		free(c);
+		return ret;
+	}
+	*conversation_out = c;
+	return 0;
+}
+
+void
+conversation_free(struct conversation **conversation)
+{
+	struct conversation *c = *conversation;
+
+	if (c == NULL)
+		return;
+	for (unsigned i = 0; i < SPOKEN_MAX; i++) {
+		struct spoken *s = &c->spoken.list[i];
+		int64_t heard_ms;
+
+		if (s->id[0] == '\0' || s->recorded)
+			continue;
+		heard_ms = CONVERSATION_PORT(c, heard_ms, s->id);
+		if (!s->over)
+			s->heard_ms = heard_ms > 0 ? (uint32_t)heard_ms : 0;
+		record_heard(c, s);
+	}
+	spoken_clear(&c->spoken);
+	tool_calls_clear(&c->tools);
+	free(c);
+	*conversation = NULL;
+}
+
+void
+conversation_get_usage(
+    const struct conversation *c, struct voice_usage *usage_out)
+{
+	*usage_out = c->usage;
+}
+
+void
+conversation_log_state(const struct conversation *c)
+{
+	log_info("conversation: phase=%s media=%s caller_talking=%s "
+		 "awaiting=%s remedy=%d prompt_due=%s troubles=%u tools=%u "
+		 "tool=%s digits=%zu",
+	    phase_names[c->phase], c->media_up ? "up" : "down",
+	    c->caller_talking ? "yes" : "no", c->awaiting ? "yes" : "no",
+	    (int)c->remedy, c->prompt_due ? "yes" : "no", c->troubles,
+	    c->tools.count, conversation_tool(c), c->dtmf.count);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conversation.h – the mind of a call: whose turn it is, what is heard, which
+ * tools run, and how it ends. Knows a voice only through voice.h.
+ *
+ * Rules: what the caller says or dials stops the voice at once, and nothing of
+ * what it was saying is heard afterwards. Nothing waits for a tool but its
+ * answer. Whenever somebody waits for the voice and hears nothing, something
+ * happens within seconds: a nudge, an apology, at last another place to send
+ * the caller to.
+ *
+ * No sockets and no timers: the world is behind struct conversation_ports,
+ * and everything that takes time is looked at in conversation_tick().
+ */
+#ifndef CALLWORKER_CONVERSATION_H
+#define CALLWORKER_CONVERSATION_H
+
+#include "callworker/brief.h"
+#include "callworker/playout.h"
+#include "callworker/tool_calls.h"
+#include "callworker/voice.h"
+#include "common/journal.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	/* From the end of the caller's turn, or a prompt of ours, to sound. */
+	CONVERSATION_QUIET_MS = 6000,
+	/* Apologies in a row without an answer in between; then it is over. */
+	CONVERSATION_TROUBLES_MAX = 2,
+	/* A result is put before the voice when so little is left to be heard.
+	 */
+	CONVERSATION_ALMOST_SAID_MS = 400,
+	/* … and when no other tool answers within this time. */
+	CONVERSATION_GATHER_MS = 3000,
+	/* A tool runs, and nothing was said about it: tool_wait is. */
+	CONVERSATION_TOOL_WAIT_MS = 2500,
+	/* After still_there; less if silent_caller_s is. */
+	CONVERSATION_STILL_THERE_MS = 10000,
+	/* A sentence may be finished before the goodbye. */
+	CONVERSATION_LAST_SENTENCE_MS = 3000,
+	CONVERSATION_FAREWELL_MS = 12000, /* all of it, then it is cut */
+	/* What is queued may be heard when the voice is lost. */
+	CONVERSATION_LOST_MS = 3000,
+};
+
+/* Tags of voice_say(). */
+enum conversation_tag {
+	CONVERSATION_TAG_ANSWER = VOICE_TAG_ANSWER,
+	CONVERSATION_TAG_GREETING,
+	CONVERSATION_TAG_STILL_THERE,
+	CONVERSATION_TAG_TOOL_WAIT,
+	CONVERSATION_TAG_TROUBLE,
+	CONVERSATION_TAG_FAREWELL,
+};
+
+/* What the conversation does to the world; all with ARG, all at once. */
+struct conversation_ports {
+	/* As the functions of playout.h. */
+	ssize_t (*play)(
+	    const char *utterance, const uint8_t *g711, size_t len, void *arg);
+	void (*play_end)(const char *utterance, void *arg);
+	bool (*flush)(struct playout_flushed *flushed_out, void *arg);
+	int64_t (*heard_ms)(const char *utterance, void *arg);
+	uint32_t (*remaining_ms)(void *arg);
+
+	/* One entry of the call's history; BODY is taken. */
+	void (*record)(enum journal_type type, cJSON *body, void *arg);
+
+	/* The voice is configured and greets. */
+	void (*ready)(void *arg);
+	void (*request_tool)(const struct tool_call *call, void *arg);
+	void (*cancel_tool)(const char *id, void *arg);
+	/* The call should end now: "silent", "voice_lost", or the reason given
+	 * to conversation_leave(). Once. */
+	void (*hang_up)(const char *reason, void *arg);
+	/* There is no voice any more; instead of hang_up. Once. */
+	void (*voice_lost)(
+	    enum voice_fault fault, const char *detail, void *arg);
+	/* What conversation_tool() or _state_name() says has changed. */
+	void (*changed)(void *arg);
+};
+
+struct conversation_config {
+	struct voice *voice;       /* warm; stays the owner's */
+	const struct brief *brief; /* stays the owner's */
+	enum g711_law law;
+	const struct conversation_ports *ports;
+	void *arg;
+	bool log_transcripts;
+	uint64_t (*clock_ms)(void); /* clock_now_ms(), or a test's */
+};
+
+struct conversation;
+
+/* The events that the owner gives to its voice, ARG the conversation. */
+extern const struct voice_events conversation_voice_events;
+
+/*
+ * Begins: the voice is told its brief; ready() and the greeting follow.
+ * 0 or -errno; no port is called before it returns.
+ */
+int conversation_new(struct conversation **conversation_out,
+    const struct conversation_config *config);
+
+/* Records what was not recorded yet. NULL-safe, clears. */
+void conversation_free(struct conversation **conversation);
+
+/* About ten times a second. */
+void conversation_tick(struct conversation *c);
+
+/* The caller hears us and we hear the caller. */
+void conversation_media_up(struct conversation *c);
+
+/* The caller's next 20 ms. */
+void conversation_uplink(
+    struct conversation *c, const uint8_t *g711, size_t len);
+
+/* Playout has sent the last of UTTERANCE. */
+void conversation_utterance_sent(
+    struct conversation *c, const char *utterance, uint32_t heard_ms);
+
+void conversation_dtmf(struct conversation *c, char digit);
+
+void conversation_tool_progress(struct conversation *c, const char *id,
+    uint64_t elapsed_ms, const char *text);
+void conversation_tool_result(struct conversation *c, const char *id,
+    enum tool_status status, const char *output);
+
+/*
+ * Says goodbye as REASON wants it ("limit", "silent", "shutdown", …), then
+ * hang_up(REASON). A second call changes nothing.
+ */
+void conversation_leave(struct conversation *c, const char *reason);
+
+/* The name of the tool that waits longest, or "". */
+const char *conversation_tool(const struct conversation *c);
+
+/* Function calls without an answer, for a supervisor that lost them. */
+void conversation_repeat_tools(struct conversation *c);
+
+/* Tokens and seconds of the whole conversation. */
+void conversation_get_usage(
+    const struct conversation *c, struct voice_usage *usage_out);
+
+/* A few lines. */
+void conversation_log_state(const struct conversation *c);
+
+#endif

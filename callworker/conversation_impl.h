@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conversation_impl.h – the conversation's state, shared by conversation.c
+ * (turns), conversation_tools.c (function calls) and conversation_watch.c
+ * (what happens when nothing does). Nobody else includes it.
+ */
+#ifndef CALLWORKER_CONVERSATION_IMPL_H
+#define CALLWORKER_CONVERSATION_IMPL_H
+
+#include "callworker/conversation.h"
+#include "callworker/dtmf.h"
+#include "callworker/spoken.h"
+#include "common/log.h"
+
+enum {
+	CONVERSATION_REASON_SIZE = 32,
+};
+
+/* What the voice is told when the caller dials. */
+#define CONVERSATION_DTMF_TEXT "[El usuario marcó: %s]"
+
+enum conversation_phase {
+	CONVERSATION_STARTING, /* the voice is told who it is */
+	CONVERSATION_RUNNING,
+	CONVERSATION_LEAVING, /* the goodbye is due or being said */
+	CONVERSATION_LOST,    /* no voice; what is queued may be heard */
+	CONVERSATION_OVER,    /* hang_up or voice_lost was called */
+};
+
+/* What was done about a caller who waits and hears nothing. */
+enum conversation_remedy {
+	CONVERSATION_REMEDY_NONE,
+	CONVERSATION_REMEDY_NUDGE,
+	CONVERSATION_REMEDY_TROUBLE,
+};
+
+struct conversation {
+	struct conversation_config config;
+	enum conversation_phase phase;
+	uint64_t now_ms;
+	uint64_t started_ms;
+	bool media_up;
+	struct voice_usage usage;
+	struct spoken_list spoken;
+	struct tool_calls tools;
+	struct dtmf dtmf;
+	struct log_ratelimit noise;
+
+	/* Turns. */
+	bool caller_talking;
+	uint64_t caller_stopped_ms; /* 0: not since the last first audio */
+	bool heard_since_turn;      /* the voice said something since then */
+	bool prompt_due;            /* results or digits wait for the voice */
+	uint64_t prompt_ms;         /* since when */
+
+	/* The caller waits for sound. */
+	bool awaiting;
+	uint64_t awaiting_ms; /* since when, or since the last remedy */
+	enum conversation_remedy remedy;
+	unsigned troubles; /* apologies since the last answer */
+
+	/* The caller says nothing. */
+	uint64_t sign_ms;  /* somebody was heard, or something ran */
+	bool asked_silent; /* still_there was said */
+
+	bool said_tool_wait; /* in this batch of tools */
+
+	/* The end. */
+	char reason[CONVERSATION_REASON_SIZE];
+	enum brief_phrase farewell;
+	uint64_t leave_ms;  /* since when */
+	bool farewell_said; /* voice_say() was called for it */
+	unsigned farewells; /* attempts */
+	enum voice_fault fault;
+	char detail[VOICE_DETAIL_MAX];
+};
+
+#define CONVERSATION_PORT(c, port, ...)                                        \
+	((c)->config.ports->port(__VA_ARGS__, (c)->config.arg))
+
+/* Where every event enters: ARG as a conversation that knows the time. */
+static inline struct conversation *
+conversation_enter(void *arg)
+{
+	struct conversation *c = arg;
+
+	c->now_ms = c->config.clock_ms();
+	return c;
+}
+
+/* conversation.c */
+void conversation_set_phase(
+    struct conversation *c, enum conversation_phase phase, const char *why);
+/* Silences the voice: what is queued is dropped, the voice is told. */
+void conversation_interrupt(struct conversation *c, const char *why);
+/* Says one of the brief's phrases; false when it is empty. */
+bool conversation_say(struct conversation *c, enum brief_phrase phrase,
+    enum conversation_tag tag);
+/* Something was put before the voice that it should speak about. */
+void conversation_want_prompt(struct conversation *c);
+/* The caller waits for sound from now on. */
+void conversation_await(struct conversation *c);
+void conversation_record(
+    struct conversation *c, enum journal_type type, cJSON *body);
+
+/* Something of the voice is still to be heard. */
+static inline bool
+conversation_is_heard(const struct conversation *c)
+{
+	return c->config.ports->remaining_ms(c->config.arg) > 0;
+}
+
+/* conversation_tools.c */
+void conversation_on_tool_call(
+    const char *id, const char *name, const char *arguments, void *arg);
+void conversation_tools_tick(struct conversation *c);
+
+/* conversation_watch.c */
+void conversation_watch(struct conversation *c);
+/* The voice owes an answer that will not come: apologise, or give up. */
+void conversation_trouble(struct conversation *c, const char *why);
+/* An utterance of the goodbye is over, HEARD or not. */
+void conversation_farewell_over(struct conversation *c, bool heard);
+void conversation_voice_is_lost(
+    struct conversation *c, enum voice_fault fault, const char *detail);
+
+#endif

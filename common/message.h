@@ -15,7 +15,8 @@
  * hello          role, build, pid
  * heartbeat      state
  * state          call, state, why, talking_ms, caller, called, persona,
- *                tool: the answer to sync, and every change of state
+ *                tool: the answer to sync, and every change of state; a
+ *                toolworker's has jobs, the ids of those that run
  * ready          call: the voice session is configured, greeting on its way
  * voice.failed   call ("" for a spare), fault, detail: no session; fault is
  *                one of enum voice_fault's names (common/voice_fault.h)
@@ -26,9 +27,10 @@
  * bye            call, reason, usage, media: last words before exit 0
  *
  * session.prepare  model, addresses: numeric, in the order to be tried
- * call.assign      call, caller, caller_name, called, codec, persona;
- *                  descriptors: RTP socket, journal, playout, brief (a
- *                  sealed memfd: what the voice is told, a JSON object)
+ * call.assign      call, caller, caller_shown (for titles and logs),
+ *                  caller_name, called, codec, persona; descriptors: RTP
+ *                  socket, journal, playout, brief (a sealed memfd: what
+ *                  the voice is told, a JSON object)
  * media            call, address, port: the caller can hear and be heard
  * dtmf             call, digit
  * tool.progress    call, id, elapsed_ms, text

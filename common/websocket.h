@@ -45,7 +45,8 @@ struct websocket_closed {
 	/*
 	 * HANDSHAKE: the HTTP status (401, 403, 429, 500 …; 101 if only the
 	 * upgrade headers were wrong, 0 if it was no HTTP). PEER: the close
-	 * code (RFC 6455 7.4; 1005 none given, 1006 connection just dropped).
+	 * code (RFC 6455 7.4; 1005 none given, 1006 connection just dropped;
+	 * lws shows 1012 to 2999 as 1002).
 	 * Otherwise 0.
 	 */
 	int status;
@@ -54,8 +55,10 @@ struct websocket_closed {
 	 * "certificate has expired" or the peer's own reason; never empty.
 	 */
 	const char *text;
-	/* HANDSHAKE: the start of the response body as it arrived with the
-	 * headers (foreign bytes, NUL-terminated), else "". */
+	/*
+	 * HANDSHAKE: the start of the response body, up to 4 KiB, waited for
+	 * at most 1 s (foreign bytes, NUL-terminated), else "".
+	 */
 	const char *body;
 	size_t body_len;
 };

@@ -28,10 +28,12 @@
 #include <libwebsockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/websocket_answer.h"
 
 enum {
 	/* Service passes that one edge is worth while connecting. */
@@ -40,6 +42,7 @@ enum {
 	OPENING_TICK_MS = 50, /* net under the edges, see above */
 	OPEN_PASSES_MAX = 256,
 	CLOSE_ECHO_MS = 500,
+	REFUSAL_WAIT_MS = 1000, /* for the rest of a refusal's body */
 	WRITE_OFFERS = 3,
 	WRITE_BATCH = 32, /* messages written per offer */
 	/*
@@ -53,6 +56,14 @@ enum {
 
 _Static_assert(
     (int)LWS_PRE <= (int)WEBSOCKET_QUEUE_HEADROOM, "room for the frame header");
+
+/* An answer that is not 101. */
+struct refusal {
+	uint64_t begun_ms;
+	char raw[WEBSOCKET_ANSWER_RAW_MAX];
+	size_t raw_len;
+	struct websocket_answer answer;
+};
 
 struct websocket_link {
 	struct websocket_link_config config;
@@ -69,6 +80,7 @@ struct websocket_link {
 	bool ended;    /* lws has said good-bye to the wsi */
 	bool connected;
 	bool requested; /* the HTTP request has been written */
+	bool answering; /* its answer is lws's to read */
 	bool opened;
 
 	bool want_ping;
@@ -76,6 +88,8 @@ struct websocket_link {
 	int close_code; /* nonzero: we are closing */
 	bool close_begun;
 	bool writeable_seen; /* lws reached its lowest write priority */
+
+	struct refusal *refusal; /* being read by us, not lws */
 
 	/* Where lws's buffer held our secret headers; wiped after use. */
 	char *secret;
@@ -178,49 +192,21 @@ on_request(struct websocket_link *link, char **cursor, size_t room)
 }
 
 /*
- * The answer's header is complete. On anything but 101 take what has come of
- * the body: OpenAI says there whether a 429 is a rate limit or an empty
- * account. What has not arrived yet is not waited for.
+ * The answer's header is complete. Most refusals never get here, see
+ * read_refusal(); one whose first bytes came alone does, without its body.
  */
 static int
 on_answer(struct websocket_link *link, struct lws *wsi)
 {
 	int status = (int)lws_http_client_http_response(wsi);
-	char line[96] = "";
 	char text[WEBSOCKET_LINK_TEXT_SIZE];
-	size_t before;
 
 	wipe_secret(link);
 	if (status == 101)
 		return 0;
-	if (lws_hdr_copy(wsi, line, sizeof(line), WSI_TOKEN_HTTP) <= 0 &&
-	    lws_hdr_copy(wsi, line, sizeof(line), WSI_TOKEN_HTTP1_0) <= 0)
-		snprintf(line, sizeof(line), "%d", status);
-	snprintf(text, sizeof(text), "server answered %s", line);
+	snprintf(text, sizeof(text), "server answered %d", status);
 	set_end(link, LINK_REJECTED, status, text);
-	do {
-		char *data = NULL;
-		int len = 0;
-
-		before = link->end.body_len;
-		if (lws_http_client_read(wsi, &data, &len) != 0)
-			break;
-	} while (link->end.body_len > before);
 	return -1;
-}
-
-static int
-on_body(struct websocket_link *link, const char *data, size_t len)
-{
-	struct websocket_link_end *end = &link->end;
-	size_t room = WEBSOCKET_LINK_BODY_MAX - end->body_len;
-
-	if (len > room)
-		len = room;
-	memcpy(end->body + end->body_len, data, len);
-	end->body_len += len;
-	end->body[end->body_len] = '\0';
-	return end->body_len == WEBSOCKET_LINK_BODY_MAX ? -1 : 0;
 }
 
 /* The connection never opened; WHY is lws's own, rough explanation. */
@@ -403,10 +389,6 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
 		return on_request(link, in, len);
 	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
 		return on_answer(link, wsi);
-	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
-		return on_body(link, in, len);
-	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
-		return -1; /* no further request on this connection */
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
 		on_failure(link, in ? in : "", in ? len : 0);
 		return 0;
@@ -440,6 +422,7 @@ destroy(struct websocket_link *link)
 	wipe_secret(link);
 	if (link->context)
 		lws_context_destroy(link->context);
+	free(link->refusal);
 	free(link);
 }
 
@@ -566,6 +549,105 @@ is_readable(int fd)
 	return poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLIN);
 }
 
+/* ---- a refusal, read past lws -------------------------------------------- */
+
+/*
+ * Bytes read (or, with PEEK, looked at), 0 at the end of the stream, -EAGAIN,
+ * or -EIO.
+ */
+static ssize_t
+read_plaintext(struct websocket_link *link, char *buf, size_t size, bool peek)
+{
+	SSL *ssl = link->config.ssl_ctx ? lws_get_ssl(link->wsi) : NULL;
+	ssize_t n;
+
+	if (!ssl) {
+		n = recv(link->fd, buf, size, peek ? MSG_PEEK : 0);
+		if (n >= 0)
+			return n;
+		return errno == EAGAIN || errno == EINTR ? -EAGAIN : -EIO;
+	}
+	ERR_clear_error();
+	n = peek ? SSL_peek(ssl, buf, (int)size)
+		 : SSL_read(ssl, buf, (int)size);
+	if (n > 0)
+		return n;
+	switch (SSL_get_error(ssl, (int)n)) {
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		return -EAGAIN;
+	case SSL_ERROR_ZERO_RETURN:
+		return 0;
+	default:
+		return -EIO;
+	}
+}
+
+static void
+end_refused(struct websocket_link *link)
+{
+	const struct websocket_answer *answer = &link->refusal->answer;
+	char text[WEBSOCKET_LINK_TEXT_SIZE];
+
+	snprintf(text, sizeof(text), "server answered %s", answer->line);
+	set_end(link, LINK_REJECTED, answer->status, text);
+	link->end.body = answer->body;
+	link->end.body_len = answer->body_len;
+	link->ended = true;
+}
+
+/* All there is of it; the rest is waited for, but not long. */
+static void
+read_refusal(struct websocket_link *link)
+{
+	const struct timeval tick = {.tv_usec = OPENING_TICK_MS * 1000};
+	struct refusal *refusal = link->refusal;
+	bool whole = false;
+	ssize_t n;
+
+	do {
+		n = read_plaintext(link, refusal->raw + refusal->raw_len,
+		    sizeof(refusal->raw) - refusal->raw_len, false);
+		if (n > 0)
+			refusal->raw_len += (size_t)n;
+		whole = websocket_answer_parse(refusal->raw, refusal->raw_len,
+		    n == 0 || n == -EIO, &refusal->answer);
+	} while (!whole && n > 0);
+	if (whole || clock_now_ms() - refusal->begun_ms >= REFUSAL_WAIT_MS)
+		end_refused(link);
+	else
+		event_add(&link->pump, &tick);
+}
+
+/*
+ * The request is out: look at the first bytes of the answer before lws reads
+ * them. A refusal is taken from lws; anything else is handed to it, by hand,
+ * because what a look has taken off the socket into the TLS layer the socket
+ * does not announce again. Too few bytes are waited for, if more can be seen
+ * without reading these (not through TLS).
+ */
+static void
+look_at_answer(struct websocket_link *link)
+{
+	char buf[WEBSOCKET_ANSWER_PREFIX];
+	ssize_t n = read_plaintext(link, buf, sizeof(buf), true);
+
+	if (n == -EAGAIN)
+		return;
+	if (n > 0 && n < (ssize_t)sizeof(buf) && !link->config.ssl_ctx)
+		return;
+	if (n > 0 && websocket_answer_is_refusal(buf, (size_t)n)) {
+		link->refusal = calloc(1, sizeof(*link->refusal));
+		if (link->refusal) {
+			link->refusal->begun_ms = clock_now_ms();
+			read_refusal(link);
+			return;
+		}
+	}
+	link->answering = true;
+	service_fd(link, POLLIN);
+}
+
 static void
 watch_open(struct websocket_link *link)
 {
@@ -575,6 +657,24 @@ watch_open(struct websocket_link *link)
 	event_assign(
 	    &link->io, base, link->fd, EV_READ | EV_PERSIST, drive_event, link);
 	event_add(&link->io, NULL);
+}
+
+/* One edge of the socket, as lws sees it. */
+static void
+pass_opening(struct websocket_link *link)
+{
+	bool was_requested = link->requested;
+
+	for (int i = 0; i < OPENING_PASSES_MAX; i++) {
+		if (i >= OPENING_PASSES && !has_pending_input(link) &&
+		    !is_readable(link->fd))
+			return;
+		lws_service(link->context, -1);
+		if (is_over(link) || link->opened)
+			return;
+		if (link->requested != was_requested)
+			return; /* from here on the answer is looked at first */
+	}
 }
 
 static void
@@ -587,22 +687,18 @@ drive_opening(struct websocket_link *link)
 			event_add(&link->pump, &tick);
 		return;
 	}
-	for (int i = 0; i < OPENING_PASSES_MAX; i++) {
-		bool more = i < OPENING_PASSES || has_pending_input(link) ||
-			    is_readable(link->fd);
-
-		if (!more)
-			break;
-		lws_service(link->context, -1);
-		if (is_over(link))
-			return;
-		if (link->opened) {
-			watch_open(link);
-			drive_open(link, true);
-			return;
-		}
+	if (link->refusal)
+		read_refusal(link);
+	else if (link->requested && !link->answering)
+		look_at_answer(link);
+	else
+		pass_opening(link);
+	if (!is_over(link) && !link->refusal && !link->opened)
+		event_add(&link->pump, &tick);
+	if (!is_over(link) && link->opened) {
+		watch_open(link);
+		drive_open(link, true);
 	}
-	event_add(&link->pump, &tick);
 }
 
 /* Everything comes through here: socket, write one-shot, pump. */
@@ -747,6 +843,7 @@ websocket_link_open(struct websocket_link **link_out,
 	if (!link)
 		return -ENOMEM;
 	link->config = *config;
+	link->end.body = "";
 	link->fd = -1;
 	event_assign(&link->pump, config->base, -1, 0, drive_event, link);
 	vhost = make_context(link);

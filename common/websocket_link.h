@@ -24,7 +24,6 @@ struct websocket_link;
 
 enum {
 	WEBSOCKET_LINK_TEXT_SIZE = 256,
-	WEBSOCKET_LINK_BODY_MAX = 4096,
 };
 
 enum websocket_link_fate {
@@ -38,8 +37,8 @@ enum websocket_link_fate {
 struct websocket_link_end {
 	enum websocket_link_fate fate;
 	int status; /* REJECTED: of HTTP or 0. CLOSED: peer's code or 1006 */
-	char text[WEBSOCKET_LINK_TEXT_SIZE];    /* printable, never empty */
-	char body[WEBSOCKET_LINK_BODY_MAX + 1]; /* REJECTED: its start */
+	char text[WEBSOCKET_LINK_TEXT_SIZE]; /* printable, never empty */
+	const char *body; /* REJECTED: its start, NUL-terminated; or "" */
 	size_t body_len;
 };
 

@@ -139,8 +139,8 @@ lint:
 		-I/usr/include/$(shell gcc -print-multiarch) --include=tests/cppcheck.h \
 		$(ROLES) common
 	printf '%s\n' $(filter-out tests/%,$(filter %.c,$(C_FILES))) | \
-		xargs -P $(JOBS) -n 1 clang-tidy --quiet \
-		--config-file=tests/clang-tidy -- -std=c17 $(CPPFLAGS) \
+		xargs -P $(JOBS) -I{} clang-tidy --quiet \
+		--config-file=tests/clang-tidy {} -- -std=c17 $(CPPFLAGS) \
 		-DTELEFONISTA_BUILD='"lint"'
 format:
 	clang-format -i $(C_FILES)

@@ -478,7 +478,8 @@ split_url(const char *text, struct url_parts *parts)
 	if (curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_PASSWORD, &password, 0) == CURLUE_OK)
 		goto out; /* it would end up in logs */
-	if (strcmp(parts->scheme, "http") && strcmp(parts->scheme, "https"))
+	if (strcmp(parts->scheme, "http") != 0 &&
+	    strcmp(parts->scheme, "https") != 0)
 		goto out;
 	r = 0;
 out:
@@ -526,7 +527,7 @@ check_url(
 	snprintf(request->endpoint, sizeof(request->endpoint), "%s:%s",
 	    parts.host, parts.port);
 	r = -EINVAL;
-	if (config->plaintext_forbidden && strcmp(parts.scheme, "https"))
+	if (config->plaintext_forbidden && strcmp(parts.scheme, "https") != 0)
 		goto out;
 	r = 0;
 	if (net_address_parse(parts.host, 0, &numeric) == 0)

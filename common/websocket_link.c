@@ -28,12 +28,11 @@
 #include <libwebsockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/websocket_answer.h"
+#include "common/websocket_refusal.h"
 
 enum {
 	/* Service passes that one edge is worth while connecting. */
@@ -42,7 +41,6 @@ enum {
 	OPENING_TICK_MS = 50, /* net under the edges, see above */
 	OPEN_PASSES_MAX = 256,
 	CLOSE_ECHO_MS = 500,
-	REFUSAL_WAIT_MS = 1000, /* for the rest of a refusal's body */
 	WRITE_OFFERS = 3,
 	WRITE_BATCH = 32, /* messages written per offer */
 	/*
@@ -56,14 +54,6 @@ enum {
 
 _Static_assert(
     (int)LWS_PRE <= (int)WEBSOCKET_QUEUE_HEADROOM, "room for the frame header");
-
-/* An answer that is not 101. */
-struct refusal {
-	uint64_t begun_ms;
-	char raw[WEBSOCKET_ANSWER_RAW_MAX];
-	size_t raw_len;
-	struct websocket_answer answer;
-};
 
 struct websocket_link {
 	struct websocket_link_config config;
@@ -89,7 +79,7 @@ struct websocket_link {
 	bool close_begun;
 	bool writeable_seen; /* lws reached its lowest write priority */
 
-	struct refusal *refusal; /* being read by us, not lws */
+	struct websocket_refusal *refusal; /* being read by us, not lws */
 
 	/* Where lws's buffer held our secret headers; wiped after use. */
 	char *secret;
@@ -549,39 +539,7 @@ is_readable(int fd)
 	return poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLIN);
 }
 
-/* ---- a refusal, read past lws -------------------------------------------- */
-
-/*
- * Bytes read (or, with PEEK, looked at), 0 at the end of the stream, -EAGAIN,
- * or -EIO.
- */
-static ssize_t
-read_plaintext(struct websocket_link *link, char *buf, size_t size, bool peek)
-{
-	SSL *ssl = link->config.ssl_ctx ? lws_get_ssl(link->wsi) : NULL;
-	ssize_t n;
-
-	if (!ssl) {
-		n = recv(link->fd, buf, size, peek ? MSG_PEEK : 0);
-		if (n >= 0)
-			return n;
-		return errno == EAGAIN || errno == EINTR ? -EAGAIN : -EIO;
-	}
-	ERR_clear_error();
-	n = peek ? SSL_peek(ssl, buf, (int)size)
-		 : SSL_read(ssl, buf, (int)size);
-	if (n > 0)
-		return n;
-	switch (SSL_get_error(ssl, (int)n)) {
-	case SSL_ERROR_WANT_READ:
-	case SSL_ERROR_WANT_WRITE:
-		return -EAGAIN;
-	case SSL_ERROR_ZERO_RETURN:
-		return 0;
-	default:
-		return -EIO;
-	}
-}
+/* ---- while connecting ----------------------------------------------------- */
 
 static void
 end_refused(struct websocket_link *link)
@@ -596,24 +554,13 @@ end_refused(struct websocket_link *link)
 	link->ended = true;
 }
 
-/* All there is of it; the rest is waited for, but not long. */
+/* The rest of it is waited for, but not long. */
 static void
 read_refusal(struct websocket_link *link)
 {
 	const struct timeval tick = {.tv_usec = OPENING_TICK_MS * 1000};
-	struct refusal *refusal = link->refusal;
-	bool whole = false;
-	ssize_t n;
 
-	do {
-		n = read_plaintext(link, refusal->raw + refusal->raw_len,
-		    sizeof(refusal->raw) - refusal->raw_len, false);
-		if (n > 0)
-			refusal->raw_len += (size_t)n;
-		whole = websocket_answer_parse(refusal->raw, refusal->raw_len,
-		    n == 0 || n == -EIO, &refusal->answer);
-	} while (!whole && n > 0);
-	if (whole || clock_now_ms() - refusal->begun_ms >= REFUSAL_WAIT_MS)
+	if (websocket_refusal_read(link->refusal))
 		end_refused(link);
 	else
 		event_add(&link->pump, &tick);
@@ -621,25 +568,19 @@ read_refusal(struct websocket_link *link)
 
 /*
  * The request is out: look at the first bytes of the answer before lws reads
- * them. A refusal is taken from lws; anything else is handed to it, by hand,
- * because what a look has taken off the socket into the TLS layer the socket
- * does not announce again. Too few bytes are waited for, if more can be seen
- * without reading these (not through TLS).
+ * them. A refusal is taken from lws; anything else is handed to it.
  */
 static void
 look_at_answer(struct websocket_link *link)
 {
-	char buf[WEBSOCKET_ANSWER_PREFIX];
-	ssize_t n = read_plaintext(link, buf, sizeof(buf), true);
+	SSL *ssl = link->config.ssl_ctx ? lws_get_ssl(link->wsi) : NULL;
+	enum websocket_look look = websocket_refusal_look(link->fd, ssl);
 
-	if (n == -EAGAIN)
+	if (look == LOOK_WAIT)
 		return;
-	if (n > 0 && n < (ssize_t)sizeof(buf) && !link->config.ssl_ctx)
-		return;
-	if (n > 0 && websocket_answer_is_refusal(buf, (size_t)n)) {
-		link->refusal = calloc(1, sizeof(*link->refusal));
+	if (look == LOOK_REFUSAL) {
+		link->refusal = websocket_refusal_new(link->fd, ssl);
 		if (link->refusal) {
-			link->refusal->begun_ms = clock_now_ms();
 			read_refusal(link);
 			return;
 		}
@@ -912,13 +853,4 @@ uint64_t
 websocket_link_heard_ms(const struct websocket_link *link)
 {
 	return link->heard_ms;
-}
-
-void
-websocket_link_tick(struct websocket_link *link)
-{
-	enter(link);
-	if (link->context && !is_over(link))
-		lws_service(link->context, -1);
-	leave(link);
 }

@@ -107,7 +107,4 @@ void websocket_link_close(struct websocket_link *link, int code, bool drain);
 /* When the peer last sent anything, clock_now_ms(); 0 for never. */
 uint64_t websocket_link_heard_ms(const struct websocket_link *link);
 
-/* Lets libwebsockets run its own timers; wanted now and then. */
-void websocket_link_tick(struct websocket_link *link);
-
 #endif

@@ -661,10 +661,11 @@ require_values(struct loader *loader)
 		if (loader->have_secret[i] || value[0] != '\0')
 			continue;
 		config_problem(loader->problems, true,
-		    "%s is not set (%s): write %s=… into the configuration%s",
+		    "%s is not set (%s): write %s=… into the "
+		    "configuration%s%s%s",
 		    setting->key, setting->what, setting->key,
-		    is_secret ? ", or name a file that holds it in its _FILE"
-			      : "");
+		    is_secret ? ", or name the file that holds it in " : "",
+		    is_secret ? setting->key : "", is_secret ? "_FILE" : "");
 	}
 }
 

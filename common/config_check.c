@@ -97,6 +97,15 @@ is_own_address(const char *text)
 	return found;
 }
 
+bool
+config_asterisk_is_safe(const struct config *config)
+{
+	const char *host = config->asterisk_host;
+
+	return config->asterisk_tls || config->asterisk_allow_plain_http ||
+	       url_host_is_loopback(host) || is_own_address(host);
+}
+
 static void
 check_asterisk(struct check *check)
 {
@@ -108,8 +117,7 @@ check_asterisk(struct check *check)
 		    "ASTERISK_HOST: \"%.80s\" is neither a host name nor an "
 		    "address; without http:// and port",
 		    host);
-	else if (!config->asterisk_tls && !config->asterisk_allow_plain_http &&
-		 !url_host_is_loopback(host) && !is_own_address(host))
+	else if (!config_asterisk_is_safe(config))
 		config_problem(check->problems, true,
 		    "ASTERISK_HOST: the password would cross the network to "
 		    "%s in the clear: set ASTERISK_TLS=yes (http.conf: "

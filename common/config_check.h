@@ -17,4 +17,10 @@
 void config_check(struct config *config, enum proc_role role,
     struct config_problems *problems);
 
+/*
+ * Whether ARI's password stays on this machine, is encrypted, or may cross
+ * the network in the clear because the operator said so.
+ */
+bool config_asterisk_is_safe(const struct config *config);
+
 #endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check_asterisk.c – asks a running Asterisk whether it is fit for us.
+ *
+ * The only write is a user event to an application that does not exist, which
+ * Asterisk refuses with 404 after it has checked the user's rights: a
+ * read_only user gets 403 (res_ari.c looks at the method first).
+ */
+#include "supervisor/check_asterisk.h"
+
+#include "common/http_fetch.h"
+#include "common/json.h"
+#include "common/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	DEADLINE_MS = 5000,
+};
+
+struct check {
+	struct event_base *base;
+	struct http_client *client;
+	const struct config *config;
+	char origin[CONFIG_TEXT_MAX + 32]; /* "http://127.0.0.1:8088" */
+	bool failed;
+};
+
+/* What etc/asterisk/modules.conf lists and we cannot do without. */
+static const struct {
+	const char *name;
+	const char *purpose;
+} modules[] = {
+    {"res_http_websocket.so", "events"},
+    {"res_stasis.so", "calls"},
+    {"res_stasis_answer.so", "answering"},
+    {"res_stasis_playback.so", "FALLBACK_SOUND"},
+    {"res_ari.so", "all requests"},
+    {"res_ari_applications.so", "reconnecting"},
+    {"res_ari_bridges.so", "connecting caller and voice"},
+    {"res_ari_channels.so", "calls"},
+    {"res_ari_events.so", "events"},
+    {"app_stasis.so", "Stasis() in the dialplan"},
+    {"chan_rtp.so", "external media: the audio"},
+};
+
+static void
+fetch(struct check *check, const char *method, const char *path,
+    struct http_fetched *got)
+{
+	char url[CONFIG_TEXT_MAX + 256];
+
+	snprintf(url, sizeof(url), "%s/ari/%s", check->origin, path);
+	http_fetch(check->base, check->client,
+	    &(struct http_request_config){.method = method,
+		.url = url,
+		.user = check->config->asterisk_username,
+		.password = check->config->asterisk_password,
+		.deadline_ms = DEADLINE_MS},
+	    got);
+}
+
+static void __attribute__((format(printf, 2, 3)))
+fail(struct check *check, const char *fmt, ...)
+{
+	char text[REPORT_LINE_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	report_line(REPORT_ERROR, "%s", text);
+	check->failed = true;
+}
+
+static void
+report_no_answer(struct check *check, const struct http_fetched *got)
+{
+	switch (got->result) {
+	case HTTP_TLS:
+		fail(check,
+		    "Asterisk: %s; see ASTERISK_TLS, ASTERISK_CA_FILE and "
+		    "tlscertfile in http.conf",
+		    got->error);
+		break;
+	case HTTP_RESOLVE:
+		fail(check, "Asterisk: %s; see ASTERISK_HOST", got->error);
+		break;
+	case HTTP_REFUSED:
+	case HTTP_TIMEOUT:
+		fail(check,
+		    "Asterisk: %s; is it running, and does http.conf say "
+		    "enabled=yes with the bindaddr and bindport of "
+		    "ASTERISK_HOST and ASTERISK_PORT?",
+		    got->error);
+		break;
+	case HTTP_OK:
+	case HTTP_TOO_LARGE:
+	case HTTP_BROKEN:
+	case HTTP_OTHER:
+		fail(check,
+		    "Asterisk: %s; is ASTERISK_PORT really its HTTP port "
+		    "(and ASTERISK_TLS right)?",
+		    got->error);
+		break;
+	}
+}
+
+/* Returns whether more can be asked. */
+static bool
+check_reachable(struct check *check)
+{
+	struct http_fetched got;
+	const char *version;
+	bool good = false;
+
+	fetch(check, "GET", "asterisk/info", &got);
+	version = json_string(json_at(got.json, "system", NULL), "version");
+	if (got.result != HTTP_OK) {
+		report_no_answer(check, &got);
+	} else if (got.status == 200 && version[0] != '\0') {
+		report_line(REPORT_OK, "Asterisk %.40s answers at %s", version,
+		    check->origin);
+		good = true;
+	} else if (got.status == 401) {
+		fail(check,
+		    "Asterisk answers at %s, but not to this user: "
+		    "ASTERISK_USERNAME and ASTERISK_PASSWORD must be those "
+		    "of a user in ari.conf",
+		    check->origin);
+	} else if (got.status == 404) {
+		fail(check,
+		    "%s answers, but without ARI: ari.conf must say "
+		    "enabled=yes, and res_ari.so and res_ari_asterisk.so be "
+		    "loaded",
+		    check->origin);
+	} else if (got.status == 503) {
+		fail(check, "Asterisk is still starting: try again");
+	} else {
+		fail(check,
+		    "%s answers with HTTP %d to asterisk/info: is that "
+		    "Asterisk? See ASTERISK_HOST and ASTERISK_PORT",
+		    check->origin, got.status);
+	}
+	http_fetched_free(&got);
+	return good;
+}
+
+static void
+check_may_write(struct check *check)
+{
+	const char *user = check->config->asterisk_username;
+	struct http_fetched got;
+
+	fetch(check, "POST",
+	    "events/user/telefonista-check?application=telefonista-check",
+	    &got);
+	if (got.result != HTTP_OK)
+		report_no_answer(check, &got);
+	else if (got.status == 403)
+		fail(check,
+		    "the ARI user %.60s may only read: ari.conf must say "
+		    "read_only=no for it",
+		    user);
+	else if (got.status == 404 || got.status / 100 == 2)
+		report_line(
+		    REPORT_OK, "the ARI user %.60s may act on calls", user);
+	else
+		fail(check,
+		    "Asterisk answers with HTTP %d to a user event: may the "
+		    "ARI user %.60s write?",
+		    got.status, user);
+	http_fetched_free(&got);
+}
+
+/* -1: cannot be told. */
+static int
+module_is_running(struct check *check, const char *name)
+{
+	struct http_fetched got;
+	char path[96];
+	int running = -1;
+
+	snprintf(path, sizeof(path), "asterisk/modules/%s", name);
+	fetch(check, "GET", path, &got);
+	if (got.result == HTTP_OK && got.status == 200)
+		running =
+		    strcmp(json_string(got.json, "status"), "Running") == 0;
+	else if (got.result == HTTP_OK &&
+		 (got.status == 404 || got.status == 409))
+		running = 0;
+	http_fetched_free(&got);
+	return running;
+}
+
+static void
+check_modules(struct check *check)
+{
+	size_t count = sizeof(modules) / sizeof(modules[0]);
+	size_t running = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		int state = module_is_running(check, modules[i].name);
+
+		running += state == 1;
+		if (state == 0)
+			fail(check,
+			    "Asterisk has not loaded %s (%s): modules.conf, "
+			    "or asterisk -rx 'module load %s'",
+			    modules[i].name, modules[i].purpose,
+			    modules[i].name);
+		else if (state < 0)
+			report_line(REPORT_WARNING,
+			    "Asterisk does not say whether %s is loaded",
+			    modules[i].name);
+	}
+	if (running == count)
+		report_line(REPORT_OK,
+		    "Asterisk has loaded chan_rtp and the %zu other modules "
+		    "that are needed",
+		    count - 1);
+}
+
+bool
+check_asterisk(struct event_base *base, const struct config *config)
+{
+	const char *ca_file = config->asterisk_ca_file;
+	const struct http_client_config client = {
+	    .ca_file = ca_file[0] != '\0' ? ca_file : NULL};
+	bool is_v6 = strchr(config->asterisk_host, ':') != NULL;
+	struct check check = {.base = base, .config = config};
+
+	snprintf(check.origin, sizeof(check.origin), "%s://%s%s%s:%ld",
+	    config->asterisk_tls ? "https" : "http", is_v6 ? "[" : "",
+	    config->asterisk_host, is_v6 ? "]" : "", config->asterisk_port);
+	if (http_client_new(&check.client, base, &client) < 0) {
+		fail(&check, "Asterisk cannot be asked: see ASTERISK_CA_FILE");
+		return false;
+	}
+	if (check_reachable(&check)) {
+		check_may_write(&check);
+		check_modules(&check);
+	}
+	http_client_free(&check.client);
+	return !check.failed;
+}

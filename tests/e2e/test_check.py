@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""telefonista --check against the simulators: what is wrong is said all at
+once, in an operator's words, with exit status 2, and no secret is printed."""
+
+import os
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.sim.ari import AriSim
+from tests.sim.mikrotik import MikrotikSim
+from tests.sim.openai_realtime import OpenAISim
+
+REPO = Path(__file__).resolve().parents[2]
+BUILD = REPO / os.environ.get("TELEFONISTA_BUILD", "build")
+PATIENCE = 90           # seconds; the check itself gives up after about 60
+
+
+class Report:
+    """What one run printed, as lists of findings."""
+
+    def __init__(self, process):
+        self.status = process.returncode
+        self.text = process.stdout
+        self.log = process.stderr
+        found = re.findall(r"^(ok|warning|error) +(.*)$", self.text, re.M)
+        self.ok, self.warnings, self.errors = (
+            [text for level, text in found if level == name]
+            for name in ("ok", "warning", "error"))
+
+    def __repr__(self):
+        return f"exit {self.status}\n{self.text}\n{self.log}"
+
+
+class Rig:
+    """The three peers, and a configuration that suits them."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.ari = AriSim().start_in_thread()
+        self.openai = OpenAISim()
+        self.openai.start_in_thread()
+        self.mikrotik = MikrotikSim()
+        self.mikrotik.start_in_thread()
+        self.settings = {
+            "ASTERISK_PORT": self.ari.port,
+            "ASTERISK_USERNAME": self.ari.user,
+            "ASTERISK_PASSWORD": self.ari.password,
+            "OPENAI_API_KEY": self.openai.api_key,
+            "OPENAI_REALTIME_URL": self.openai.url,
+            "OPENAI_CA_FILE": self.openai.ca_file,
+            "MIKROTIK_API_URL": self.mikrotik.ready_info()["url"],
+            "PERSONA_DIR": REPO / "etc/personas",
+            "TOOLS_DIR": REPO / "etc/tools.d",
+        }
+
+    def check(self, environment=None, **changes):
+        file = self.directory / "telefonista.env"
+        settings = {**self.settings, **changes}
+        file.write_text("".join(f"{key}='{value}'\n" for key, value
+                                in settings.items() if value is not None))
+        file.chmod(0o600)
+        report = Report(subprocess.run(
+            [BUILD / "telefonista", "--config", file, "--check"],
+            env={"PATH": "/usr/bin:/bin", **(environment or {})},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=PATIENCE))
+        for secret in (self.ari.password, self.openai.api_key):
+            assert secret not in report.text + report.log
+        return report
+
+    def stop(self):
+        self.openai.stop_thread()
+        self.mikrotik.stop_thread()
+        self.ari.stop()
+        for simulator in (self.ari, self.openai, self.mikrotik):
+            assert not simulator.violations
+
+
+@pytest.fixture
+def rig(tmp_path):
+    rig = Rig(tmp_path)
+    yield rig
+    rig.stop()
+
+
+def closed_port():
+    """A port on which nobody listens; kept bound, so that nobody will."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    return held, held.getsockname()[1]
+
+
+def said(findings, *words):
+    """Whether one finding has all the words."""
+    return any(all(word in text for word in words) for text in findings)
+
+
+def test_all_is_well(rig):
+    report = rig.check()
+    assert report.status == 0, report
+    assert not report.errors and not report.warnings, report
+    assert said(report.ok, "Asterisk", "answers at"), report
+    assert said(report.ok, rig.ari.user, "may act on calls"), report
+    assert said(report.ok, "chan_rtp"), report
+    assert said(report.ok, "MikroTik", "answers"), report
+    assert said(report.ok, "OpenAI", "key", "gpt-realtime-2.1"), report
+    assert said(report.ok, "soporte", "consultar_mikrotik"), report
+    assert report.text.endswith("Ready to take calls.\n")
+    # It changed nothing there.
+    assert not rig.ari.model.channels and not rig.ari.model.bridges
+
+
+def test_everything_wrong_is_said_at_once(rig):
+    report = rig.check(ASTERISK_USERNAME=None, MAX_CALLS="many",
+                       TIMEZONE="America/Macondo", OPENAI_API_KEY=None,
+                       OPENAI_REALTIME_MODEL="gpt-4o", MIKROTIK_API_URL=None)
+    assert report.status == 2
+    for words in (("ASTERISK_USERNAME", "not set"), ("MAX_CALLS", "many"),
+                  ("TIMEZONE", "Macondo"), ("OPENAI_API_KEY", "not set"),
+                  ("gpt-4o", "use gpt-realtime-2.1"),
+                  ("ASTERISK_USERNAME", "ari.conf")):
+        assert said(report.errors, *words), (words, report)
+    assert said(report.warnings, "MIKROTIK_API_URL"), report
+    # Two roles read the file; each fault is told once.
+    assert len(set(report.errors)) == len(report.errors), report
+
+
+def test_asterisk_is_not_running(rig):
+    held, port = closed_port()
+    with held:
+        report = rig.check(ASTERISK_PORT=port)
+    assert report.status == 2
+    assert said(report.errors, f"127.0.0.1:{port}", "is it running",
+                "http.conf"), report
+    assert said(report.ok, "OpenAI"), report
+
+
+def test_asterisk_refuses_the_password(rig):
+    report = rig.check(ASTERISK_PASSWORD="wrong")
+    assert report.status == 2
+    assert said(report.errors, "ASTERISK_PASSWORD", "ari.conf"), report
+
+
+def test_ari_user_may_only_read(rig):
+    rig.ari.users["reader"] = ("secret-of-reader", True)
+    report = rig.check(ASTERISK_USERNAME="reader",
+                       ASTERISK_PASSWORD="secret-of-reader")
+    assert report.status == 2
+    assert said(report.errors, "reader", "read_only=no"), report
+    assert "secret-of-reader" not in report.text + report.log
+
+
+def test_modules_are_missing(rig):
+    rig.ari.missing_modules |= {"chan_rtp.so", "res_ari_bridges.so"}
+    report = rig.check()
+    assert report.status == 2
+    assert said(report.errors, "chan_rtp.so", "modules.conf"), report
+    assert said(report.errors, "res_ari_bridges.so"), report
+    assert len(report.errors) == 2, report
+
+
+def test_password_does_not_cross_the_network(rig):
+    report = rig.check(ASTERISK_HOST="192.0.2.1")
+    assert report.status == 2
+    assert said(report.errors, "ASTERISK_TLS"), report
+    assert said(report.warnings, "was not asked"), report
+
+
+def test_openai_refuses_the_key(rig):
+    report = rig.check(OPENAI_API_KEY="sk-of-somebody-else")
+    assert report.status == 2
+    assert said(report.errors, "OPENAI_API_KEY"), report
+    assert "sk-of-somebody-else" not in report.text + report.log
+
+
+def test_openai_does_not_know_the_model(rig):
+    report = rig.check(OPENAI_REALTIME_MODEL="gpt-realtime-9")
+    assert report.status == 2
+    assert said(report.warnings, "gpt-realtime-9", "not known"), report
+    assert said(report.errors, "OpenAI", "gpt-realtime-9"), report
+
+
+@pytest.mark.parametrize("date,status", [("2099-12-31", 0), ("2026-01-31", 2)])
+def test_model_has_a_shutdown_date(rig, date, status):
+    rig.openai.models["gpt-realtime-2.1"] = date
+    report = rig.check()
+    assert report.status == status, report
+    assert said(report.errors if status else report.warnings,
+                "gpt-realtime-2.1", date), report
+
+
+def test_old_model_is_translated(rig):
+    report = rig.check(
+        OPENAI_REALTIME_MODEL="gpt-4o-realtime-preview-2024-12-17")
+    assert report.status == 0, report
+    assert said(report.warnings, "gpt-4o-realtime-preview-2024-12-17"), report
+    assert said(report.ok, "OpenAI", "gpt-realtime-2.1"), report
+
+
+def test_models_of_all_personas_are_asked_for(rig):
+    personas = rig.directory / "personas"
+    personas.mkdir()
+    text = (REPO / "etc/personas/soporte.md").read_text()
+    (personas / "soporte.md").write_text(text)
+    (personas / "_llamada.md").write_text(
+        (REPO / "etc/personas/_llamada.md").read_text())
+    (personas / "barata.md").write_text(
+        text.replace("numbers: 3241000752", "model: gpt-realtime-2.1-mini"))
+    (personas / "mala.md").write_text(text.replace("language: es", "lang: es"))
+    report = rig.check(PERSONA_DIR=personas)
+    assert report.status == 0, report
+    assert said(report.ok, "OpenAI", "gpt-realtime-2.1-mini"), report
+    assert said(report.ok, "OpenAI", "gpt-realtime-2.1"), report
+    assert said(report.warnings, "mala.md line 2", "lang"), report
+
+
+def test_certificate_is_not_trusted(rig):
+    report = rig.check(OPENAI_CA_FILE=None)
+    assert report.status == 2
+    assert said(report.errors, "OpenAI is not reached", "certificate"), report
+
+
+def test_openai_is_not_reached(rig):
+    held, port = closed_port()
+    with held:
+        report = rig.check(
+            OPENAI_REALTIME_URL=f"wss://127.0.0.1:{port}/v1/realtime")
+    assert report.status == 2
+    assert said(report.errors, "OpenAI is not reached", str(port)), report
+    assert said(report.ok, "Asterisk"), report
+
+
+def test_mikrotik_service_is_down(rig):
+    held, port = closed_port()
+    with held:
+        report = rig.check(MIKROTIK_API_URL=f"http://127.0.0.1:{port}")
+    assert report.status == 0, report
+    assert said(report.warnings, "MikroTik", str(port)), report
+
+
+def test_secrets_come_from_the_environment_and_from_files(rig):
+    key = rig.directory / "key"
+    key.write_text(rig.openai.api_key + "\n")
+    key.chmod(0o600)
+    report = rig.check(ASTERISK_PASSWORD=None, OPENAI_API_KEY=None,
+                       OPENAI_API_KEY_FILE=key,
+                       environment={"ASTERISK_PASSWORD": rig.ari.password})
+    assert report.status == 0, report
+    report = rig.check(ASTERISK_PASSWORD=None, OPENAI_API_KEY=None,
+                       environment={"ASTERISK_PASSWORD": rig.ari.password,
+                                    "OPENAI_API_KEY": rig.openai.api_key})
+    assert report.status == 0, report
+
+
+def test_configuration_file_is_missing(rig):
+    process = subprocess.run(
+        [BUILD / "telefonista", "--config", rig.directory / "none.env",
+         "--check"], env={"PATH": "/usr/bin:/bin"}, capture_output=True,
+        text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+    report = Report(process)
+    assert report.status == 2
+    assert said(report.errors, "none.env", "No such file"), report

@@ -11,7 +11,6 @@
 #include "common/http_client.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +22,7 @@
 #include <event2/event_struct.h>
 
 #include "common/clock.h"
-#include "common/log.h"
+#include "common/http_setup.h"
 #include "common/tls.h"
 
 enum {
@@ -31,11 +30,9 @@ enum {
 	IDLE_S = 60,
 	REQUESTS_MAX = 1024,
 	DEADLINE_MS = 10000,
-	CONNECT_TIMEOUT_MS = 3000,
 	RESPONSE_MAX = 1 << 20,
 	BODY_FIRST = 1024, /* bytes; doubled as needed */
-	ENDPOINT_SIZE = 280,
-	ERROR_SIZE = ENDPOINT_SIZE + CURL_ERROR_SIZE + 64,
+	ERROR_SIZE = HTTP_SETUP_ENDPOINT_SIZE + CURL_ERROR_SIZE + 64,
 };
 
 /* A socket that curl wants watched. */
@@ -64,15 +61,12 @@ struct http_request {
 	LIST_ENTRY(http_request) entry;
 	struct http_client *client;
 	CURL *easy;
-	struct curl_slist *headers;
-	struct curl_slist *resolve;
+	struct http_setup setup;
 	struct event deadline;
 	uint64_t begun_ms;
 	http_response_fn fn;
 	void *arg;
 
-	char endpoint[ENDPOINT_SIZE]; /* "host:port", for people */
-	char *request_body;
 	char *body;
 	size_t body_len;
 	size_t body_size;
@@ -125,13 +119,7 @@ free_request(struct http_request *request)
 		curl_multi_remove_handle(client->multi, request->easy);
 		curl_easy_cleanup(request->easy);
 	}
-	if (request->headers) {
-		for (struct curl_slist *h = request->headers; h; h = h->next)
-			explicit_bzero(h->data, strlen(h->data));
-		curl_slist_free_all(request->headers);
-	}
-	curl_slist_free_all(request->resolve);
-	free(request->request_body);
+	http_setup_free(&request->setup);
 	free(request->body);
 	free(request);
 }
@@ -174,7 +162,7 @@ map_result(CURLcode code, const struct http_request *request)
 static void
 write_error(struct http_request *request, enum http_result result)
 {
-	const char *where = request->endpoint;
+	const char *where = request->setup.endpoint;
 	const char *why =
 	    request->curl_error[0] ? request->curl_error : "unknown reason";
 	long os_error = 0;
@@ -432,249 +420,23 @@ take_body(char *data, size_t size, size_t count, void *arg)
 
 /* ---- starting a request ------------------------------------------------------ */
 
-static bool
-is_method(const char *method)
-{
-	if (!method[0] || strlen(method) > 16)
-		return false;
-	for (; *method; method++) {
-		if (!isupper((unsigned char)*method))
-			return false;
-	}
-	return true;
-}
-
-/* The parts of the URL that we look at, freed with free_parts(). */
-struct url_parts {
-	char *scheme;
-	char *host;
-	char *port;
-};
-
-static void
-free_parts(struct url_parts *parts)
-{
-	curl_free(parts->scheme);
-	curl_free(parts->host);
-	curl_free(parts->port);
-}
-
+/* How it is tied to its request. */
 static int
-split_url(const char *text, struct url_parts *parts)
+tie_request(struct http_request *request)
 {
-	CURLU *url = curl_url();
-	char *user = NULL;
-	char *password = NULL;
-	int r = -ENOMEM;
+	CURL *easy = request->easy;
+	curl_off_t max = (curl_off_t)request->response_max;
 
-	if (!url)
+	if (curl_easy_setopt(easy, CURLOPT_PRIVATE, request) ||
+	    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->curl_error) ||
+	    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) ||
+	    curl_easy_setopt(easy, CURLOPT_WRITEDATA, request) ||
+	    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, max) ||
+	    curl_easy_setopt(
+		easy, CURLOPT_USERAGENT, request->client->user_agent))
 		return -ENOMEM;
-	r = -EINVAL;
-	if (curl_url_set(url, CURLUPART_URL, text, 0) ||
-	    curl_url_get(url, CURLUPART_SCHEME, &parts->scheme, 0) ||
-	    curl_url_get(url, CURLUPART_HOST, &parts->host, 0) ||
-	    curl_url_get(url, CURLUPART_PORT, &parts->port, CURLU_DEFAULT_PORT))
-		goto out;
-	if (curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_PASSWORD, &password, 0) == CURLUE_OK)
-		goto out; /* it would end up in logs */
-	if (strcmp(parts->scheme, "http") != 0 &&
-	    strcmp(parts->scheme, "https") != 0)
-		goto out;
-	r = 0;
-out:
-	curl_free(user);
-	curl_free(password);
-	curl_url_cleanup(url);
-	return r;
-}
-
-/* "+host:port:address,[address]…": '+' lets the entry expire. */
-static int
-make_resolve(struct http_request *request, const struct url_parts *parts,
-    const struct http_request_config *config)
-{
-	char entry[NET_ADDRESSES_MAX * (NET_ADDRESS_IP_SIZE + 3) + 280];
-	size_t n;
-
-	if (config->address_count > NET_ADDRESSES_MAX ||
-	    strlen(parts->host) > 253)
-		return -EINVAL;
-	n = (size_t)snprintf(
-	    entry, sizeof(entry), "+%s:%s:", parts->host, parts->port);
-	for (size_t i = 0; i < config->address_count; i++) {
-		const struct net_address *address = &config->addresses[i];
-		bool ipv6 = net_address_is_ipv6(address);
-
-		n += (size_t)snprintf(entry + n, sizeof(entry) - n, "%s%s%s%s",
-		    i ? "," : "", ipv6 ? "[" : "", address->ip,
-		    ipv6 ? "]" : "");
-	}
-	request->resolve = curl_slist_append(NULL, entry);
-	return request->resolve ? 0 : -ENOMEM;
-}
-
-static int
-check_url(
-    struct http_request *request, const struct http_request_config *config)
-{
-	struct url_parts parts = {0};
-	struct net_address numeric;
-	int r = split_url(config->url, &parts);
-
-	if (r)
-		goto out;
-	snprintf(request->endpoint, sizeof(request->endpoint), "%s:%s",
-	    parts.host, parts.port);
-	r = -EINVAL;
-	if (config->plaintext_forbidden && strcmp(parts.scheme, "https") != 0)
-		goto out;
-	r = 0;
-	if (net_address_parse(parts.host, 0, &numeric) == 0)
-		goto out; /* nothing to resolve */
-	if (config->address_count > 0)
-		r = make_resolve(request, &parts, config);
-	else if (config->resolve_forbidden)
-		r = -EINVAL;
-out:
-	free_parts(&parts);
-	return r;
-}
-
-static int
-add_header(struct http_request *request, const char *line)
-{
-	struct curl_slist *list = curl_slist_append(request->headers, line);
-
-	if (!list)
-		return -ENOMEM;
-	request->headers = list;
 	return 0;
 }
-
-static int
-add_headers(
-    struct http_request *request, const struct http_request_config *config)
-{
-	int r = 0;
-
-	for (size_t i = 0; config->headers && config->headers[i]; i++) {
-		const char *line = config->headers[i];
-		const char *colon = strchr(line, ':');
-
-		if (!colon || colon == line || strpbrk(line, "\r\n"))
-			return -EINVAL;
-		r = add_header(request, line);
-		if (r)
-			return r;
-	}
-	/* Else curl waits up to 1 s for a "100 Continue" with large bodies. */
-	return add_header(request, "Expect:");
-}
-
-#define SET(option, value)                                                     \
-	do {                                                                   \
-		if (curl_easy_setopt(easy, option, value) != CURLE_OK)         \
-			return -ENOMEM;                                        \
-	} while (0)
-
-/* What holds for all requests: bounds, trust, and no surprises. */
-static int
-set_policy(struct http_request *request, const char *ca_file, long idle_s)
-{
-	CURL *easy = request->easy;
-
-	SET(CURLOPT_PRIVATE, request);
-	SET(CURLOPT_ERRORBUFFER, request->curl_error);
-	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_PROTOCOLS_STR, "http,https");
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_PROXY, "");
-	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	SET(CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(CURLOPT_SSL_VERIFYHOST, 2L);
-	SET(CURLOPT_CAINFO, ca_file);
-	SET(CURLOPT_CAPATH, ca_file ? NULL : TLS_CA_DIRECTORY);
-	SET(CURLOPT_TCP_NODELAY, 1L);
-	SET(CURLOPT_MAXAGE_CONN, idle_s);
-	SET(CURLOPT_WRITEFUNCTION, take_body);
-	SET(CURLOPT_WRITEDATA, request);
-	return 0;
-}
-
-static int
-set_body(struct http_request *request, const struct http_request_config *config)
-{
-	CURL *easy = request->easy;
-	size_t len = config->body ? config->body_len : 0;
-
-	request->request_body = malloc(len + 1);
-	if (!request->request_body)
-		return -ENOMEM;
-	if (len > 0)
-		memcpy(request->request_body, config->body, len);
-	SET(CURLOPT_POST, 1L);
-	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
-	SET(CURLOPT_POSTFIELDS, request->request_body);
-	return 0;
-}
-
-static int
-set_method(
-    struct http_request *request, const struct http_request_config *config)
-{
-	CURL *easy = request->easy;
-	const char *method = config->method;
-	int r;
-
-	if (method && !is_method(method))
-		return -EINVAL;
-	/* A POST has a body, be it empty (RFC 9110 8.6). */
-	if (config->body || (method && strcmp(method, "POST") == 0)) {
-		r = set_body(request, config);
-		if (r)
-			return r;
-	} else if (method && strcmp(method, "HEAD") == 0) {
-		SET(CURLOPT_NOBODY, 1L);
-	}
-	if (method)
-		SET(CURLOPT_CUSTOMREQUEST, method);
-	return 0;
-}
-
-static int
-set_request(
-    struct http_request *request, const struct http_request_config *config)
-{
-	CURL *easy = request->easy;
-	long connect_ms = config->connect_timeout_ms
-			      ? (long)config->connect_timeout_ms
-			      : CONNECT_TIMEOUT_MS;
-	int r;
-
-	SET(CURLOPT_URL, config->url);
-	SET(CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
-	SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)request->response_max);
-	if (config->user) {
-		if (strchr(config->user, ':'))
-			return -EINVAL; /* RFC 7617 2 */
-		SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-		SET(CURLOPT_USERNAME, config->user);
-		SET(CURLOPT_PASSWORD, config->password ? config->password : "");
-	}
-	r = set_method(request, config);
-	if (r == 0)
-		r = add_headers(request, config);
-	if (r)
-		return r;
-	SET(CURLOPT_HTTPHEADER, request->headers);
-	SET(CURLOPT_RESOLVE, request->resolve);
-	return 0;
-}
-
-#undef SET
 
 int
 http_request(struct http_client *client, struct http_request **request_out,
@@ -701,17 +463,14 @@ http_request(struct http_client *client, struct http_request **request_out,
 	    &request->deadline, client->base, -1, 0, on_deadline, request);
 	LIST_INSERT_HEAD(&client->requests, request, entry);
 	client->pending++;
-	r = check_url(request, config);
-	if (r)
-		goto fail;
 	r = -ENOMEM;
 	request->easy = curl_easy_init();
 	if (!request->easy)
 		goto fail;
-	curl_easy_setopt(request->easy, CURLOPT_USERAGENT, client->user_agent);
-	r = set_policy(request, client->ca_file, client->idle_s);
+	r = http_setup_apply(&request->setup, request->easy, config,
+	    client->ca_file, client->idle_s);
 	if (r == 0)
-		r = set_request(request, config);
+		r = tie_request(request);
 	if (r)
 		goto fail;
 	r = -ENOMEM;

@@ -6,7 +6,8 @@
  * a deadline and a bounded answer and ends in exactly one callback. Redirects
  * are not followed, proxies in the environment and ~/.netrc are ignored, only
  * http and https are spoken, certificates are always verified. Credentials
- * are never in a URL or a log line.
+ * are never in a URL or a log line. A request that goes out on a kept-alive
+ * connection just when the server closes it is sent again on a new one.
  */
 #ifndef COMMON_HTTP_CLIENT_H
 #define COMMON_HTTP_CLIENT_H

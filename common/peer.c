@@ -282,9 +282,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		if (got == 0)
 			break;
 		if (got < 0) {
-			peer_fail(peer, got == -EPIPE
-					    ? "closed by the other side"
-					    : strerror(-got));
+			peer_fail(peer, got == -EPIPE ? PEER_CLOSED_BY_OTHER
+						      : strerror(-got));
 			break;
 		}
 		peer_handle(peer, &datagram);

@@ -27,9 +27,12 @@ struct peer;
 typedef void peer_message_fn(struct peer *peer, enum message_type type,
     const cJSON *body, int *fds, void *arg);
 
+/* Why, when the other side just went. */
+#define PEER_CLOSED_BY_OTHER "closed by the other side"
+
 /*
- * The channel is gone: WHY is a printable reason ("closed by the other
- * side", "misdirected message job.run", …). Called once; the handler
+ * The channel is gone: WHY is a printable reason (PEER_CLOSED_BY_OTHER,
+ * "misdirected message", …). Called once; the handler
  * usually frees PEER.
  */
 typedef void peer_closed_fn(struct peer *peer, const char *why, void *arg);

@@ -115,10 +115,12 @@ on_peer_closed(struct peer *peer, const char *why, void *arg)
 		worker_gone(worker);
 		return;
 	}
-	/* Either it is exiting this moment or it must not go on. */
-	if (strcmp(why, "closed by the other side") != 0)
-		log_err("%s breaks the protocol, killing it pid=%d why=\"%s\"",
-		    proc_role_name(worker->role), (int)worker->pid, why);
+	if (strcmp(why, PEER_CLOSED_BY_OTHER) == 0) {
+		worker->heard_ms = clock_now_ms(); /* time to exit by itself */
+		return;
+	}
+	log_err("%s breaks the protocol, killing it pid=%d why=\"%s\"",
+	    proc_role_name(worker->role), (int)worker->pid, why);
 	worker_kill(worker, SIGKILL);
 }
 

@@ -15,63 +15,16 @@
 #include "common/config_check.h"
 #include "common/env_file.h"
 #include "common/secret.h"
-#include "common/utf8.h"
+#include "common/setting.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <unistd.h>
-
-enum kind {
-	KIND_TEXT,
-	KIND_NUMBER,
-	KIND_FRACTION,
-	KIND_SWITCH,
-	KIND_CHOICE,
-	KIND_SECRET
-};
-
-static const struct setting {
-	const char *key;
-	enum kind kind;
-	size_t offset; /* in struct config */
-	const char *dflt;
-	long min; /* of a number's value, of a text's length in bytes */
-	long max;
-	const char *what;
-} settings[] = {
-#define X(member, key, kind, dflt, min, max, what)                             \
-	{#key, KIND_##kind, offsetof(struct config, member), dflt, min, max,   \
-	    what},
-    CONFIG_TABLE(X)
-#undef X
-};
-
-enum {
-	SETTING_COUNT = sizeof(settings) / sizeof(settings[0]),
-	CHOICES_MAX = 6,
-};
-
-/* The values of each CHOICE; "" where leaving it out has a meaning. */
-static const struct {
-	const char *key;
-	const char *values[CHOICES_MAX + 1];
-} choices[] = {
-    {"OPENAI_REASONING_EFFORT",
-	{"", "minimal", "low", "medium", "high", "xhigh"}},
-    {"TURN_DETECTION", {"server_vad", "semantic_vad"}},
-    {"VAD_EAGERNESS", {"auto", "low", "medium", "high"}},
-    {"NOISE_REDUCTION", {"near_field", "far_field", "off"}},
-    {"LOG_LEVEL", {"error", "warning", "info", "debug"}},
-    {"SHOW_CALLER_NUMBER", {"last4", "full", "no"}},
-};
 
 /* One run of config_load(). */
 struct loader {
@@ -116,33 +69,6 @@ config_problems_fatal(const struct config_problems *problems)
 	return fatal;
 }
 
-static const struct setting *
-find_setting(const char *key)
-{
-	for (size_t i = 0; i < SETTING_COUNT; i++) {
-		if (strcmp(settings[i].key, key) == 0)
-			return &settings[i];
-	}
-	return NULL;
-}
-
-/* The secret whose file KEY names ("OPENAI_API_KEY_FILE"), or NULL. */
-static const struct setting *
-find_secret_file(const char *key)
-{
-	size_t len = strlen(key);
-
-	if (len <= 5 || strcmp(key + len - 5, "_FILE") != 0)
-		return NULL;
-	for (size_t i = 0; i < SETTING_COUNT; i++) {
-		if (settings[i].kind == KIND_SECRET &&
-		    strlen(settings[i].key) == len - 5 &&
-		    memcmp(settings[i].key, key, len - 5) == 0)
-			return &settings[i];
-	}
-	return NULL;
-}
-
 static bool
 is_ours(const struct loader *loader, const struct setting *setting)
 {
@@ -150,164 +76,6 @@ is_ours(const struct loader *loader, const struct setting *setting)
 
 	return secret_find(setting->key, strlen(setting->key), &role) &&
 	       role == loader->role;
-}
-
-static size_t
-index_of(const struct setting *setting)
-{
-	return (size_t)(setting - settings);
-}
-
-static void *
-member_of(struct config *config, const struct setting *setting)
-{
-	return (char *)config + setting->offset;
-}
-
-static bool
-has_control_characters(const char *value)
-{
-	for (; *value != '\0'; value++) {
-		if (iscntrl((unsigned char)*value))
-			return true;
-	}
-	return false;
-}
-
-static bool
-set_text(char *member, const struct setting *setting, const char *value,
-    char *why, size_t size)
-{
-	size_t len = strlen(value);
-
-	if (len > (size_t)setting->max)
-		snprintf(
-		    why, size, "it is longer than %ld bytes", setting->max);
-	else if (has_control_characters(value) || utf8_count(value, len) < 0)
-		snprintf(why, size,
-		    "it contains control characters or is "
-		    "not UTF-8");
-	else {
-		memcpy(member, value, len + 1);
-		return true;
-	}
-	return false;
-}
-
-static bool
-set_number(long *member, const struct setting *setting, const char *value,
-    char *why, size_t size)
-{
-	char *end;
-	long number;
-
-	errno = 0;
-	number = strtol(value, &end, 10);
-	if (end == value || *end != '\0' || errno != 0 ||
-	    number < setting->min || number > setting->max) {
-		snprintf(why, size,
-		    "\"%.40s\" is not a whole number from %ld to %ld", value,
-		    setting->min, setting->max);
-		return false;
-	}
-	*member = number;
-	return true;
-}
-
-static bool
-set_fraction(double *member, const struct setting *setting, const char *value,
-    char *why, size_t size)
-{
-	char *end;
-	double number = strtod(value, &end);
-
-	if (end == value || *end != '\0' || !isfinite(number) ||
-	    number < (double)setting->min || number > (double)setting->max) {
-		snprintf(why, size,
-		    "\"%.40s\" is not a number from %ld to %ld, such as 0.5",
-		    value, setting->min, setting->max);
-		return false;
-	}
-	*member = number;
-	return true;
-}
-
-static bool
-set_switch(bool *member, const char *value, char *why, size_t size)
-{
-	static const char *const words[] = {
-	    "no", "yes", "false", "true", "0", "1", "off", "on"};
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcasecmp(value, words[i]) == 0) {
-			*member = i % 2 == 1;
-			return true;
-		}
-	}
-	snprintf(why, size, "\"%.40s\" is neither yes nor no", value);
-	return false;
-}
-
-static const char *const *
-choice_values(const char *key)
-{
-	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
-		if (strcmp(choices[i].key, key) == 0)
-			return choices[i].values;
-	}
-	return NULL;
-}
-
-static bool
-set_choice(char *member, const struct setting *setting, const char *value,
-    char *why, size_t size)
-{
-	const char *const *values = choice_values(setting->key);
-
-	for (; values != NULL && *values != NULL; values++) {
-		if (strcasecmp(value, *values) == 0) {
-			strcpy(member, *values);
-			return true;
-		}
-	}
-	snprintf(
-	    why, size, "\"%.40s\" is not one of: %s", value, setting->what);
-	return false;
-}
-
-/* Returns false with a reason in WHY, which never contains a secret. */
-static bool
-set_value(struct config *config, const struct setting *setting,
-    const char *value, char *why, size_t size)
-{
-	void *member = member_of(config, setting);
-
-	switch (setting->kind) {
-	case KIND_TEXT:
-	case KIND_SECRET:
-		return set_text(member, setting, value, why, size);
-	case KIND_NUMBER:
-		return set_number(member, setting, value, why, size);
-	case KIND_FRACTION:
-		return set_fraction(member, setting, value, why, size);
-	case KIND_SWITCH:
-		return set_switch(member, value, why, size);
-	case KIND_CHOICE:
-		return set_choice(member, setting, value, why, size);
-	}
-	return false;
-}
-
-static bool
-empty_has_a_meaning(const struct setting *setting)
-{
-	const char *const *values;
-
-	if (setting->kind == KIND_TEXT)
-		return setting->min == 0;
-	values =
-	    setting->kind == KIND_CHOICE ? choice_values(setting->key) : NULL;
-	return values != NULL && values[0][0] == '\0';
 }
 
 /* LINE 0: from the environment. */
@@ -325,16 +93,16 @@ static void
 take_value(struct loader *loader, const struct setting *setting,
     const char *value, unsigned int line)
 {
-	size_t i = index_of(setting);
+	size_t i = setting_index(setting);
 	char place[CONFIG_TEXT_MAX + 32];
-	char why[160];
+	char why[SETTING_WHY_SIZE];
 
-	if (setting->kind == KIND_SECRET && !is_ours(loader, setting))
+	if (setting->kind == SETTING_KIND_SECRET && !is_ours(loader, setting))
 		return;
-	if (*value == '\0' && !empty_has_a_meaning(setting))
+	if (*value == '\0' && !setting_may_be_empty(setting))
 		return;
-	if (set_value(loader->config, setting, value, why, sizeof(why))) {
-		loader->have_secret[i] = setting->kind == KIND_SECRET;
+	if (setting_set(loader->config, setting, value, why)) {
+		loader->have_secret[i] = setting->kind == SETTING_KIND_SECRET;
 		return;
 	}
 	describe_place(loader, line, place, sizeof(place));
@@ -342,55 +110,15 @@ take_value(struct loader *loader, const struct setting *setting,
 	    loader->problems, true, "%s: %s: %s", place, setting->key, why);
 }
 
-/* Levenshtein's distance of A and B without regard to case; two rows. */
-static size_t
-distance(const char *a, const char *b)
-{
-	size_t row[64];
-	size_t len = strlen(b);
-
-	if (len >= sizeof(row) / sizeof(row[0]))
-		return SIZE_MAX;
-	for (size_t j = 0; j <= len; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i] != '\0'; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i + 1;
-		for (size_t j = 0; j < len; j++) {
-			size_t same = toupper((unsigned char)a[i]) ==
-				      toupper((unsigned char)b[j]);
-			size_t best = diagonal + !same;
-
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j + 1] + 1 < best)
-				best = row[j + 1] + 1;
-			diagonal = row[j + 1];
-			row[j + 1] = best;
-		}
-	}
-	return row[len];
-}
-
 static void
 report_unknown(struct loader *loader, const char *key, unsigned int line)
 {
-	const char *nearest = NULL;
-	size_t least = strlen(key) / 4 + 1;
+	const struct setting *meant = setting_guess(key);
 
-	for (size_t i = 0; i < SETTING_COUNT; i++) {
-		size_t d = distance(key, settings[i].key);
-
-		if (d <= least && (nearest == NULL || d < least)) {
-			least = d;
-			nearest = settings[i].key;
-		}
-	}
 	config_problem(loader->problems, false,
 	    "%s line %u: %.64s is not a setting%s%s%s", loader->file, line, key,
-	    nearest != NULL ? "; is " : "", nearest != NULL ? nearest : "",
-	    nearest != NULL ? " meant?" : " and has no effect");
+	    meant != NULL ? "; is " : "", meant != NULL ? meant->key : "",
+	    meant != NULL ? " meant?" : " and has no effect");
 }
 
 /* Remembers where KEY was; says so when it was there before. */
@@ -410,18 +138,19 @@ static void
 on_setting(const char *key, const char *value, unsigned int line, void *arg)
 {
 	struct loader *loader = arg;
-	const struct setting *setting = find_setting(key);
+	const struct setting *setting = setting_find(key);
 
 	if (setting != NULL) {
-		note_line(loader, key, &loader->line[index_of(setting)], line);
-		if (setting->kind == KIND_SECRET && *value != '\0')
+		note_line(
+		    loader, key, &loader->line[setting_index(setting)], line);
+		if (setting->kind == SETTING_KIND_SECRET && *value != '\0')
 			loader->holds_secrets = true;
 		take_value(loader, setting, value, line);
 		return;
 	}
-	setting = find_secret_file(key);
+	setting = setting_find_file(key);
 	if (setting != NULL) {
-		size_t i = index_of(setting);
+		size_t i = setting_index(setting);
 
 		note_line(loader, key, &loader->file_line[i], line);
 		snprintf(loader->secret_file[i], sizeof(loader->secret_file[i]),
@@ -487,12 +216,12 @@ load_environment(struct loader *loader)
 	char key[64];
 
 	for (size_t i = 0; i < SETTING_COUNT; i++) {
-		const struct setting *setting = &settings[i];
+		const struct setting *setting = setting_at(i);
 		char *value = getenv(setting->key);
 
 		if (value != NULL)
 			take_value(loader, setting, value, 0);
-		if (setting->kind != KIND_SECRET)
+		if (setting->kind != SETTING_KIND_SECRET)
 			continue;
 		if (value != NULL && is_ours(loader, setting)) {
 			explicit_bzero(value, strlen(value));
@@ -531,8 +260,8 @@ take_secret_line(struct loader *loader, char *line)
 	if (value == NULL)
 		return;
 	*value++ = '\0';
-	setting = find_setting(line);
-	if (setting != NULL && setting->kind == KIND_SECRET)
+	setting = setting_find(line);
+	if (setting != NULL && setting->kind == SETTING_KIND_SECRET)
 		take_value(loader, setting, value, 0);
 }
 
@@ -564,13 +293,13 @@ read_secret_file(struct loader *loader, const struct setting *setting,
 {
 	size_t value_len;
 	bool exposed;
-	char why[160];
+	char why[SETTING_WHY_SIZE];
 	char *text;
 	size_t len;
 	int ret = env_file_read(path, &text, &len, &exposed);
 
 	/* One complaint about this secret is enough. */
-	loader->have_secret[index_of(setting)] = true;
+	loader->have_secret[setting_index(setting)] = true;
 	if (ret < 0) {
 		config_problem(loader->problems, true,
 		    "%s: %s cannot be read: %s", setting->key, path,
@@ -586,7 +315,7 @@ read_secret_file(struct loader *loader, const struct setting *setting,
 		    setting->key, path);
 	} else {
 		text[value_len] = '\0';
-		if (!set_value(loader->config, setting, text, why, sizeof(why)))
+		if (!setting_set(loader->config, setting, text, why))
 			config_problem(loader->problems, true, "%s: %s: %s",
 			    setting->key, path, why);
 	}
@@ -601,7 +330,7 @@ read_secret_file(struct loader *loader, const struct setting *setting,
 static void
 load_secret_file(struct loader *loader, const struct setting *setting)
 {
-	size_t i = index_of(setting);
+	size_t i = setting_index(setting);
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	char path[PATH_MAX];
 
@@ -626,15 +355,15 @@ load_secret_file(struct loader *loader, const struct setting *setting)
 static void
 apply_defaults(struct loader *loader)
 {
-	char why[160];
+	char why[SETTING_WHY_SIZE];
 
 	for (size_t i = 0; i < SETTING_COUNT; i++) {
-		const struct setting *setting = &settings[i];
-		char *secret = member_of(loader->config, setting);
+		const struct setting *setting = setting_at(i);
+		char *secret = setting_member(loader->config, setting);
 
-		if (setting->kind != KIND_SECRET)
-			set_value(loader->config, setting, setting->dflt, why,
-			    sizeof(why));
+		if (setting->kind != SETTING_KIND_SECRET)
+			setting_set(
+			    loader->config, setting, setting->dflt, why);
 		else if (!is_ours(loader, setting))
 			explicit_bzero(secret, CONFIG_SECRET_MAX);
 	}
@@ -648,15 +377,15 @@ static void
 require_values(struct loader *loader)
 {
 	for (size_t i = 0; i < SETTING_COUNT; i++) {
-		const struct setting *setting = &settings[i];
-		const char *value = member_of(loader->config, setting);
-		bool is_secret = setting->kind == KIND_SECRET;
+		const struct setting *setting = setting_at(i);
+		const char *value = setting_member(loader->config, setting);
+		bool is_secret = setting->kind == SETTING_KIND_SECRET;
 
 		if (is_secret ? !is_ours(loader, setting)
 			      : loader->role != PROC_ROLE_SUPERVISOR)
 			continue;
 		if (!is_secret &&
-		    (setting->kind != KIND_TEXT || setting->min == 0))
+		    (setting->kind != SETTING_KIND_TEXT || setting->min == 0))
 			continue;
 		if (loader->have_secret[i] || value[0] != '\0')
 			continue;
@@ -686,9 +415,9 @@ config_load(struct config *config, const char *file, enum proc_role role,
 	load_environment(&loader);
 	load_inherited_secrets(&loader);
 	for (size_t i = 0; i < SETTING_COUNT; i++) {
-		if (settings[i].kind == KIND_SECRET &&
-		    is_ours(&loader, &settings[i]))
-			load_secret_file(&loader, &settings[i]);
+		if (setting_at(i)->kind == SETTING_KIND_SECRET &&
+		    is_ours(&loader, setting_at(i)))
+			load_secret_file(&loader, setting_at(i));
 	}
 	require_values(&loader);
 	config_check(config, role, problems);
@@ -700,9 +429,9 @@ void
 config_wipe(struct config *config)
 {
 	for (size_t i = 0; i < SETTING_COUNT; i++) {
-		if (settings[i].kind == KIND_SECRET)
-			explicit_bzero(
-			    member_of(config, &settings[i]), CONFIG_SECRET_MAX);
+		if (setting_at(i)->kind == SETTING_KIND_SECRET)
+			explicit_bzero(setting_member(config, setting_at(i)),
+			    CONFIG_SECRET_MAX);
 	}
 }
 

@@ -267,7 +267,7 @@ check_timezone(struct check *check)
 		    "TIMEZONE: \"%.60s\" is not a time zone; see `timedatectl "
 		    "list-timezones`",
 		    zone);
-	strcpy(zone, "UTC");
+	snprintf(zone, CONFIG_TEXT_MAX, "UTC");
 }
 
 static void

@@ -181,7 +181,8 @@ exec_callworker(const struct check *check, int out)
 	len = readlink("/proc/self/exe", path, PATH_MAX - 1);
 	path[len > 0 ? len : 0] = '\0';
 	slash = strrchr(path, '/');
-	strcpy(slash != NULL ? slash + 1 : path, "telefonista-callworker");
+	snprintf(slash != NULL ? slash + 1 : path,
+	    sizeof("telefonista-callworker"), "telefonista-callworker");
 	argv[argc++] = path;
 	if (check->config_file != NULL) {
 		argv[argc++] = "--config";

@@ -188,7 +188,8 @@ model_apply(struct config *config, time_t now, struct config_problems *problems)
 	if (choice.verdict != MODEL_GOOD)
 		config_problem(problems, choice.verdict == MODEL_REFUSED,
 		    "OPENAI_REALTIME_MODEL: %s", choice.advice);
-	strcpy(config->openai_realtime_model, choice.name);
+	snprintf(
+	    config->openai_realtime_model, CONFIG_TEXT_MAX, "%s", choice.name);
 	if (config->openai_transcription_model[0] == '\0')
 		return;
 	model_choose(MODEL_KIND_TRANSCRIPTION,
@@ -201,5 +202,6 @@ model_apply(struct config *config, time_t now, struct config_problems *problems)
 		    choice.verdict == MODEL_REFUSED
 			? " (callers are not transcribed until then)"
 			: "");
-	strcpy(config->openai_transcription_model, choice.name);
+	snprintf(config->openai_transcription_model, CONFIG_TEXT_MAX, "%s",
+	    choice.name);
 }

@@ -171,8 +171,7 @@ check_numbers(struct loader *loader, unsigned int line)
 	for (size_t i = 0; i < loader->persona->number_count; i++) {
 		const char *number = loader->persona->numbers[i];
 		size_t len = strspn(number,
-		    ends_in_star(number) ? "+0123456789" :
-					   "+0123456789 -()");
+		    ends_in_star(number) ? "+0123456789" : "+0123456789 -()");
 
 		if (len == 0 ||
 		    (number[len] != '\0' && strcmp(number + len, "*") != 0))
@@ -272,7 +271,7 @@ check_model(struct loader *loader, char *name_out)
 	else if (choice.verdict != MODEL_GOOD)
 		config_problem(loader->problems, false, "%s: model: %s",
 		    loader->path, choice.advice);
-	strcpy(name_out, choice.name);
+	snprintf(name_out, MODEL_NAME_SIZE, "%s", choice.name);
 }
 
 /* How many digits of DIALLED (a parsed number) NUMBER covers; 0: not it. */
@@ -337,7 +336,7 @@ join_names(const char *path, const char *file)
 		return NULL;
 	memcpy(names, file, len);
 	names[len] = '\0';
-	strcpy(names + len + 1, path);
+	memcpy(names + len + 1, path, strlen(path) + 1);
 	return names;
 }
 
@@ -421,25 +420,25 @@ on_notes_field(const char *key, char *value, unsigned int line, void *arg)
 }
 
 static void
-load_notes(struct loader *loader, const char *folder)
+load_notes(
+    struct personas *set, const char *folder, struct config_problems *problems)
 {
-	struct personas *set = loader->set;
 	struct persona_notes notes = {0};
+	struct loader loader = {
+	    .set = set, .problems = problems, .notes = &notes, .good = true};
 	const struct front_matter_handlers handlers = {
-	    .on_field = on_notes_field, .on_error = on_error, .arg = loader};
+	    .on_field = on_notes_field, .on_error = on_error, .arg = &loader};
 	char path[PATH_MAX];
 	const char *why;
 	size_t len;
 	char *text;
 
 	snprintf(path, sizeof(path), "%s/_llamada.md", folder);
-	loader->path = path;
-	loader->notes = &notes;
-	loader->good = true;
+	loader.path = path;
 	set->notes = plain_notes;
 	text = folder_read_file(path, &len, &why);
 	if (text == NULL) {
-		bad(loader, 0, "%s",
+		bad(&loader, 0, "%s",
 		    why[0] != '\0' ? why
 				   : "there is no such file, so the "
 				     "voice gets a call's data in English");
@@ -448,10 +447,10 @@ load_notes(struct loader *loader, const char *folder)
 	notes.text = front_matter_parse(text, &handlers);
 	if (notes.text != NULL &&
 	    (notes.months[0] == NULL || notes.weekdays[0] == NULL))
-		bad(loader, 0, "weekdays or months are missing");
+		bad(&loader, 0, "weekdays or months are missing");
 	if (len > NOTES_MAX)
-		bad(loader, 0, "it is longer than %d bytes", NOTES_MAX);
-	if (!loader->good) {
+		bad(&loader, 0, "it is longer than %d bytes", NOTES_MAX);
+	if (!loader.good) {
 		free(text);
 		return;
 	}
@@ -483,7 +482,7 @@ personas_load(struct personas **personas_out, const char *folder,
 		    "PERSONA: there is no good file %s/%s.md", folder,
 		    set->default_name);
 	if (ret >= 0)
-		load_notes(&loader, folder);
+		load_notes(set, folder, problems);
 	*personas_out = set;
 	return 0;
 }

@@ -130,7 +130,7 @@ void
 phone_number_parse(
     const char *caller_id, long country, struct phone_number *number_out)
 {
-	char text[PHONE_NUMBER_SIZE - 8]; /* room for "+57" */
+	char text[PHONE_NUMBER_SIZE - 8] = ""; /* room for "+57" */
 	size_t digits;
 
 	memset(number_out, 0, sizeof(*number_out));

@@ -23,19 +23,9 @@
 #include "common/log.h"
 #include "common/tls.h"
 #include "common/websocket_link.h"
+#include "common/websocket_settings.h"
 
 enum {
-	HANDSHAKE_TIMEOUT_MS = 10000,
-	PING_INTERVAL_S = 15,
-	DEAD_PEER_S = 30,
-	MESSAGE_MAX = 1 << 20,
-	QUEUE_MAX = 1 << 20,
-	LIMIT_MAX = 256 << 20, /* of either, lws counts in int */
-
-	HOST_MAX = 100, /* lws keeps 128 bytes for "Host: name:port" */
-	PATH_MAX_LEN = 1024,
-	HEADERS_MAX = 2048, /* together; lws has 4 KiB for the request */
-
 	RECEIVE_KEEP = 16384, /* a larger buffer is given back */
 };
 
@@ -51,21 +41,9 @@ struct websocket {
 	struct websocket_callbacks callbacks;
 	void *arg;
 
-	/* configuration, ours */
-	struct net_address addresses[NET_ADDRESSES_MAX];
-	size_t address_count;
-	char *host_header;
-	char *path;
-	char *subprotocol;
-	char *name;
-	char *headers; /* "Name: value\r\n…" */
-	size_t headers_len;
+	struct websocket_settings settings;
 	SSL_CTX *ssl_ctx;
 	struct tls_peer peer;
-	unsigned int handshake_timeout_ms;
-	unsigned int ping_interval_ms;
-	unsigned int dead_peer_ms;
-	size_t message_max;
 
 	enum websocket_state state;
 	enum websocket_reason closing_reason; /* in CLOSING, and its words */
@@ -136,7 +114,7 @@ set_state(struct websocket *ws, enum websocket_state state, const char *why)
 {
 	assert(legal_moves[ws->state][state]);
 	log_debug("websocket %s -> %s socket=%s why=\"%s\"",
-	    state_names[ws->state], state_names[state], ws->name, why);
+	    state_names[ws->state], state_names[state], ws->settings.name, why);
 	ws->state = state;
 }
 
@@ -151,23 +129,13 @@ arm(struct websocket *ws, uint64_t ms)
 	event_add(&ws->timer, &wait);
 }
 
-static void
-drop_headers(struct websocket *ws)
-{
-	if (ws->headers)
-		explicit_bzero(ws->headers, ws->headers_len);
-	free(ws->headers);
-	ws->headers = NULL;
-	ws->headers_len = 0;
-}
-
 /* Ends the connection and tells the owner; WS may be gone afterwards. */
 static void
 finish(struct websocket *ws, const struct websocket_closed *closed)
 {
 	event_del(&ws->timer);
 	websocket_link_free(&ws->link);
-	drop_headers(ws);
+	websocket_settings_wipe(&ws->settings);
 	websocket_queue_clear(&ws->queue);
 	set_state(ws, WEBSOCKET_STATE_CLOSED, closed->text);
 	if (ws->callbacks.on_close)
@@ -220,7 +188,7 @@ fail_unopened(struct websocket *ws, const struct websocket_link_end *end)
 static bool
 has_next_address(const struct websocket *ws)
 {
-	return ws->next_address < ws->address_count;
+	return ws->next_address < ws->settings.address_count;
 }
 
 /* The address that is being tried gives no sign of life. */
@@ -229,10 +197,10 @@ give_up_address(struct websocket *ws)
 {
 	char where[64];
 
-	net_address_format(
-	    &ws->addresses[ws->next_address - 1], where, sizeof(where));
+	net_address_format(&ws->settings.addresses[ws->next_address - 1], where,
+	    sizeof(where));
 	log_info("no answer, trying the next address socket=%s address=%s",
-	    ws->name, where);
+	    ws->settings.name, where);
 	websocket_link_free(&ws->link);
 	try_next_address(ws);
 }
@@ -243,10 +211,10 @@ time_out(struct websocket *ws)
 	char text[128];
 	char where[64];
 
-	net_address_format(
-	    &ws->addresses[ws->next_address - 1], where, sizeof(where));
+	net_address_format(&ws->settings.addresses[ws->next_address - 1], where,
+	    sizeof(where));
 	snprintf(text, sizeof(text), "not connected to %s within %u ms", where,
-	    ws->handshake_timeout_ms);
+	    ws->settings.handshake_timeout_ms);
 	finish_plain(ws, WEBSOCKET_TIMEOUT, text);
 }
 
@@ -254,7 +222,7 @@ static void
 arm_connecting(struct websocket *ws)
 {
 	uint64_t now = clock_now_ms();
-	uint64_t due = ws->begun_ms + ws->handshake_timeout_ms;
+	uint64_t due = ws->begun_ms + ws->settings.handshake_timeout_ms;
 	uint64_t next = ws->attempt_ms + WEBSOCKET_ADDRESS_TRY_MS;
 
 	if (has_next_address(ws) && next < due &&
@@ -272,7 +240,7 @@ on_connecting_timer(struct websocket *ws)
 		try_next_address(ws); /* the first, or one after a failure */
 		return;
 	}
-	if (now - ws->begun_ms >= ws->handshake_timeout_ms) {
+	if (now - ws->begun_ms >= ws->settings.handshake_timeout_ms) {
 		time_out(ws);
 		return;
 	}
@@ -292,12 +260,12 @@ arm_silence(struct websocket *ws)
 {
 	uint64_t heard = websocket_link_heard_ms(ws->link);
 	uint64_t now = clock_now_ms();
-	uint64_t due = heard + ws->ping_interval_ms;
+	uint64_t due = heard + ws->settings.ping_interval_ms;
 
 	if (heard < ws->ping_ms) {
-		due = heard + ws->dead_peer_ms;
-		if (due > ws->ping_ms + ws->ping_interval_ms)
-			due = ws->ping_ms + ws->ping_interval_ms;
+		due = heard + ws->settings.dead_peer_ms;
+		if (due > ws->ping_ms + ws->settings.ping_interval_ms)
+			due = ws->ping_ms + ws->settings.ping_interval_ms;
 	}
 	arm(ws, due > now ? due - now : 0);
 }
@@ -307,7 +275,7 @@ on_link_open(void *arg)
 {
 	struct websocket *ws = arg;
 
-	drop_headers(ws);
+	websocket_settings_wipe(&ws->settings);
 	if (ws->state != WEBSOCKET_STATE_CONNECTING)
 		return; /* closed in the last moment */
 	ws->opened_ms = clock_now_ms();
@@ -332,7 +300,7 @@ on_link_end(const struct websocket_link_end *end, void *arg)
 	case WEBSOCKET_STATE_CONNECTING:
 		if (end->fate == LINK_UNREACHABLE && has_next_address(ws)) {
 			log_info("trying the next address socket=%s why=\"%s\"",
-			    ws->name, end->text);
+			    ws->settings.name, end->text);
 			arm(ws, 0);
 			return;
 		}
@@ -386,8 +354,8 @@ grow_message(struct websocket *ws, size_t len)
 		return 0;
 	while (size <= len)
 		size *= 2;
-	if (size > ws->message_max + 1)
-		size = ws->message_max + 1;
+	if (size > ws->settings.message_max + 1)
+		size = ws->settings.message_max + 1;
 	grown = realloc(ws->message, size);
 	if (!grown)
 		return -ENOMEM;
@@ -427,13 +395,13 @@ static void
 on_link_chunk(const struct websocket_chunk *chunk, void *arg)
 {
 	struct websocket *ws = arg;
-	size_t room = ws->message_max - ws->message_len;
+	size_t room = ws->settings.message_max - ws->message_len;
 
 	if (ws->state != WEBSOCKET_STATE_OPEN)
 		return;
 	if (chunk->len > room || chunk->frame_left > room - chunk->len) {
-		log_warn("message too long socket=%s limit=%zu", ws->name,
-		    ws->message_max);
+		log_warn("message too long socket=%s limit=%zu",
+		    ws->settings.name, ws->settings.message_max);
 		begin_closing(
 		    ws, WEBSOCKET_OVERSIZE, 1009, false, "message too long");
 		return;
@@ -462,16 +430,16 @@ try_next_address(struct websocket *ws)
 {
 	struct websocket_link_config config = {
 	    .base = ws->base,
-	    .host_header = ws->host_header,
-	    .path = ws->path,
-	    .subprotocol = ws->subprotocol,
-	    .headers = ws->headers,
-	    .headers_len = ws->headers_len,
+	    .host_header = ws->settings.host_header,
+	    .path = ws->settings.path,
+	    .subprotocol = ws->settings.subprotocol,
+	    .headers = ws->settings.headers,
+	    .headers_len = ws->settings.headers_len,
 	    .ssl_ctx = ws->ssl_ctx,
 	    .peer = &ws->peer,
 	    .message_max = ws->queue.max,
-	    .timeout_s = ws->handshake_timeout_ms / 1000 + 1,
-	    .user_timeout_ms = ws->dead_peer_ms,
+	    .timeout_s = ws->settings.handshake_timeout_ms / 1000 + 1,
+	    .user_timeout_ms = ws->settings.dead_peer_ms,
 	    .owner = &link_owner,
 	    .arg = ws,
 	};
@@ -480,7 +448,7 @@ try_next_address(struct websocket *ws)
 	int r = -EHOSTUNREACH;
 
 	while (has_next_address(ws)) {
-		config.address = &ws->addresses[ws->next_address++];
+		config.address = &ws->settings.addresses[ws->next_address++];
 		ws->attempt_ms = clock_now_ms();
 		r = websocket_link_open(&ws->link, &config);
 		if (r == 0) {
@@ -491,7 +459,7 @@ try_next_address(struct websocket *ws)
 		snprintf(text, sizeof(text), "cannot connect to %s: %s", where,
 		    strerror(-r));
 		log_info("address cannot be used socket=%s why=\"%s\"",
-		    ws->name, text);
+		    ws->settings.name, text);
 	}
 	finish_plain(
 	    ws, r == -ENOMEM ? WEBSOCKET_INTERNAL : WEBSOCKET_REFUSED, text);
@@ -506,14 +474,14 @@ on_open_timer(struct websocket *ws)
 	uint64_t quiet = now - websocket_link_heard_ms(ws->link);
 	char text[64];
 
-	if (quiet >= ws->dead_peer_ms) {
+	if (quiet >= ws->settings.dead_peer_ms) {
 		snprintf(text, sizeof(text), "nothing heard for %u s",
-		    ws->dead_peer_ms / 1000);
+		    ws->settings.dead_peer_ms / 1000);
 		finish_plain(ws, WEBSOCKET_DEAD, text);
 		return;
 	}
-	if (quiet >= ws->ping_interval_ms &&
-	    now - ws->ping_ms >= ws->ping_interval_ms) {
+	if (quiet >= ws->settings.ping_interval_ms &&
+	    now - ws->ping_ms >= ws->settings.ping_interval_ms) {
 		ws->ping_ms = now;
 		websocket_link_ping(ws->link);
 	}
@@ -544,170 +512,38 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the owner's side ----------------------------------------------------- */
 
-static bool
-is_token_text(const char *text)
-{
-	for (; *text; text++) {
-		if ((unsigned char)*text <= 0x20 || *text == 0x7f)
-			return false;
-	}
-	return true;
-}
-
-static bool
-is_header(const char *line)
-{
-	const char *colon = strchr(line, ':');
-
-	return colon && colon > line && !strpbrk(line, "\r\n");
-}
-
-static int
-check_config(const struct websocket_config *config)
-{
-	size_t headers_len = 0;
-
-	if (config->address_count == 0 ||
-	    config->address_count > NET_ADDRESSES_MAX || !config->addresses)
-		return -EINVAL;
-	if (!config->host || !config->host[0] ||
-	    strlen(config->host) > HOST_MAX || !is_token_text(config->host))
-		return -EINVAL;
-	if (!config->path || config->path[0] != '/' ||
-	    strlen(config->path) > PATH_MAX_LEN || !is_token_text(config->path))
-		return -EINVAL;
-	if (config->subprotocol && !is_token_text(config->subprotocol))
-		return -EINVAL;
-	if (config->tls == config->plaintext_allowed)
-		return -EINVAL;
-	for (size_t i = 0; config->headers && config->headers[i]; i++) {
-		if (!is_header(config->headers[i]))
-			return -EINVAL;
-		headers_len += strlen(config->headers[i]) + 2;
-	}
-	if (headers_len > HEADERS_MAX || config->message_max > LIMIT_MAX ||
-	    config->queue_max > LIMIT_MAX)
-		return -EINVAL;
-	return 0;
-}
-
-static int
-copy_headers(struct websocket *ws, const char *const *headers)
-{
-	size_t len = 0;
-	char *p;
-
-	for (size_t i = 0; headers && headers[i]; i++)
-		len += strlen(headers[i]) + 2;
-	if (len == 0)
-		return 0;
-	ws->headers = malloc(len);
-	if (!ws->headers)
-		return -ENOMEM;
-	p = ws->headers;
-	for (size_t i = 0; headers[i]; i++) {
-		p = mempcpy(p, headers[i], strlen(headers[i]));
-		p = mempcpy(p, "\r\n", 2);
-	}
-	ws->headers_len = len;
-	return 0;
-}
-
-/* "name", "name:8088", "[::1]:8088"; RFC 9110 7.2. */
-static char *
-make_host_header(const char *host, uint16_t port, bool tls)
-{
-	bool bare_ipv6 = strchr(host, ':') && host[0] != '[';
-	char *header;
-	int n;
-
-	if (port == (tls ? 443 : 80))
-		n = asprintf(&header, bare_ipv6 ? "[%s]" : "%s", host);
-	else
-		n = asprintf(
-		    &header, bare_ipv6 ? "[%s]:%u" : "%s:%u", host, port);
-	return n < 0 ? NULL : header;
-}
-
-/* The host as certificates and SNI know it: without brackets. */
-static void
-set_peer(struct tls_peer *peer, const char *host)
-{
-	size_t len = strlen(host);
-
-	if (host[0] == '[' && host[len - 1] == ']') {
-		host++;
-		len -= 2;
-	}
-	snprintf(peer->host, sizeof(peer->host), "%.*s", (int)len, host);
-}
-
-static int
-copy_config(struct websocket *ws, const struct websocket_config *config)
-{
-	size_t queue_max = config->queue_max ? config->queue_max : QUEUE_MAX;
-	size_t droppable_max = config->droppable_max;
-
-	if (droppable_max == 0 || droppable_max > queue_max)
-		droppable_max = queue_max;
-	websocket_queue_init(&ws->queue, queue_max, droppable_max);
-	memcpy(ws->addresses, config->addresses,
-	    config->address_count * sizeof(*config->addresses));
-	ws->address_count = config->address_count;
-	ws->handshake_timeout_ms = config->handshake_timeout_ms
-				       ? config->handshake_timeout_ms
-				       : HANDSHAKE_TIMEOUT_MS;
-	ws->ping_interval_ms =
-	    1000 * (config->ping_interval_s ? config->ping_interval_s
-					    : PING_INTERVAL_S);
-	ws->dead_peer_ms =
-	    1000 * (config->dead_peer_s ? config->dead_peer_s : DEAD_PEER_S);
-	ws->message_max =
-	    config->message_max ? config->message_max : MESSAGE_MAX;
-	ws->callbacks = config->callbacks;
-	ws->arg = config->arg;
-	if (ws->dead_peer_ms <= ws->ping_interval_ms)
-		return -EINVAL;
-	ws->host_header = make_host_header(
-	    config->host, config->addresses[0].port, config->tls);
-	ws->path = strdup(config->path);
-	ws->name = strdup(config->name ? config->name : config->host);
-	if (config->subprotocol)
-		ws->subprotocol = strdup(config->subprotocol);
-	if (!ws->host_header || !ws->path || !ws->name ||
-	    (config->subprotocol && !ws->subprotocol))
-		return -ENOMEM;
-	set_peer(&ws->peer, config->host);
-	return copy_headers(ws, config->headers);
-}
-
 int
 websocket_open(struct websocket **ws_out, struct event_base *base,
     const struct websocket_config *config)
 {
-	struct websocket *ws;
-	int r = check_config(config);
+	struct websocket *ws = calloc(1, sizeof(*ws));
+	int r;
 
 	*ws_out = NULL;
-	if (r)
-		return r;
-	ws = calloc(1, sizeof(*ws));
 	if (!ws)
 		return -ENOMEM;
 	ws->base = base;
+	ws->callbacks = config->callbacks;
+	ws->arg = config->arg;
 	event_assign(&ws->timer, base, -1, 0, on_timer, ws);
-	r = copy_config(ws, config);
-	if (r == 0 && config->tls)
+	r = websocket_settings_make(&ws->settings, config);
+	if (r)
+		goto fail;
+	websocket_queue_init(
+	    &ws->queue, ws->settings.queue_max, ws->settings.droppable_max);
+	memcpy(ws->peer.host, ws->settings.host, sizeof(ws->peer.host));
+	if (config->tls)
 		r = tls_client_context_new(
 		    &ws->ssl_ctx, config->ca_file, &ws->peer);
-	if (r) {
-		websocket_free(&ws);
-		return r;
-	}
+	if (r)
+		goto fail;
 	ws->begun_ms = clock_now_ms();
 	arm(ws, 0);
 	*ws_out = ws;
 	return 0;
+fail:
+	websocket_free(&ws);
+	return r;
 }
 
 void
@@ -721,13 +557,9 @@ websocket_free(struct websocket **wsp)
 	event_del(&ws->timer);
 	websocket_link_free(&ws->link);
 	tls_client_context_free(&ws->ssl_ctx);
-	drop_headers(ws);
+	websocket_settings_free(&ws->settings);
 	websocket_queue_clear(&ws->queue);
 	free(ws->message);
-	free(ws->host_header);
-	free(ws->path);
-	free(ws->subprotocol);
-	free(ws->name);
 	free(ws);
 }
 

@@ -47,7 +47,7 @@ struct websocket_message *websocket_queue_take(struct websocket_queue *queue);
 /* Discards (and counts) all droppable messages; returns how many. */
 size_t websocket_queue_drop(struct websocket_queue *queue);
 
-/* Frees everything, counts nothing. */
+/* Frees everything, counts nothing; a zeroed queue is empty, too. */
 void websocket_queue_clear(struct websocket_queue *queue);
 
 #endif

@@ -254,6 +254,26 @@ def test_a_stall_delays_but_loses_nothing(driver_binary, authority, tmp_path):
         assert result["status"] == 1001
 
 
+async def large_messages(server, socket):
+    await server.send(socket, "L" * 1_000_000)
+    await socket.send("send 3 500000")
+    while len(server.received) < 3:
+        server.received.append(await socket.recv())
+    await server.ping(socket)
+    await socket.close(1000, "done")
+
+
+def test_large_messages_pass_whole(driver_binary, authority, tmp_path):
+    with Server(large_messages, authority.context()) as server, \
+            Driver(driver_binary, [server.port], authority.ca_file,
+                   tmp_path / "log") as driver:
+        result = driver.result()
+        assert result["bytes"] == 1_000_000
+        assert result["sha256"] == server.digest.hexdigest()
+        assert [len(message) for message in server.received] == [500_000] * 3
+        assert result["status"] == 1000
+
+
 BODY = json.dumps({"error": {"code": "insufficient_quota", "message": "x"}})
 
 

@@ -1041,6 +1041,52 @@ two_tls_sockets_do_not_disturb_each_other(void **state)
 	scripted_ca_free(&ca);
 }
 
+/* A numeric IPv6 host: brackets in Host:, none in the certificate, no SNI. */
+static void
+serve_ipv6_host(struct scripted_conn *conn)
+{
+	char value[64];
+
+	if (!scripted_upgrade(conn, "", "\x81\x02hi", 4))
+		return;
+	scripted_header(conn, "Host", value, sizeof(value));
+	if (strncmp(value, "[::1]:", 6) != 0)
+		scripted_fail(conn, "Host: %s", value);
+	if (conn->ssl && SSL_get_servername(conn->ssl, 0))
+		scripted_fail(conn, "SNI with an address");
+	scripted_drain(conn);
+}
+
+static void
+a_numeric_ipv6_host_is_verified_as_such(void **state)
+{
+	static const char *const hosts[] = {"::1", "[::1]"};
+	struct scripted_ca ca;
+	struct scripted_server server;
+	struct client client;
+	SSL_CTX *tls;
+
+	(void)state;
+	scripted_ca_make(&ca);
+	tls = scripted_tls(&ca, "IP:::1", 3600);
+	scripted_server_start(&server, serve_ipv6_host, tls);
+	for (int i = 0; i < 2; i++) {
+		client_init(&client, server.port);
+		client.config.host = hosts[i];
+		client.config.tls = true;
+		client.config.plaintext_allowed = false;
+		client.config.ca_file = ca.file;
+		client.stop_after = 1;
+		client_open(&client);
+		client_run(&client);
+		assert_string_equal(client.last, "hi");
+		client_deinit(&client);
+	}
+	assert_string_equal(scripted_server_stop(&server), "");
+	SSL_CTX_free(tls);
+	scripted_ca_free(&ca);
+}
+
 /* ---- configuration ---------------------------------------------------------- */
 
 static void
@@ -1149,6 +1195,7 @@ main(void)
 	    cmocka_unit_test(tls_accepts_the_right_certificate_only),
 	    cmocka_unit_test(a_server_without_tls_is_named_as_such),
 	    cmocka_unit_test(two_tls_sockets_do_not_disturb_each_other),
+	    cmocka_unit_test(a_numeric_ipv6_host_is_verified_as_such),
 	    cmocka_unit_test(bad_configurations_are_refused),
 	    cmocka_unit_test(the_queue_keeps_its_bounds),
 	};

@@ -23,7 +23,7 @@
 
 enum {
 	TICK_MS = 20,
-	SIZE_MAX_SENT = 65536,
+	SIZE_MAX_SENT = 1 << 19,
 };
 
 struct driver {

@@ -40,6 +40,8 @@
 
 enum {
 	TURN_MS = 500,
+	TURN_STOPPING_MS = 50,
+	LEAVE_MS = 2000, /* for workers to go; then the keeper ends them */
 };
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
@@ -70,6 +72,7 @@ static struct {
 	struct calls *calls;
 
 	bool stopping;
+	uint64_t leave_by_ms; /* 0: calls are still going on */
 	int exit_status;
 	char title[KEEPER_TEXT_MAX];
 } me;
@@ -234,6 +237,9 @@ finish(int status)
 static void
 stop(void)
 {
+	static const struct timeval interval = {
+	    .tv_usec = TURN_STOPPING_MS * 1000};
+
 	if (me.stopping)
 		return;
 	me.stopping = true;
@@ -241,7 +247,24 @@ stop(void)
 	keeper_client_stopping(fleet_keeper(me.fleet));
 	spares_stop(me.spares);
 	calls_drain(me.calls);
+	event_add(me.timer, &interval);
 	show_state();
+}
+
+/* First the calls, then the toolworkers that might still answer them. */
+static void
+stop_turn(void)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	if (!calls_drained(me.calls))
+		return;
+	if (me.leave_by_ms == 0) {
+		me.leave_by_ms = now_ms + LEAVE_MS;
+		toolworkers_stop(me.toolworkers);
+	}
+	if (fleet_count(me.fleet) == 0 || now_ms >= me.leave_by_ms)
+		finish(PROC_EXIT_OK);
 }
 
 static void
@@ -250,10 +273,8 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (me.stopping && calls_drained(me.calls)) {
-		toolworkers_stop(me.toolworkers);
-		finish(PROC_EXIT_OK);
-	}
+	if (me.stopping)
+		stop_turn();
 	show_state();
 }
 

@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: MIT
+"""world.py – everything around the service, and calls as a test tells them.
+
+    def test_...(world):
+        world.start()
+        call = world.call()
+        call.hears(GREETING)
+        call.asks("primera", "La respuesta.")
+
+The simulated voice is 'tone': each text has its own bytes, none of which is
+silence, so that what was heard can be compared bit by bit. The callers speak
+in the same way. finish() judges: nothing may be left of a call, nobody may
+have seen a violation, and what is logged as error or warning was expected.
+"""
+
+import base64
+import itertools
+import os
+import random
+import re
+import time
+
+from tests.demo import processes
+from tests.e2e.service import PATIENCE, REPO, SANITIZER, Service
+from tests.sim import openai_voice, rtp
+from tests.sim.ari import AriSim
+from tests.sim.mikrotik import MikrotikSim
+from tests.sim.openai_realtime import OpenAISim
+from tests.sim.sim_client import FAST
+
+TOOL = "consultar_mikrotik"
+GREETING = "Hola."
+STILL_THERE = "¿Sigue ahí?"
+SILENT_GOODBYE = "Adiós, callado."
+LIMIT_GOODBYE = "Adiós, límite."
+SHUTDOWN_GOODBYE = "Adiós, cierre."
+TOOL_WAIT = "Un momento."
+TROUBLE = "¿Perdón?"
+
+PERSONA = f"""---
+language: es
+voice: marin
+tools: {TOOL}
+greeting: {GREETING}
+still_there: {STILL_THERE}
+silent_goodbye: {SILENT_GOODBYE}
+limit_goodbye: {LIMIT_GOODBYE}
+shutdown_goodbye: {SHUTDOWN_GOODBYE}
+tool_wait: {TOOL_WAIT}
+trouble: {TROUBLE}
+---
+Usted atiende pruebas.
+"""
+
+FORMATS = {"ulaw": openai_voice.PCMU, "alaw": openai_voice.PCMA}
+FALLBACK = "telefonista-fallback"
+
+
+def tone(text, codec="ulaw"):
+    """The bytes with which the simulated voice says text."""
+    return openai_voice.tone(text, FORMATS[codec])
+
+
+def speech(name, codec="ulaw", ms=600):
+    """Loud bytes of a caller, different for each name, in whole packets."""
+    generator = random.Random(f"caller {name}")
+    flip = {"ulaw": 0xFF, "alaw": 0x55}[codec]
+    alphabet = bytes(b for b in range(256) if (b ^ flip) & 0x70 >= 0x50)
+    return bytes(generator.choices(alphabet, k=8 * ms))
+
+
+def spurts(payload, codec="ulaw"):
+    """What was heard between silences of 20 ms and more."""
+    silence = rtp.SILENCE[codec] * 160
+    return [part.strip(rtp.SILENCE[codec])
+            for part in payload.split(silence) if part.strip(
+                rtp.SILENCE[codec])]
+
+
+class Call:
+    """One caller, and the session of the voice that talks with it."""
+
+    def __init__(self, world, phone):
+        self.world, self.phone = world, phone
+        self.id = phone.channel.id
+        self.codec = phone.codec
+        self._session = None
+
+    # What it is
+
+    @property
+    def session(self):
+        """The voice's side, once it knows the caller's number."""
+        if self._session is None:
+            self._session = self.world.until(
+                lambda: next((s for s in reversed(self.world.openai.sessions)
+                              if self.phone.number in s.instructions), None),
+                f"a session that knows {self.phone.number}")
+        return self._session
+
+    @property
+    def worker(self):
+        """The pid of its callworker (the last one, if there were more)."""
+        self.wait_log("has worker pid=")
+        return int(re.findall(
+            rf"call={re.escape(self.id)} has worker pid=(\d+)",
+            self.world.service.text())[-1])
+
+    def heard(self, start_ns=0):
+        """All spurts of sound so far, as bytes."""
+        return spurts(self.phone.recording.payload(start_ns), self.codec)
+
+    def lines(self):
+        """The log lines of this call, and of its worker."""
+        return [line for line in self.world.service.text().splitlines()
+                if f"call={self.id} " in line]
+
+    # What the caller does
+
+    def says(self, name, ms=600, wait=True):
+        """Speak, quiet for a moment before and after; the clip."""
+        clip = self.phone.play(speech(name, self.codec, ms))
+        if wait:
+            clip.wait(PATIENCE)
+        return clip
+
+    def asks(self, name, answer, ms=600):
+        """Speak and hear the answer to the end; the clip."""
+        clip = self.says(name, ms)
+        self.hears(answer, clip.end_ns - 5_000_000)
+        return clip
+
+    def hangup(self):
+        self.phone.hangup()
+        return self
+
+    # What is waited for
+
+    def up(self):
+        self.phone.wait_for("up", PATIENCE)
+        return self
+
+    def hears(self, text, start_ns=0, seconds=PATIENCE):
+        """Until the whole of a text was heard, bit by bit."""
+        wanted = tone(text, self.codec)
+
+        def found():
+            assert self.phone.state != "ended" or wanted in \
+                self.phone.recording.payload(start_ns), \
+                f"call ended, {text!r} was not heard"
+            return wanted in self.phone.recording.payload(start_ns)
+        self.world.until(found, lambda: f"{text!r} heard; heard so far: "
+                         f"{self.world.describe(self.heard())}", seconds)
+        return self
+
+    def begins_to_hear(self, text, ms=100):
+        """Until the beginning of a text was heard; the time."""
+        wanted = tone(text, self.codec)[:8 * ms]
+        self.world.until(
+            lambda: wanted in self.phone.recording.payload(),
+            f"beginning of {text!r} heard")
+        return time.monotonic_ns()
+
+    def heard_by_voice(self, audio):
+        """Until the voice's service was given these bytes."""
+        data = audio.audio if hasattr(audio, "audio") else audio
+        self.world.until(lambda: data in self.session.input_audio,
+                         f"{len(data)} bytes at the voice")
+        return self
+
+    def wait_log(self, pattern, seconds=PATIENCE):
+        """Until a line about this call matches."""
+        return self.world.service.wait_log(
+            rf"call={re.escape(self.id)} .*{pattern}", seconds)
+
+    def ended(self, why=None):
+        """Until nothing of it is left."""
+        self.phone.wait_for("ended", PATIENCE)
+        return self.gone(why)
+
+    def gone(self, why=None):
+        """Until the service is done with it."""
+        if why:
+            self.wait_log(rf'ended why="{why}"')
+        self.wait_log("ENDING -> ENDED")
+        return self
+
+    def to_fallback(self, why=None):
+        """Until the caller is in the dialplan's fallback."""
+        self.phone.wait_for("queue", PATIENCE)
+        assert self.phone.where == (FALLBACK, self.phone.exten, 1)
+        if why:
+            self.wait_log(f'goes to the fallback why="{why}"')
+        return self.gone()
+
+
+class World:
+    """The three simulators and, once started, the service."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.ari = AriSim()
+        self.openai = OpenAISim(**FAST)
+        self.mikrotik = MikrotikSim()
+        self.service = None
+        self.calls = []
+        self.expected = []          # of what is logged: must come
+        self.allowed = []           # may come
+        self.status = 0             # of the service, at the end
+        self._numbers = itertools.count(1)
+        self._finished = False
+
+    def __enter__(self):
+        self.ari.start_in_thread()
+        self.openai.start_in_thread()
+        self.mikrotik.start_in_thread()
+        return self
+
+    def __exit__(self, *exc):
+        if self.service:
+            self.service.destroy()
+        self.mikrotik.stop_thread()
+        self.openai.stop_thread()
+        self.ari.stop()
+
+    # The service
+
+    def settings(self):
+        """What an operator would write, and short times."""
+        first = 12000 + random.SystemRandom().randrange(0, 180) * 100
+        return {
+            "ASTERISK_HOST": self.ari.host, "ASTERISK_PORT": self.ari.port,
+            "ASTERISK_USERNAME": self.ari.user,
+            "OPENAI_REALTIME_URL": self.openai.url,
+            "OPENAI_CA_FILE": self.openai.ca_file,
+            "MIKROTIK_API_URL": self.mikrotik.url,
+            "LOCAL_IP_ADDRESS": "127.0.0.1",
+            "RTP_PORT_MIN": first, "RTP_PORT_MAX": first + 99,
+            "TOOLS_DIR": REPO / "etc/tools.d", "PERSONA": "prueba", "PERSONA_DIR": self.folder / "personas",
+            "FALLBACK_CONTEXT": FALLBACK, "WARM_WORKERS": 1,
+            "ANSWER_TIMEOUT_MS": 15000, "VAD_SILENCE_MS": 200}
+
+    def make(self, **settings):
+        """The service, configured; not started."""
+        personas = self.folder / "personas"
+        personas.mkdir(exist_ok=True)
+        (personas / "prueba.md").write_text(PERSONA)
+        (personas / "_llamada.md").write_text(
+            (REPO / "etc/personas/_llamada.md").read_text())
+        environment = {name: os.environ[name] for name in
+                       ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
+                       if name in os.environ}
+        self.service = Service(
+            self.folder, {**self.settings(), **settings},
+            {"ASTERISK_PASSWORD": self.ari.password,
+             "OPENAI_API_KEY": self.openai.api_key}, environment)
+        return self.service
+
+    def start(self, **settings):
+        """Start it, and wait until it could take a call at once."""
+        self.make(**settings).start()
+        self.ready()
+        return self.service
+
+    def ready(self):
+        self.service.wait_log("ari listing -> up")
+        wanted = self.service.settings["WARM_WORKERS"]
+        self.until(lambda: sum(1 for s in self.openai.live if s.events_out)
+                   >= wanted, f"{wanted} sessions")
+
+    @property
+    def supervisor(self):
+        return self.service.the("supervisor")
+
+    # Calls
+
+    def call(self, **how):
+        """Somebody calls, from a number that nobody else has."""
+        how.setdefault("caller", f"300{next(self._numbers):07d}")
+        call = Call(self, self.ari.call(**how))
+        self.calls.append(call)
+        return call
+
+    def script(self, **script):
+        """What the voice says in sessions that begin from now on."""
+        self.openai.script.clear()
+        self.openai.script.update(script)
+
+    def answers(self, *replies):
+        """The voice's answers to the caller's turns, in order."""
+        self.script(turns=[
+            turn if isinstance(turn, dict) else {"reply": turn}
+            for turn in replies])
+
+    def healthy(self):
+        """A whole call goes through: the service is not harmed."""
+        call = self.call()
+        call.hears(GREETING)
+        call.heard_by_voice(call.says("sano"))
+        return call.hangup().gone()
+
+    # Waiting and judging
+
+    def until(self, predicate, what, seconds=PATIENCE):
+        if self.service:
+            return self.service.until(predicate, what, seconds)
+        return self.ari.wait_for(predicate, seconds, what)
+
+    def expect(self, *patterns):
+        """Errors or warnings that have to be in the log at the end."""
+        self.expected += patterns
+
+    def allow(self, *patterns):
+        """Errors or warnings that may be there."""
+        self.allowed += patterns
+
+    def describe(self, heard):
+        """Spurts, with the names of those whose text is known."""
+        known = {tone(text, codec): text for codec in FORMATS for text in
+                 (GREETING, STILL_THERE, SILENT_GOODBYE, LIMIT_GOODBYE,
+                  SHUTDOWN_GOODBYE, TOOL_WAIT, TROUBLE)}
+        return [known.get(spurt, f"{len(spurt) / 8:.0f} ms")
+                for spurt in heard]
+
+    def hang_up_all(self):
+        for call in self.calls:
+            if call.phone.state != "ended":
+                call.phone.hangup()
+
+    def settle(self):
+        """All callers gone, and nothing left of their calls."""
+        self.hang_up_all()
+        for call in self.calls:
+            call.gone()
+        self.until(lambda: not self.made(), lambda: f"gone: {self.made()}")
+        self.judge()
+        self.calls.clear()
+
+    def begin(self):
+        """In a shared world: start the service if no test has yet."""
+        if self.service is None:
+            self.start()
+        self.script()
+        self.openai.faults.clear()
+        self.ari.faults.clear()
+
+    def made(self):
+        """Channels and bridges of the service's making that still are."""
+        model = self.ari.model
+        return [i for i in [*model.channels, *model.bridges]
+                if i.startswith("telefonista-")]
+
+    def judge(self):
+        """What the simulators have seen, and what the log complains of."""
+        assert self.ari.violations == []
+        assert self.ari.unimplemented == []
+        assert self.ari.keys_in_urls == 0
+        assert self.openai.violations == []
+        assert self.mikrotik.violations == []
+        complaints = self.service.complaints()
+        reports = [line for line in complaints if SANITIZER.search(line)]
+        assert reports == []
+        wanted = self.expected + self.allowed
+        odd = [line for line in complaints
+               if not any(re.search(p, line) for p in wanted)]
+        assert odd == []
+        self.keeps_secrets()
+
+    def keeps_secrets(self):
+        """No secret was written to the log, in any form."""
+        pair = f"{self.ari.user}:{self.ari.password}".encode()
+        text = self.service.text()
+        for secret in (self.ari.password, self.openai.api_key,
+                       base64.b64encode(pair).decode()):
+            assert secret not in text
+
+    def finish(self):
+        """The end of a test: everyone hangs up, the service is stopped."""
+        if self.service is None or self._finished:
+            return
+        self._finished = True
+        service = self.service
+        if service.process is not None:
+            if service.status is None:
+                self.hang_up_all()
+                for call in self.calls:
+                    if call.phone.dialplan:
+                        call.gone()
+            assert service.stop() == self.status
+            self.until(lambda: not service.left(),
+                       lambda: f"gone: {service.left()}")
+        assert self.made() == []
+        self.judge()
+        for pattern in self.expected:
+            assert service.find(pattern), f"no log line {pattern}"
+
+    def report(self):
+        """Sections for pytest: what the service said, and who complained."""
+        if self.service is None:
+            return []
+        lines = self.service.text().splitlines()
+        requests = [f"{r.method} {r.path} -> {r.status} {r.ms:.1f} ms"
+                    for r in list(self.ari.requests)[-40:]]
+        tree = [processes.title(pid) for pid in self.service.seen]
+        return [("log of the service", "\n".join(lines[-120:])),
+                ("requests to Asterisk", "\n".join(requests)),
+                ("processes seen", "\n".join(tree))]

@@ -85,8 +85,9 @@ struct websocket_callbacks {
 struct websocket_config {
 	const struct net_address *addresses; /* tried in this order */
 	size_t address_count;                /* 1 … NET_ADDRESSES_MAX */
-	const char *host; /* SNI, certificate check and Host: header */
-	const char *path; /* with query, begins with '/' */
+	/* SNI, certificate check and Host: header; at most 100 bytes. */
+	const char *host;
+	const char *path; /* with query, begins with '/'; at most 1024 bytes */
 
 	/* Exactly one of the two: plain ws:// only on purpose. */
 	bool tls;
@@ -96,7 +97,8 @@ struct websocket_config {
 	const char *subprotocol; /* NULL for none; ARI wants "ari" */
 	/*
 	 * Extra request headers, "Name: value", NULL-terminated, or NULL.
-	 * Our copy is wiped as soon as the request is sent, and never logged.
+	 * At most 2048 bytes together. Our copies are wiped as soon as the
+	 * socket is open or has failed, and never logged.
 	 */
 	const char *const *headers;
 

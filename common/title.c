@@ -22,7 +22,8 @@
 static struct {
 	char *start; /* NULL: no title can be set */
 	size_t size;
-	/* setenv(3) makes a longer array and forgets ours: this does not. */
+	/* Blocks of copies; setenv(3) and unsetenv(3) forget them, we do not. */
+	char **arguments;
 	char **variables;
 } area;
 
@@ -49,31 +50,26 @@ is_room_variable(const char *var)
 	return strncmp(var, room, sizeof(room) - 1) == 0;
 }
 
-static void
-free_copies(char **copies, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		free(copies[i]);
-	free(copies);
-}
-
-/* Copies of COUNT strings in an array with a NULL at its end, or NULL. */
+/* Copies of COUNT strings behind an array of them, one block; or NULL. */
 static char **
 copy_strings(char **strings, size_t count)
 {
-	char **copies = calloc(count + 1, sizeof(*copies));
+	size_t size = (count + 1) * sizeof(char *);
+	char **copies;
+	char *end;
 	size_t n = 0;
 
+	for (size_t i = 0; i < count; i++)
+		size += strlen(strings[i]) + 1;
+	copies = calloc(1, size);
 	if (copies == NULL)
 		return NULL;
+	end = (char *)(copies + count + 1);
 	for (size_t i = 0; i < count; i++) {
 		if (is_room_variable(strings[i]))
 			continue;
-		copies[n] = strdup(strings[i]);
-		if (copies[n++] == NULL) {
-			free_copies(copies, n);
-			return NULL;
-		}
+		copies[n++] = end;
+		end = stpcpy(end, strings[i]) + 1;
 	}
 	return copies;
 }
@@ -111,17 +107,15 @@ title_init(int argc, char **argv)
 	arguments = copy_strings(argv, (size_t)argc);
 	variables = copy_strings(environ, count);
 	if (arguments == NULL || variables == NULL || !copy_invocation_name()) {
-		if (arguments != NULL)
-			free_copies(arguments, (size_t)argc);
-		if (variables != NULL)
-			free_copies(variables, count);
+		free(arguments);
+		free(variables);
 		return;
 	}
 	area.start = argv[0];
 	area.size = (size_t)(end - area.start);
 	for (int i = 0; i < argc; i++)
 		argv[i] = arguments[i];
-	free(arguments);
+	area.arguments = arguments;
 	area.variables = variables;
 	environ = variables;
 	/* The arguments stay, so that ps has something until the first title. */

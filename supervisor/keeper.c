@@ -37,6 +37,8 @@ enum {
 	RESTART_DELAY_MAX_MS = 5000,
 	STEADY_MS = 10000,   /* a supervisor that ran this long was healthy */
 	STOP_TERM_MS = 3000, /* SIGTERM to SIGKILL for what is left over */
+	STOP_RESTARTS_MAX = 3,
+	DESCRIPTORS_WANTED = 65536, /* five for each of thousands of calls */
 };
 
 struct child {
@@ -56,14 +58,17 @@ static struct {
 
 	pid_t supervisor; /* 0: not running */
 	int channel;      /* to it, or -1 */
-	bool ready_once;  /* some supervisor said KEEPER_READY */
+	struct keeper_link_queue queue;
+	bool ready_once; /* some supervisor said KEEPER_READY */
 	uint64_t started_ms;
 	uint64_t restart_at_ms; /* 0: no restart is due */
 	uint64_t restart_delay_ms;
 
-	int stop_signal;     /* 0: running */
-	uint64_t kill_at_ms; /* while stopping, after the supervisor */
-	bool finished;       /* the loop ends */
+	int stop_signal;            /* 0: running */
+	bool stop_now;              /* told so twice */
+	unsigned int stop_restarts; /* supervisors that died while stopping */
+	uint64_t kill_at_ms;        /* while stopping, after the supervisor */
+	bool finished;              /* the loop ends */
 	int exit_status;
 } keeper = {.signals = -1, .channel = -1};
 
@@ -109,6 +114,17 @@ child_find(uint32_t number)
 	return NULL;
 }
 
+static size_t
+child_count(void)
+{
+	const struct child *child;
+	size_t n = 0;
+
+	TAILQ_FOREACH(child, &keeper.children, entry)
+		n++;
+	return n;
+}
+
 static void
 child_release(struct child *child)
 {
@@ -151,6 +167,8 @@ child_spawn(enum proc_role role, struct child **child_out)
 	int pair[2];
 	pid_t pid;
 
+	if (child_count() >= KEEPER_CHILDREN_MAX)
+		return -EAGAIN;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	child = child_new(role, pair[0]);
@@ -173,22 +191,40 @@ child_spawn(enum proc_role role, struct child **child_out)
 
 /* -- what the supervisor orders ------------------------------------------ */
 
+/* A new one gets the whole table; one that is stuck or confused must go. */
+static void
+supervisor_is_useless(int error)
+{
+	if (keeper.supervisor == 0)
+		return;
+	log_err("supervisor cannot be talked to, killing it pid=%d error=%s",
+	    (int)keeper.supervisor, strerror(error));
+	kill(keeper.supervisor, SIGKILL);
+}
+
+/* That it is gone will be seen when it is reaped. */
+static void
+channel_wrote(int ret)
+{
+	if (ret < 0 && ret != -EAGAIN && ret != -EPIPE && ret != -ECONNRESET)
+		supervisor_is_useless(-ret);
+}
+
 static void
 tell_supervisor(const struct keeper_message *message, int fd)
 {
-	int ret;
+	if (keeper.channel >= 0)
+		channel_wrote(keeper_link_post(
+		    &keeper.queue, keeper.channel, message, fd));
+}
 
-	if (keeper.channel < 0)
-		return;
-	ret = keeper_link_send(keeper.channel, message, fd);
-	if (ret == 0)
-		return;
-	/* A new one would get the whole table; a stuck one must go. */
-	log_err("supervisor does not take messages, killing it pid=%d "
-		"error=%s",
-	    (int)keeper.supervisor, strerror(-ret));
-	if (keeper.supervisor != 0)
-		kill(keeper.supervisor, SIGKILL);
+static void
+channel_close(void)
+{
+	if (keeper.channel >= 0)
+		close(keeper.channel);
+	keeper.channel = -1;
+	keeper_link_queue_clear(&keeper.queue);
 }
 
 static void
@@ -202,6 +238,8 @@ on_spawn(const struct keeper_message *order)
 	struct child *child = NULL;
 	int ret = -EINVAL;
 
+	if (keeper.supervisor == 0)
+		return; /* the last words of a dead one */
 	if (order->role == PROC_ROLE_CALLWORKER ||
 	    order->role == PROC_ROLE_TOOLWORKER)
 		ret = child_spawn((enum proc_role)order->role, &child);
@@ -308,8 +346,9 @@ read_orders(void)
 		if (got == 0)
 			return;
 		if (got < 0) {
-			close(keeper.channel);
-			keeper.channel = -1;
+			if (got != -EPIPE)
+				supervisor_is_useless(-got);
+			channel_close();
 			return;
 		}
 		on_order(&order, &fd);
@@ -356,17 +395,30 @@ send_table(void)
 }
 
 static void
+finish(int status)
+{
+	keeper.finished = true;
+	keeper.exit_status = status;
+}
+
+/* Returns in how many milliseconds. */
+static uint64_t
 supervisor_retry_later(void)
 {
 	uint64_t now_ms = clock_now_ms();
+	uint64_t delay_ms = keeper.restart_delay_ms;
 
 	if (now_ms - keeper.started_ms >= STEADY_MS)
-		keeper.restart_delay_ms = RESTART_DELAY_FIRST_MS;
-	keeper.restart_at_ms = now_ms + keeper.restart_delay_ms;
-	keeper.restart_delay_ms =
-	    keeper.restart_delay_ms == 0 ? 100 : keeper.restart_delay_ms * 2;
+		delay_ms = RESTART_DELAY_FIRST_MS;
+	keeper.restart_at_ms = now_ms + delay_ms;
+	keeper.restart_delay_ms = delay_ms == 0 ? 100 : delay_ms * 2;
 	if (keeper.restart_delay_ms > RESTART_DELAY_MAX_MS)
 		keeper.restart_delay_ms = RESTART_DELAY_MAX_MS;
+	/* Whoever stops the service does not wait for ever. */
+	if (keeper.stop_signal != 0 &&
+	    ++keeper.stop_restarts > STOP_RESTARTS_MAX)
+		finish(PROC_EXIT_INTERNAL);
+	return delay_ms;
 }
 
 static void
@@ -403,39 +455,37 @@ supervisor_start(void)
 	send_table();
 }
 
-static void
-finish(int status)
+static bool
+exited_with(int status, enum proc_exit code)
 {
-	keeper.finished = true;
-	keeper.exit_status = status;
+	return WIFEXITED(status) && WEXITSTATUS(status) == (int)code;
 }
 
 static void
 supervisor_exited(const char *how, int status)
 {
-	bool config_error =
-	    WIFEXITED(status) && WEXITSTATUS(status) == PROC_EXIT_CONFIG;
+	uint64_t delay_ms;
 
-	if (keeper.channel >= 0) {
-		read_orders(); /* its last ones count */
-		if (keeper.channel >= 0)
-			close(keeper.channel);
-	}
-	keeper.channel = -1;
 	keeper.supervisor = 0;
-	if (keeper.stop_signal != 0) {
+	if (keeper.channel >= 0)
+		read_orders(); /* its last ones count */
+	channel_close();
+	/* One that dies while it says goodbye to calls is replaced, too. */
+	if (keeper.stop_signal != 0 &&
+	    (keeper.stop_now || exited_with(status, PROC_EXIT_OK) ||
+		exited_with(status, PROC_EXIT_CONFIG))) {
 		log_info("supervisor ended %s", how);
 		finish(PROC_EXIT_OK);
 		return;
 	}
-	if (config_error && !keeper.ready_once) {
+	if (exited_with(status, PROC_EXIT_CONFIG) && !keeper.ready_once) {
 		finish(PROC_EXIT_CONFIG);
 		return;
 	}
-	supervisor_retry_later();
+	delay_ms = supervisor_retry_later();
 	log_err("supervisor ended %s, calls go on, starting it again "
 		"delay_ms=%llu",
-	    how, (unsigned long long)(keeper.restart_at_ms - clock_now_ms()));
+	    how, (unsigned long long)delay_ms);
 }
 
 /* -- signals -------------------------------------------------------------- */
@@ -501,10 +551,12 @@ reap(void)
 				break;
 		}
 		if (child == NULL)
-			continue; /* a fork whose exec failed */
-		if (keeper.supervisor == 0)
-			log_warn("%s ended %s pid=%d",
-			    proc_role_name(child->role), how, (int)pid);
+			continue;           /* a fork whose exec failed */
+		if (keeper.supervisor == 0) /* nobody else would say it */
+			log_write(
+			    keeper.finished ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+			    "%s ended %s pid=%d", proc_role_name(child->role),
+			    how, (int)pid);
 		child_exited(child, status, &usage);
 	}
 }
@@ -520,26 +572,48 @@ kill_children(int sig)
 	}
 }
 
+static bool
+any_child_lives(void)
+{
+	const struct child *child;
+
+	TAILQ_FOREACH(child, &keeper.children, entry) {
+		if (child->pid != 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+stop_again(void)
+{
+	log_warn("told to stop a second time, not waiting for calls");
+	keeper.stop_now = true;
+	if (keeper.supervisor != 0)
+		kill(keeper.supervisor, SIGKILL);
+	else
+		finish(PROC_EXIT_OK);
+}
+
 static void
 on_stop(int sig)
 {
-	struct keeper_message message = {.op = KEEPER_SIGNAL, .value = sig};
+	const struct keeper_message message = {
+	    .op = KEEPER_SIGNAL, .value = SIGTERM};
 
 	if (keeper.stop_signal != 0) {
-		log_warn("told to stop a second time, not waiting for calls");
-		if (keeper.supervisor != 0)
-			kill(keeper.supervisor, SIGKILL);
-		else
-			finish(PROC_EXIT_OK);
+		stop_again();
 		return;
 	}
 	keeper.stop_signal = SIGTERM;
 	log_info("stopping signal=%d", sig);
 	notify_systemd("STOPPING=1");
-	message.value = SIGTERM;
-	if (keeper.supervisor == 0)
+	if (keeper.supervisor != 0)
+		tell_supervisor(&message, -1);
+	else if (any_child_lives())
+		keeper.restart_at_ms = clock_now_ms(); /* for the goodbyes */
+	else
 		finish(PROC_EXIT_OK);
-	tell_supervisor(&message, -1);
 }
 
 static void
@@ -620,8 +694,12 @@ turn(uint64_t wake_at_ms)
 	    {.fd = keeper.channel, .events = POLLIN},
 	};
 
+	if (keeper.queue.count > 0)
+		pfds[1].events |= POLLOUT;
 	if (poll(pfds, 2, wait_ms(wake_at_ms)) < 0)
 		return;
+	if ((pfds[1].revents & POLLOUT) != 0)
+		channel_wrote(keeper_link_flush(&keeper.queue, keeper.channel));
 	/* Orders first: what a supervisor said before it died counts. */
 	if (pfds[1].revents != 0 && keeper.channel >= 0)
 		read_orders();
@@ -658,6 +736,23 @@ end_children(void)
 	}
 }
 
+/* As many as we may: a soft limit of 1024 would be 200 calls. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    limit.rlim_cur >= DESCRIPTORS_WANTED)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED
+			     ? limit.rlim_max
+			     : DESCRIPTORS_WANTED;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warn("limit of descriptors cannot be raised error=%s",
+		    strerror(errno));
+}
+
 int
 keeper_run(const struct keeper_config *config)
 {
@@ -665,6 +760,8 @@ keeper_run(const struct keeper_config *config)
 
 	keeper.config = *config;
 	TAILQ_INIT(&keeper.children);
+	keeper_link_queue_init(&keeper.queue);
+	raise_descriptor_limit();
 	ret = open_signals();
 	if (ret < 0) {
 		log_err("signals cannot be read error=%s", strerror(-ret));

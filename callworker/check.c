@@ -24,6 +24,7 @@
 
 enum {
 	DEADLINE_MS = 10000,
+	MODELS_MAX = 16,
 };
 
 struct check {
@@ -241,4 +242,24 @@ check_voice(const char *config_file, const char *const *models, size_t count)
 		event_base_free(check.base);
 	explicit_bzero(check.authorization, sizeof(check.authorization));
 	return check.failed ? PROC_EXIT_CONFIG : PROC_EXIT_OK;
+}
+
+int
+check_main(int argc, char *const argv[])
+{
+	const char *config_file = NULL;
+	const char *models[MODELS_MAX];
+	size_t count = 0;
+	bool asked = false;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--check") == 0)
+			asked = true;
+		else if (i + 1 < argc && strcmp(argv[i], "--config") == 0)
+			config_file = argv[++i];
+		else if (i + 1 < argc && strcmp(argv[i], "--model") == 0 &&
+			 count < MODELS_MAX)
+			models[count++] = argv[++i];
+	}
+	return asked ? check_voice(config_file, models, count) : -1;
 }

@@ -106,6 +106,20 @@ on_bye(struct call *call, const cJSON *body)
 	free(text);
 }
 
+/* It was answered TALKED_MS ago, before this supervisor. */
+static void
+go_on(struct call *call, uint64_t talked_ms)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	call_set_state(call, CALL_TALKING, "goes on");
+	call->up = true;
+	call->worker_ready = true;
+	call->talking_ms = talked_ms < now_ms ? now_ms - talked_ms : now_ms;
+	if (call->started_ms > call->talking_ms)
+		call->started_ms = call->talking_ms;
+}
+
 static void
 on_state(struct call *call, const cJSON *body)
 {
@@ -114,20 +128,16 @@ on_state(struct call *call, const cJSON *body)
 	call->synced = true;
 	phone_number_parse(json_string(body, "caller"),
 	    call->env->config->default_country, &call->number);
+	phone_number_display(&call->number,
+	    call->env->config->show_caller_number, call->caller_shown,
+	    sizeof(call->caller_shown));
 	snprintf(call->called, sizeof(call->called), "%s",
 	    json_string(body, "called"));
 	snprintf(call->persona, sizeof(call->persona), "%s",
 	    json_string(body, "persona"));
 	if (strcmp(json_string(body, "state"), "talking") == 0 &&
-	    call->state < CALL_ENDING) {
-		uint64_t talked_ms = (uint64_t)json_int(body, "talking_ms", 0);
-
-		call_set_state(call, CALL_TALKING, "goes on");
-		call->up = true;
-		call->worker_ready = true;
-		call->talking_ms -=
-		    talked_ms < call->talking_ms ? talked_ms : 0;
-	}
+	    call->state < CALL_ENDING)
+		go_on(call, (uint64_t)json_int(body, "talking_ms", 0));
 	call_adopt_decide(call);
 }
 

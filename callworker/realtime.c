@@ -166,7 +166,8 @@ on_other_event(struct realtime *rt, const struct realtime_event *ev)
 		break;
 	case REALTIME_EVENT_CALLER_TRANSCRIPT:
 	case REALTIME_EVENT_CALLER_TRANSCRIPT_FAILED:
-		on_caller_transcript(rt, ev);
+		if (rt->state == SESSION_READY)
+			on_caller_transcript(rt, ev);
 		break;
 	default:
 		if (log_allow(&rt->odd_events, &more))
@@ -216,7 +217,9 @@ on_message(struct websocket *ws, const char *data, size_t len, bool is_binary,
 		on_malformed(rt, len, is_binary);
 		return;
 	}
-	if (!realtime_responses_event(rt->responses, &ev, clock_now_ms()))
+	/* Before that nobody listens to what a session says of its own. */
+	if (rt->state != SESSION_READY ||
+	    !realtime_responses_event(rt->responses, &ev, clock_now_ms()))
 		on_other_event(rt, &ev);
 	realtime_event_free(&ev);
 	check_responses(rt);
@@ -257,6 +260,17 @@ send_text(const char *json, void *arg)
 }
 
 /* ---- the interface ---------------------------------------------------- */
+
+static void
+realtime_listen(
+    struct voice *voice, const struct voice_events *events, void *arg)
+{
+	struct realtime *rt = from_voice(voice);
+
+	rt->events = events;
+	rt->arg = arg;
+	realtime_responses_listen(rt->responses, events, arg);
+}
 
 static int
 realtime_start(
@@ -436,6 +450,7 @@ realtime_free(struct voice *voice)
 }
 
 static const struct voice_ops realtime_ops = {
+    .listen = realtime_listen,
     .start = realtime_start,
     .send_audio = realtime_send_audio,
     .say = realtime_say,
@@ -472,10 +487,11 @@ static int
 open_websocket(struct realtime *rt, const struct realtime_config *config,
     const struct url *url)
 {
+	struct net_address addresses[NET_ADDRESSES_MAX];
 	char authorization[640];
 	const char *headers[] = {authorization, NULL};
 	struct websocket_config ws = {
-	    .addresses = config->addresses,
+	    .addresses = addresses,
 	    .address_count = config->address_count,
 	    .host = url->host,
 	    .path = rt->url_path,
@@ -498,6 +514,10 @@ open_websocket(struct realtime *rt, const struct realtime_config *config,
 	    "Authorization: Bearer %s", config->key);
 	int ret = -EINVAL;
 
+	for (size_t i = 0; i < config->address_count; i++) {
+		addresses[i] = config->addresses[i];
+		addresses[i].port = url->port;
+	}
 	if (n > 0 && (size_t)n < sizeof(authorization))
 		ret = websocket_open(&rt->ws, config->base, &ws);
 	explicit_bzero(authorization, sizeof(authorization));
@@ -527,7 +547,8 @@ realtime_new(struct voice **voice_out, const struct realtime_config *config)
 	ret = url_parse(config->url, &url, &why);
 	if (ret != 0)
 		log_err("OPENAI_REALTIME_URL is not usable: %s", why);
-	if (ret == 0 && config->address_count == 0)
+	if (ret == 0 && (config->address_count == 0 ||
+			    config->address_count > NET_ADDRESSES_MAX))
 		ret = -EINVAL;
 	if (ret == 0)
 		ret = build_path(rt, &url, config->model);

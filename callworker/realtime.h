@@ -27,7 +27,8 @@ struct realtime_config {
 	const char *ca_file; /* PEM; NULL or "": the system's */
 	const char *model;
 	const char *key; /* used during realtime_new() only */
-	const struct net_address *addresses; /* of the URL's host, in order */
+	/* Of the URL's host, in order; its port is used, not theirs. */
+	const struct net_address *addresses;
 	size_t address_count;
 	const struct voice_events *events; /* must stay valid */
 	void *arg;

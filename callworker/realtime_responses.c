@@ -412,6 +412,14 @@ realtime_responses_tick(struct realtime_responses *rr, uint64_t now_ms)
 	pump(rr);
 }
 
+void
+realtime_responses_listen(
+    struct realtime_responses *rr, const struct voice_events *events, void *arg)
+{
+	rr->config.events = events;
+	rr->config.events_arg = arg;
+}
+
 int
 realtime_responses_say(struct realtime_responses *rr, const char *text, int tag)
 {

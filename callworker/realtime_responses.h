@@ -73,6 +73,8 @@ bool realtime_responses_event(struct realtime_responses *rr,
 void realtime_responses_tick(struct realtime_responses *rr, uint64_t now_ms);
 
 /* As in voice.h. */
+void realtime_responses_listen(struct realtime_responses *rr,
+    const struct voice_events *events, void *arg);
 int realtime_responses_say(
     struct realtime_responses *rr, const char *text, int tag);
 int realtime_responses_add_text(

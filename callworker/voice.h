@@ -94,6 +94,8 @@ struct voice_events {
 };
 
 struct voice_ops {
+	void (*listen)(
+	    struct voice *voice, const struct voice_events *events, void *arg);
 	int (*start)(
 	    struct voice *voice, const struct brief *brief, enum g711_law law);
 	int (*send_audio)(struct voice *voice, const uint8_t *g711, size_t len);
@@ -117,6 +119,16 @@ struct voice_ops {
 struct voice {
 	const struct voice_ops *ops;
 };
+
+/*
+ * From now on EVENTS (which must stay valid) with ARG. Not from inside an
+ * event. Before voice_start() only on_up and on_fault are called.
+ */
+static inline void
+voice_listen(struct voice *v, const struct voice_events *events, void *arg)
+{
+	v->ops->listen(v, events, arg);
+}
 
 /*
  * Tells a connected voice who it is; on_configured follows. BRIEF is copied.

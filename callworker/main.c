@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c – the callworker process: a channel to the supervisor, one voice
+ * session, and, once assigned, one call. It exits when that call is over.
+ *
+ * Invariant: nothing on its loop blocks, and the API key is in its memory
+ * only until the session's request is on its way.
+ */
+#include "callworker/live_call.h"
+#include "callworker/realtime.h"
+#include "callworker/supervisor_link.h"
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/log.h"
+#include "common/proc.h"
+#include "common/title.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+	TICK_MS = 100,
+	HEARTBEAT_MS = 500,
+	TITLE_MS = 1000,  /* between updates of the talking time */
+	HANGUP_MS = 3000, /* we have asked for the end: until it comes */
+	FLUSH_MS = 500,   /* to get the last words out */
+	CLOSE_MS = 50,    /* … and the session's close frame */
+	PRIORITIES = 2,   /* 0: RTP; 1: everything else */
+	SIGNALS = 2,
+};
+
+/* X(ENUM, "name"), in the order in which they may follow each other. */
+#define WORKER_STATES(X)                                                       \
+	X(STARTING, "starting")     /* told nothing yet */                     \
+	X(CONNECTING, "connecting") /* to the voice service */                 \
+	X(WARM, "warm")             /* a spare */                              \
+	X(ASSIGNED, "assigned")     /* has a call, tells the voice */          \
+	X(READY, "ready")           /* greeting on its way, caller not */      \
+	X(TALKING, "talking")                                                  \
+	X(LEAVING, "leaving") /* saying goodbye */                             \
+	X(ENDED, "ended")     /* waits to be let go */
+
+enum worker_state {
+#define X(id, name) WORKER_##id,
+	WORKER_STATES(X)
+#undef X
+};
+
+static const char *const state_names[] = {
+#define X(id, name) [WORKER_##id] = name,
+    WORKER_STATES(X)
+#undef X
+};
+
+static struct {
+	struct config config;
+	struct event_base *base;
+	struct event *tick;
+	struct event *heartbeat;
+	struct event *signal_events[SIGNALS];
+	struct supervisor_link *link;
+	struct voice *voice;
+	struct live_call *call;
+	enum worker_state state;
+	char model[CONFIG_TEXT_MAX];
+	pid_t parent;
+	uint64_t state_ms; /* since when */
+	uint64_t title_ms; /* of the last update */
+	bool link_gone;
+	char reason[64]; /* why the call ends, for bye */
+	enum proc_exit exit_status;
+} worker;
+
+static void
+quit(enum proc_exit status)
+{
+	if (worker.exit_status == PROC_EXIT_OK)
+		worker.exit_status = status;
+	event_base_loopbreak(worker.base);
+}
+
+/* ---- state ------------------------------------------------------------ */
+
+static void
+update_title(void)
+{
+	const struct link_assign *assign;
+	const char *tool;
+	uint64_t s;
+
+	worker.title_ms = clock_now_ms();
+	if (worker.call == NULL) {
+		title_set("telefonista: callworker spare %s %s", worker.model,
+		    state_names[worker.state]);
+		return;
+	}
+	assign = live_call_assign(worker.call);
+	tool = conversation_tool(live_call_conversation(worker.call));
+	s = live_call_talking_ms(worker.call) / 1000;
+	title_set("telefonista: call %s %s → %s %s %s %02u:%02u%s%s",
+	    assign->call,
+	    assign->caller_shown[0] != '\0' ? assign->caller_shown : "?",
+	    assign->called, assign->persona, state_names[worker.state],
+	    (unsigned)(s / 60), (unsigned)(s % 60),
+	    tool[0] != '\0' ? " tool=" : "", tool);
+}
+
+static void
+report_state(const char *why)
+{
+	struct link_state state = {
+	    .state = state_names[worker.state],
+	    .why = why,
+	    .tool = "",
+	};
+
+	if (worker.call != NULL) {
+		state.assign = live_call_assign(worker.call);
+		state.talking_ms = live_call_talking_ms(worker.call);
+		state.tool =
+		    conversation_tool(live_call_conversation(worker.call));
+	}
+	supervisor_link_state(worker.link, &state);
+	update_title();
+}
+
+/* States only go forward. */
+static void
+set_state(enum worker_state state, const char *why)
+{
+	if (state <= worker.state)
+		return;
+	log_info("%s -> %s (%s)", state_names[worker.state], state_names[state],
+	    why);
+	worker.state = state;
+	worker.state_ms = clock_now_ms();
+	report_state(why);
+}
+
+/* ---- the spare's voice ------------------------------------------------ */
+
+static void
+on_voice_up(int64_t expires_s, void *arg)
+{
+	(void)arg;
+	log_info("voice session is warm model=%s expires_in_s=%lld",
+	    worker.model,
+	    expires_s > 0 ? (long long)(expires_s - clock_wall()) : 0LL);
+	set_state(WORKER_WARM, "session up");
+}
+
+static void
+on_voice_fault(
+    enum voice_fault fault, const char *detail, bool fatal, void *arg)
+{
+	(void)arg;
+	if (!fatal)
+		return;
+	log_warn("no voice session fault=%s (%s) detail=\"%s\"",
+	    voice_fault_name(fault), voice_fault_what(fault), detail);
+	snprintf(worker.reason, sizeof(worker.reason), "voice_lost");
+	supervisor_link_voice_failed(worker.link, fault, detail);
+	quit(PROC_EXIT_BACKEND);
+}
+
+/* Until the conversation listens; see voice_listen(). */
+static const struct voice_events spare_events = {
+    .on_up = on_voice_up,
+    .on_fault = on_voice_fault,
+};
+
+static void
+on_prepare(const char *model, const struct net_address *addresses, size_t count,
+    void *arg)
+{
+	struct net_address list[NET_ADDRESSES_MAX];
+	struct realtime_config config = {
+	    .base = worker.base,
+	    .url = worker.config.openai_realtime_url,
+	    .ca_file = worker.config.openai_ca_file,
+	    .model = model,
+	    .key = worker.config.openai_api_key,
+	    .addresses = list,
+	    .address_count = count,
+	    .events = &spare_events,
+	};
+	int ret;
+
+	(void)arg;
+	if (worker.state != WORKER_STARTING) {
+		log_warn("second session.prepare ignored");
+		return;
+	}
+	memcpy(list, addresses, count * sizeof(list[0]));
+	snprintf(worker.model, sizeof(worker.model), "%s", model);
+	set_state(WORKER_CONNECTING, "session.prepare");
+	ret = realtime_new(&worker.voice, &config);
+	config_wipe(&worker.config);
+	if (ret != 0)
+		on_voice_fault(
+		    VOICE_FAULT_INTERNAL, strerror(-ret), true, NULL);
+}
+
+/* ---- the call --------------------------------------------------------- */
+
+static void
+on_call_ready(void *arg)
+{
+	(void)arg;
+	set_state(WORKER_READY, "voice configured");
+}
+
+static void
+on_call_over(const char *reason, bool voice_lost, void *arg)
+{
+	(void)arg;
+	snprintf(worker.reason, sizeof(worker.reason), "%s", reason);
+	if (voice_lost && worker.exit_status == PROC_EXIT_OK)
+		worker.exit_status = PROC_EXIT_BACKEND;
+	set_state(WORKER_ENDED, reason);
+}
+
+static void
+on_call_changed(void *arg)
+{
+	(void)arg;
+	report_state("tool");
+}
+
+static const struct live_call_handlers call_handlers = {
+    .on_ready = on_call_ready,
+    .on_over = on_call_over,
+    .on_changed = on_call_changed,
+};
+
+static void
+on_assign(const struct link_assign *assign, void *arg)
+{
+	struct live_call_config config = {
+	    .base = worker.base,
+	    .voice = worker.voice,
+	    .link = worker.link,
+	    .assign = assign,
+	    .model = worker.model,
+	    .log_transcripts = worker.config.log_transcripts,
+	    .handlers = &call_handlers,
+	};
+	char context[LINK_CALL_SIZE + 8];
+
+	(void)arg;
+	snprintf(context, sizeof(context), "call=%s", assign->call);
+	log_set_context(context);
+	if (live_call_new(&worker.call, &config) != 0) {
+		/* Not warm (yet), or something is wrong with its memory. */
+		supervisor_link_voice_failed(
+		    worker.link, VOICE_FAULT_INTERNAL, "the call cannot begin");
+		quit(PROC_EXIT_INTERNAL);
+		return;
+	}
+	title_set_name("tf-call");
+	log_info("assigned caller=%s called=%s persona=%s",
+	    assign->caller_shown, assign->called, assign->persona);
+	set_state(WORKER_ASSIGNED, "call.assign");
+}
+
+static void
+on_media(const struct net_address *peer, void *arg)
+{
+	(void)arg;
+	if (live_call_media(worker.call, peer) == 0)
+		set_state(WORKER_TALKING, "media");
+}
+
+static void
+on_dtmf(char digit, void *arg)
+{
+	(void)arg;
+	conversation_dtmf(live_call_conversation(worker.call), digit);
+}
+
+static void
+on_tool_progress(
+    const char *id, uint64_t elapsed_ms, const char *text, void *arg)
+{
+	(void)arg;
+	conversation_tool_progress(
+	    live_call_conversation(worker.call), id, elapsed_ms, text);
+}
+
+static void
+on_tool_result(
+    const char *id, enum tool_status status, const char *output, void *arg)
+{
+	(void)arg;
+	conversation_tool_result(
+	    live_call_conversation(worker.call), id, status, output);
+}
+
+/* With a goodbye, if somebody would hear it. */
+static void
+leave(const char *reason)
+{
+	if (worker.call == NULL) {
+		quit(worker.exit_status);
+		return;
+	}
+	set_state(WORKER_LEAVING, reason);
+	conversation_leave(live_call_conversation(worker.call), reason);
+}
+
+static void
+on_hangup(const char *reason, bool farewell, void *arg)
+{
+	(void)arg;
+	log_info(
+	    "hangup reason=%s farewell=%s", reason, farewell ? "yes" : "no");
+	if (farewell) {
+		leave(reason);
+		return;
+	}
+	if (worker.reason[0] == '\0')
+		snprintf(worker.reason, sizeof(worker.reason), "%s", reason);
+	quit(worker.exit_status);
+}
+
+static void
+on_drain(void *arg)
+{
+	(void)arg;
+	/* In a call there is nothing to do: the process ends with it. */
+	if (worker.call == NULL)
+		quit(PROC_EXIT_OK);
+}
+
+static void
+on_sync(void *arg)
+{
+	(void)arg;
+	report_state("sync");
+	if (worker.call != NULL)
+		conversation_repeat_tools(live_call_conversation(worker.call));
+}
+
+static void
+on_link_closed(const char *why, void *arg)
+{
+	(void)arg;
+	log_err("channel to the supervisor is gone (%s)", why);
+	worker.link_gone = true;
+	if (worker.exit_status == PROC_EXIT_OK)
+		worker.exit_status = PROC_EXIT_CHANNEL;
+	leave("shutdown");
+}
+
+static const struct link_handlers link_handlers = {
+    .on_prepare = on_prepare,
+    .on_assign = on_assign,
+    .on_media = on_media,
+    .on_dtmf = on_dtmf,
+    .on_tool_progress = on_tool_progress,
+    .on_tool_result = on_tool_result,
+    .on_hangup = on_hangup,
+    .on_drain = on_drain,
+    .on_sync = on_sync,
+    .on_closed = on_link_closed,
+};
+
+/* ---- time and signals ------------------------------------------------- */
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (worker.voice != NULL)
+		voice_tick(worker.voice, now_ms);
+	if (worker.call != NULL) {
+		live_call_tick(worker.call);
+		if (now_ms - worker.title_ms >= TITLE_MS)
+			update_title();
+	}
+	if (worker.state == WORKER_ENDED &&
+	    (worker.link_gone || now_ms - worker.state_ms >= HANGUP_MS)) {
+		log_warn("nobody let the call go, leaving all the same");
+		quit(worker.exit_status);
+	}
+}
+
+static void
+on_heartbeat(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	supervisor_link_heartbeat(worker.link, state_names[worker.state]);
+}
+
+static void
+on_sigterm(evutil_socket_t fd, short what, void *arg)
+{
+	/* PR_SET_PDEATHSIG looks the same, but the parent is another then. */
+	bool orphan = getppid() != worker.parent;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	log_info("SIGTERM%s", orphan ? ": the keeper is gone" : "");
+	if (orphan && worker.exit_status == PROC_EXIT_OK)
+		worker.exit_status = PROC_EXIT_ORPHAN;
+	leave(orphan ? "shutdown" : "terminated");
+}
+
+static void
+on_sigusr1(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	log_info("state=%s since_ms=%llu model=%s build=%s",
+	    state_names[worker.state],
+	    (unsigned long long)(clock_now_ms() - worker.state_ms),
+	    worker.model, proc_build_id());
+	if (worker.voice != NULL)
+		voice_log_state(worker.voice);
+	if (worker.call != NULL)
+		live_call_log_state(worker.call);
+}
+
+/* ---- start and end ---------------------------------------------------- */
+
+static const char *
+parse_args(int argc, char **argv)
+{
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {NULL, 0, NULL, 0},
+	};
+	const char *config_file = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
+		if (c != 'c')
+			exit(PROC_EXIT_CONFIG);
+		config_file = optarg;
+	}
+	return config_file;
+}
+
+/* No core and no /proc/PID/mem for others: a key and a caller's words are in
+ * here. TELEFONISTA_DUMPABLE=1 is for debuggers and leak checkers. */
+static void
+lock_memory(void)
+{
+	const struct rlimit none = {0, 0};
+	const char *dumpable = getenv("TELEFONISTA_DUMPABLE");
+
+	if (dumpable != NULL && strcmp(dumpable, "1") == 0)
+		return;
+	if (setrlimit(RLIMIT_CORE, &none) != 0 ||
+	    prctl(PR_SET_DUMPABLE, 0) != 0)
+		log_warn("core dumps cannot be switched off error=%s",
+		    strerror(errno));
+}
+
+static enum log_level
+level_by_name(const char *name)
+{
+	if (strcmp(name, "error") == 0)
+		return LOG_LEVEL_ERR;
+	if (strcmp(name, "warning") == 0)
+		return LOG_LEVEL_WARN;
+	return strcmp(name, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+}
+
+/* False: a fatal problem, and the log says which. */
+static bool
+load_config(const char *file)
+{
+	static struct config_problems problems;
+	size_t listed;
+
+	config_load(&worker.config, file, PROC_ROLE_CALLWORKER, &problems);
+	log_set_level(level_by_name(worker.config.log_level));
+	listed = problems.count < CONFIG_PROBLEMS_MAX ? problems.count
+						      : CONFIG_PROBLEMS_MAX;
+	for (size_t i = 0; i < listed; i++)
+		log_write(
+		    problems.list[i].fatal ? LOG_LEVEL_ERR : LOG_LEVEL_DEBUG,
+		    "%s", problems.list[i].text);
+	return config_problems_fatal(&problems) == 0;
+}
+
+static int
+add_timer(struct event **event_out, event_callback_fn fn, long interval_ms)
+{
+	const struct timeval interval = {
+	    .tv_usec = (suseconds_t)(interval_ms * 1000)};
+
+	*event_out = event_new(worker.base, -1, EV_PERSIST, fn, NULL);
+	if (*event_out == NULL || event_add(*event_out, &interval) != 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int
+init_loop(void)
+{
+	static const int numbers[SIGNALS] = {SIGTERM, SIGUSR1};
+	static const event_callback_fn handlers[SIGNALS] = {
+	    on_sigterm, on_sigusr1};
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	worker.base = event_base_new();
+	if (worker.base == NULL ||
+	    event_base_priority_init(worker.base, PRIORITIES) != 0)
+		return -ENOMEM;
+	if (add_timer(&worker.tick, on_tick, TICK_MS) != 0 ||
+	    add_timer(&worker.heartbeat, on_heartbeat, HEARTBEAT_MS) != 0)
+		return -ENOMEM;
+	for (int i = 0; i < SIGNALS; i++) {
+		worker.signal_events[i] =
+		    evsignal_new(worker.base, numbers[i], handlers[i], NULL);
+		if (worker.signal_events[i] == NULL ||
+		    event_add(worker.signal_events[i], NULL) != 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+main_init(void)
+{
+	int ret = init_loop();
+
+	if (ret == 0)
+		ret = supervisor_link_new(&worker.link, worker.base,
+		    PROC_FD_CHANNEL, &link_handlers, NULL);
+	if (ret != 0)
+		return ret;
+	worker.state_ms = clock_now_ms();
+	update_title();
+	supervisor_link_hello(worker.link);
+	return 0;
+}
+
+static void
+say_bye(void)
+{
+	cJSON *usage = NULL, *media = NULL;
+
+	if (worker.call != NULL) {
+		usage = live_call_usage(worker.call);
+		media = live_call_media_stats(worker.call);
+	}
+	supervisor_link_bye(worker.link,
+	    worker.reason[0] != '\0' ? worker.reason : "drain", usage, media);
+	supervisor_link_flush(worker.link, FLUSH_MS);
+}
+
+static void
+close_voice(void)
+{
+	const struct timeval wait = {.tv_usec = CLOSE_MS * 1000};
+
+	voice_close(worker.voice);
+	event_base_loopexit(worker.base, &wait);
+	event_base_dispatch(worker.base);
+}
+
+static void
+main_deinit(void)
+{
+	if (worker.link != NULL)
+		say_bye();
+	if (worker.voice != NULL)
+		close_voice();
+	live_call_free(
+	    &worker.call, worker.reason[0] != '\0' ? worker.reason : "drain");
+	voice_free(&worker.voice);
+	supervisor_link_free(&worker.link);
+	for (int i = 0; i < SIGNALS; i++) {
+		if (worker.signal_events[i] != NULL)
+			event_free(worker.signal_events[i]);
+	}
+	if (worker.heartbeat != NULL)
+		event_free(worker.heartbeat);
+	if (worker.tick != NULL)
+		event_free(worker.tick);
+	if (worker.base != NULL)
+		event_base_free(worker.base);
+	config_wipe(&worker.config);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *config_file;
+	int ret;
+
+	worker.parent = getppid();
+	title_init(argc, argv);
+	log_init("callworker", LOG_LEVEL_INFO);
+	config_file = parse_args(argc, argv);
+	lock_memory();
+	if (!load_config(config_file))
+		return PROC_EXIT_CONFIG;
+	ret = main_init();
+	if (ret < 0) {
+		log_err("cannot start: %s", strerror(-ret));
+		worker.exit_status = PROC_EXIT_INTERNAL;
+	} else {
+		event_base_dispatch(worker.base);
+	}
+	main_deinit();
+	return worker.exit_status;
+}

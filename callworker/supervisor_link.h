@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * supervisor_link.h – the callworker's side of the channel: what it says to
+ * the supervisor and hears from it. Each message's fields are written or read
+ * in exactly one function of supervisor_link.c; their list is in
+ * common/message.h.
+ */
+#ifndef CALLWORKER_SUPERVISOR_LINK_H
+#define CALLWORKER_SUPERVISOR_LINK_H
+
+#include "callworker/g711.h"
+#include "callworker/voice.h"
+#include "common/net_address.h"
+#include "common/tool_status.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct supervisor_link;
+
+enum {
+	LINK_CALL_SIZE = 160, /* a channel id, NUL included */
+	LINK_TEXT_SIZE = 256,
+};
+
+/* call.assign; who and what, as the supervisor knows it. */
+struct link_assign {
+	char call[LINK_CALL_SIZE];
+	char caller[LINK_TEXT_SIZE];
+	char caller_name[LINK_TEXT_SIZE];
+	char caller_shown[LINK_TEXT_SIZE]; /* for titles and log, or "" */
+	char called[LINK_TEXT_SIZE];
+	char persona[LINK_TEXT_SIZE];
+	enum g711_law law;
+	/* Owned by the handler, which closes them. */
+	int rtp_fd, journal_fd, playout_fd, brief_fd;
+};
+
+/* state: sent at each change, and as the answer to sync. */
+struct link_state {
+	const char *state;
+	const char *why;
+	const struct link_assign *assign; /* NULL for a spare */
+	uint64_t talking_ms;
+	const char *tool; /* "" none */
+};
+
+/* Strings live during the call only. All with ARG. */
+struct link_handlers {
+	/* ADDRESSES have no port yet: the URL names it. */
+	void (*on_prepare)(const char *model,
+	    const struct net_address *addresses, size_t count, void *arg);
+	void (*on_assign)(const struct link_assign *assign, void *arg);
+	void (*on_media)(const struct net_address *peer, void *arg);
+	void (*on_dtmf)(char digit, void *arg);
+	void (*on_tool_progress)(
+	    const char *id, uint64_t elapsed_ms, const char *text, void *arg);
+	void (*on_tool_result)(const char *id, enum tool_status status,
+	    const char *output, void *arg);
+	void (*on_hangup)(const char *reason, bool farewell, void *arg);
+	void (*on_drain)(void *arg);
+	void (*on_sync)(void *arg);
+	/* Nothing comes or goes any more; the link still wants its free. */
+	void (*on_closed)(const char *why, void *arg);
+};
+
+/*
+ * Takes FD. HANDLERS must stay valid; none is called before return. 0 or
+ * -errno.
+ */
+int supervisor_link_new(struct supervisor_link **link_out,
+    struct event_base *base, int fd, const struct link_handlers *handlers,
+    void *arg);
+
+/* NULL-safe, clears. Not from inside a handler. */
+void supervisor_link_free(struct supervisor_link **link);
+
+/* Gets out what is queued, for at most TIMEOUT_MS, before an exit. */
+void supervisor_link_flush(struct supervisor_link *link, int timeout_ms);
+
+void supervisor_link_hello(struct supervisor_link *link);
+void supervisor_link_heartbeat(struct supervisor_link *link, const char *state);
+void supervisor_link_state(
+    struct supervisor_link *link, const struct link_state *state);
+void supervisor_link_ready(struct supervisor_link *link);
+void supervisor_link_voice_failed(
+    struct supervisor_link *link, enum voice_fault fault, const char *detail);
+void supervisor_link_tool_request(struct supervisor_link *link, const char *id,
+    const char *name, const char *arguments);
+void supervisor_link_tool_cancel(struct supervisor_link *link, const char *id);
+void supervisor_link_hang_up(struct supervisor_link *link, const char *reason);
+/* USAGE and MEDIA are taken; they may be NULL. */
+void supervisor_link_bye(struct supervisor_link *link, const char *reason,
+    cJSON *usage, cJSON *media);
+
+#endif

@@ -111,8 +111,10 @@ static void
 go_on(struct call *call, uint64_t talked_ms)
 {
 	uint64_t now_ms = clock_now_ms();
+	uint64_t limit_ms = (uint64_t)call->env->config->max_call_s * 1000;
 
 	call_set_state(call, CALL_TALKING, "goes on");
+	call_set_timer(call, limit_ms > talked_ms ? limit_ms - talked_ms : 1);
 	call->up = true;
 	call->worker_ready = true;
 	call->talking_ms = talked_ms < now_ms ? now_ms - talked_ms : now_ms;

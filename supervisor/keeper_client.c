@@ -2,9 +2,10 @@
 /*
  * keeper_client.c – orders to the keeper and its reports, on the loop.
  *
- * The keeper reads at once and always, so an order that does not fit into
- * the socket means that something is badly wrong: it is logged and lost, and
- * the deadlines of whoever gave it do the rest.
+ * Orders that the socket does not take at once wait in a bounded queue. The
+ * keeper reads always, so one that does not fit there either means that
+ * something is badly wrong: it is logged and lost, and the deadlines of
+ * whoever gave it do the rest.
  */
 #include "supervisor/keeper_client.h"
 
@@ -21,6 +22,8 @@
 struct keeper_client {
 	int socket;
 	struct event *event;
+	struct event *write_event;
+	struct keeper_link_queue queue;
 	uint32_t last_seq;
 	keeper_client_fn *fn;
 	void *arg;
@@ -38,11 +41,23 @@ on_readable(evutil_socket_t socket, short what, void *arg)
 	(void)what;
 	if (got == 0)
 		return;
-	if (got < 0)
+	if (got < 0) {
 		event_del(client->event);
+		event_del(client->write_event);
+	}
 	client->fn(got < 0 ? &gone : &message, &fd, client->arg);
 	if (fd >= 0)
 		close(fd);
+}
+
+static void
+on_writable(evutil_socket_t socket, short what, void *arg)
+{
+	struct keeper_client *client = arg;
+
+	(void)what;
+	if (keeper_link_flush(&client->queue, socket) == -EAGAIN)
+		event_add(client->write_event, NULL);
 }
 
 int
@@ -51,14 +66,20 @@ keeper_client_new(struct keeper_client **client_out, struct event_base *base,
 {
 	struct keeper_client *client = calloc(1, sizeof(*client));
 
-	if (client == NULL)
+	if (client == NULL) {
+		close(socket);
 		return -ENOMEM;
+	}
+	keeper_link_queue_init(&client->queue);
 	client->socket = socket;
 	client->fn = fn;
 	client->arg = arg;
 	client->event =
 	    event_new(base, socket, EV_READ | EV_PERSIST, on_readable, client);
-	if (client->event == NULL || event_add(client->event, NULL) < 0) {
+	client->write_event =
+	    event_new(base, socket, EV_WRITE, on_writable, client);
+	if (client->event == NULL || client->write_event == NULL ||
+	    event_add(client->event, NULL) < 0) {
 		keeper_client_free(&client);
 		return -ENOMEM;
 	}
@@ -76,6 +97,9 @@ keeper_client_free(struct keeper_client **client_ptr)
 	*client_ptr = NULL;
 	if (client->event != NULL)
 		event_free(client->event);
+	if (client->write_event != NULL)
+		event_free(client->write_event);
+	keeper_link_queue_clear(&client->queue);
 	close(client->socket);
 	free(client);
 }
@@ -88,7 +112,9 @@ send_order(struct keeper_client *client, struct keeper_message *order,
 
 	if (text != NULL)
 		snprintf(order->text, sizeof(order->text), "%s", text);
-	ret = keeper_link_send(client->socket, order, fd);
+	ret = keeper_link_post(&client->queue, client->socket, order, fd);
+	if (client->queue.count > 0)
+		event_add(client->write_event, NULL);
 	if (ret < 0)
 		log_err("keeper does not take an order op=%u error=%s",
 		    order->op, strerror(-ret));

@@ -16,7 +16,7 @@ struct keeper_client;
 typedef void keeper_client_fn(
     const struct keeper_message *message, int *fd, void *arg);
 
-/* Takes SOCKET (PROC_FD_CHANNEL). Returns 0 or -errno. */
+/* Takes SOCKET (PROC_FD_CHANNEL), also on error. Returns 0 or -errno. */
 int keeper_client_new(struct keeper_client **client_out,
     struct event_base *base, int socket, keeper_client_fn *fn, void *arg);
 void keeper_client_free(struct keeper_client **client);

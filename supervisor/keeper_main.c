@@ -7,11 +7,15 @@
 #include "supervisor/keeper.h"
 #include "supervisor/spawn.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 struct options {
 	const char *config_file;
@@ -71,6 +75,19 @@ parse_args(int argc, char **argv, struct options *options)
 	}
 }
 
+/* So that nothing of ours gets the number 0, 1 or 2. */
+static void
+open_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* A relative path would mean another file once a child changes directory. */
 static const char *
 absolute_path(const char *path)
@@ -101,6 +118,7 @@ main(int argc, char **argv)
 	struct keeper_config config;
 	int ret;
 
+	open_standard_descriptors();
 	title_init(argc, argv); /* before anything points into argv */
 	parse_args(argc, argv, &options);
 	log_init("keeper", LOG_LEVEL_INFO);
@@ -122,6 +140,10 @@ main(int argc, char **argv)
 		    strerror(-ret));
 		return PROC_EXIT_INTERNAL;
 	}
+	/* Others could open the memfds through /proc/PID/fd. */
+	if (ret > 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
+		log_warn("core dumps cannot be switched off error=%s",
+		    strerror(errno));
 	if (ret > 0)
 		log_info("secrets moved out of the environment count=%d", ret);
 	make_title_room();

@@ -77,6 +77,8 @@ child_exec(const struct spawn_descriptors *descriptors, int error_fd,
 			  ? -1
 			  : fcntl(descriptors->secrets, F_DUPFD, 16);
 	int report = fcntl(error_fd, F_DUPFD, 16);
+	int null_low = open("/dev/null", O_RDONLY);
+	int null = fcntl(null_low, F_DUPFD, 16);
 	int failure;
 
 	setpgid(0, 0);
@@ -84,12 +86,17 @@ child_exec(const struct spawn_descriptors *descriptors, int error_fd,
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != keeper)
 		_exit(PROC_EXIT_ORPHAN);
+	if (channel < 0 || report < 0 || null < 0 ||
+	    (secrets < 0 && descriptors->secrets >= 0)) {
+		report = error_fd;
+		goto fail;
+	}
 	close_range(3, 15, 0);
-	if (channel < 0 || report < 0 || place(channel, PROC_FD_CHANNEL) < 0 ||
+	if (dup2(null, STDIN_FILENO) < 0 ||
+	    place(channel, PROC_FD_CHANNEL) < 0 ||
 	    place(secrets, PROC_FD_SECRETS) < 0)
 		goto fail;
-	if (report != 5)
-		report = dup2(report, 5);
+	report = dup2(report, 5);
 	close_range(6, ~0u, 0);
 	fcntl(report, F_SETFD, FD_CLOEXEC);
 	execv(argv[0], argv);

@@ -40,7 +40,8 @@ struct worker {
 	struct peer *peer;
 	bool hello;
 	bool exited;
-	bool dying; /* SIGKILL was sent */
+	bool dying;      /* SIGKILL was sent */
+	int kill_signal; /* once the keeper has said who it is, or 0 */
 	uint64_t heard_ms;
 	char how[128];
 	struct worker_owner owner;
@@ -98,9 +99,14 @@ worker_exited(struct worker *worker, const char *how)
 void
 worker_kill(struct worker *worker, int sig)
 {
-	if (worker->child == 0 || worker->exited)
+	if (worker->exited)
 		return;
 	worker->dying = worker->dying || sig == SIGKILL;
+	if (worker->child == 0) {
+		if (worker->kill_signal != SIGKILL)
+			worker->kill_signal = sig;
+		return;
+	}
 	keeper_client_kill(worker->fleet->keeper, worker->child, sig);
 }
 
@@ -279,7 +285,9 @@ on_spawned(struct fleet *fleet, const struct keeper_message *m, int *fd)
 	log_debug("%s started pid=%d", proc_role_name(worker->role),
 	    (int)worker->pid);
 	if (worker_connect(worker, channel) < 0)
-		worker_kill(worker, SIGKILL);
+		worker->kill_signal = SIGKILL;
+	if (worker->kill_signal != 0)
+		worker_kill(worker, worker->kill_signal);
 }
 
 static void
@@ -374,6 +382,17 @@ adopt_worker(struct fleet *fleet, struct adoption *adoption)
 }
 
 static void
+adoption_free(struct fleet *fleet, struct adoption *adoption)
+{
+	for (int i = 0; i < KEEPER_HELD_COUNT; i++) {
+		if (adoption->held[i] >= 0)
+			close(adoption->held[i]);
+	}
+	TAILQ_REMOVE(&fleet->adoptions, adoption, entry);
+	free(adoption);
+}
+
+static void
 adopt(struct fleet *fleet, struct adoption *adoption)
 {
 	struct fleet_adopted adopted = {
@@ -387,12 +406,7 @@ adopt(struct fleet *fleet, struct adoption *adoption)
 	if (adopted.worker == NULL)
 		keeper_client_release(fleet->keeper, adoption->child);
 	fleet->callbacks.on_adopted(&adopted, fleet->callbacks.arg);
-	for (int i = 0; i < KEEPER_HELD_COUNT; i++) {
-		if (adoption->held[i] >= 0)
-			close(adoption->held[i]);
-	}
-	TAILQ_REMOVE(&fleet->adoptions, adoption, entry);
-	free(adoption);
+	adoption_free(fleet, adoption);
 }
 
 static void
@@ -501,8 +515,10 @@ fleet_signal(struct fleet *fleet, int sig)
 {
 	struct worker *worker;
 
-	TAILQ_FOREACH(worker, &fleet->workers, entry)
-		worker_kill(worker, sig);
+	TAILQ_FOREACH(worker, &fleet->workers, entry) {
+		if (worker->hello) /* before, the signal could kill it */
+			worker_kill(worker, sig);
+	}
 }
 
 size_t
@@ -555,11 +571,14 @@ void
 fleet_free(struct fleet **fleet_ptr)
 {
 	struct fleet *fleet = *fleet_ptr;
+	struct adoption *adoption;
 	struct worker *worker;
 
 	if (fleet == NULL)
 		return;
 	*fleet_ptr = NULL;
+	while ((adoption = TAILQ_FIRST(&fleet->adoptions)) != NULL)
+		adoption_free(fleet, adoption);
 	while ((worker = TAILQ_FIRST(&fleet->workers)) != NULL) {
 		TAILQ_REMOVE(&fleet->workers, worker, entry);
 		peer_free(&worker->peer);

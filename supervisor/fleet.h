@@ -66,7 +66,7 @@ struct keeper_client *fleet_keeper(struct fleet *fleet);
 struct worker *fleet_spawn(
     struct fleet *fleet, enum proc_role role, const struct worker_owner *owner);
 
-/* Sends SIGNAL to every worker. */
+/* Sends SIGNAL to every worker that has said hello. */
 void fleet_signal(struct fleet *fleet, int signal);
 size_t fleet_count(const struct fleet *fleet);
 
@@ -75,6 +75,7 @@ void worker_set_owner(struct worker *worker, const struct worker_owner *owner);
 int worker_send(struct worker *worker, enum message_type type, cJSON *body);
 int worker_send_fds(struct worker *worker, enum message_type type, cJSON *body,
     const int *fds, size_t nfds);
+/* A worker that is only being started gets it as soon as it exists. */
 void worker_kill(struct worker *worker, int signal);
 /* So that FD outlives this supervisor; CALL is what it belongs to. */
 void worker_hold(

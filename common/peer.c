@@ -190,36 +190,34 @@ datagram_receive(int fd, struct datagram *datagram)
 	return 1;
 }
 
-/* Checks everything that the table says; *body_out is set when OK. */
+/*
+ * Checks everything that the table says. *BODY_OUT is what could be parsed,
+ * also when it is refused, or NULL.
+ */
 static enum message_fault
 datagram_check(const struct peer *peer, const struct datagram *datagram,
     enum message_type *type_out, cJSON **body_out)
 {
-	enum message_fault fault = MESSAGE_OK;
 	cJSON *body;
 
+	*body_out = NULL;
 	if ((datagram->flags & MSG_TRUNC) != 0 ||
 	    datagram->len > MESSAGE_SIZE_MAX)
 		return MESSAGE_OVERSIZED;
 	if ((datagram->flags & MSG_CTRUNC) != 0)
 		return MESSAGE_DESCRIPTORS;
-	body = json_parse(datagram->text, datagram->len);
+	body = *body_out = json_parse(datagram->text, datagram->len);
 	if (!cJSON_IsObject(body) || json_string(body, "type")[0] == '\0')
-		fault = MESSAGE_MALFORMED;
-	else if (message_find(json_string(body, "type"), type_out) < 0)
-		fault = MESSAGE_UNKNOWN;
-	else if (!message_allowed(
-		     *type_out, peer->config.them, peer->config.us))
-		fault = MESSAGE_MISDIRECTED;
-	else if (datagram->len > message_size_max(*type_out))
-		fault = MESSAGE_OVERSIZED;
-	else if (datagram->nfds != message_fds(*type_out))
-		fault = MESSAGE_DESCRIPTORS;
-	if (fault == MESSAGE_OK)
-		*body_out = body;
-	else
-		cJSON_Delete(body);
-	return fault;
+		return MESSAGE_MALFORMED;
+	if (message_find(json_string(body, "type"), type_out) < 0)
+		return MESSAGE_UNKNOWN;
+	if (!message_allowed(*type_out, peer->config.them, peer->config.us))
+		return MESSAGE_MISDIRECTED;
+	if (datagram->len > message_size_max(*type_out))
+		return MESSAGE_OVERSIZED;
+	if (datagram->nfds != message_fds(*type_out))
+		return MESSAGE_DESCRIPTORS;
+	return MESSAGE_OK;
 }
 
 /* An upgrade in progress may know messages that we do not. */
@@ -239,11 +237,13 @@ fault_is_tolerable(struct peer *peer, enum message_fault fault)
 }
 
 static void
-peer_refuse(struct peer *peer, enum message_fault fault)
+peer_refuse(struct peer *peer, enum message_fault fault, const cJSON *body)
 {
-	char why[96];
+	const char *type = json_string(body, "type");
+	char why[sizeof(peer->why)];
 
-	snprintf(why, sizeof(why), "%s message", message_fault_name(fault));
+	snprintf(why, sizeof(why), "%s message%s%.40s",
+	    message_fault_name(fault), type[0] != '\0' ? " " : "", type);
 	peer_fail(peer, why);
 }
 
@@ -252,19 +252,18 @@ peer_handle(struct peer *peer, struct datagram *datagram)
 {
 	enum message_fault fault;
 	enum message_type type;
-	cJSON *body = NULL;
+	cJSON *body;
 
 	fault = datagram_check(peer, datagram, &type, &body);
-	if (fault != MESSAGE_OK) {
-		if (!fault_is_tolerable(peer, fault))
-			peer_refuse(peer, fault);
-		return;
+	if (fault == MESSAGE_OK) {
+		if (type == MESSAGE_HELLO)
+			snprintf(peer->build, sizeof(peer->build), "%s",
+			    json_string(body, "build"));
+		peer->config.on_message(
+		    peer, type, body, datagram->fds, peer->config.arg);
+	} else if (!fault_is_tolerable(peer, fault)) {
+		peer_refuse(peer, fault, body);
 	}
-	if (type == MESSAGE_HELLO)
-		snprintf(peer->build, sizeof(peer->build), "%s",
-		    json_string(body, "build"));
-	peer->config.on_message(
-	    peer, type, body, datagram->fds, peer->config.arg);
 	cJSON_Delete(body);
 }
 

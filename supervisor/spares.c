@@ -27,7 +27,8 @@ enum {
 	TURN_MS = 500,
 	START_DELAY_FIRST_MS = 100, /* after a spare that died young */
 	START_DELAY_MAX_MS = 10000,
-	LEAVE_MS = 3000, /* from drain to SIGKILL */
+	STEADY_MS = 10000, /* a session that lasted so long was good */
+	LEAVE_MS = 3000,   /* from drain to SIGKILL */
 };
 
 enum spare_state {
@@ -44,6 +45,7 @@ struct spare {
 	enum spare_state state;
 	char model[CONFIG_TEXT_MAX];
 	uint64_t since_ms; /* in this state */
+	uint64_t started_ms;
 	struct resolver_request *lookup;
 };
 
@@ -166,7 +168,6 @@ on_spare_state(struct spare *spare, const cJSON *body)
 	    (int)worker_pid(spare->worker), spare->model,
 	    (unsigned long long)(clock_now_ms() - spare->since_ms));
 	spare_set_state(spare, SPARE_WARM);
-	spare->spares->start_delay_ms = 0;
 	breaker_succeeded(&spare->spares->breaker);
 	balance(spare->spares);
 }
@@ -187,6 +188,8 @@ on_message(
 		on_spare_state(spare, body);
 		break;
 	case MESSAGE_VOICE_FAILED:
+		if (spare->state == SPARE_LEAVING)
+			break; /* it is gone already, for whatever reason */
 		spare_failed(spare, json_string(body, "fault"),
 		    json_string(body, "detail"));
 		spare_leave(spare);
@@ -197,26 +200,34 @@ on_message(
 }
 
 static void
+start_later(struct spares *spares)
+{
+	uint64_t delay_ms = spares->start_delay_ms * 2;
+
+	if (delay_ms < START_DELAY_FIRST_MS)
+		delay_ms = START_DELAY_FIRST_MS;
+	if (delay_ms > START_DELAY_MAX_MS)
+		delay_ms = START_DELAY_MAX_MS;
+	spares->start_delay_ms = delay_ms;
+	spares->start_at_ms = clock_now_ms() + delay_ms;
+}
+
+static void
 on_gone(struct worker *worker, const char *how, void *arg)
 {
 	struct spare *spare = arg;
 	struct spares *spares = spare->spares;
+	bool never_warm =
+	    spare->state == SPARE_STARTING || spare->state == SPARE_CONNECTING;
 
-	(void)how;
 	(void)worker;
-	if (spare->state == SPARE_STARTING ||
-	    spare->state == SPARE_CONNECTING) {
-		spares->start_delay_ms = spares->start_delay_ms == 0
-					     ? START_DELAY_FIRST_MS
-					     : spares->start_delay_ms * 2;
-		if (spares->start_delay_ms > START_DELAY_MAX_MS)
-			spares->start_delay_ms = START_DELAY_MAX_MS;
-		spares->start_at_ms = clock_now_ms() + spares->start_delay_ms;
-		/* A probe that dies without a word has failed too. */
-		if (spares->breaker.state == BREAKER_HALF_OPEN)
-			breaker_failed(&spares->breaker, VOICE_FAULT_NETWORK,
-			    how, clock_now_ms());
-	}
+	/* Also a service that drops each session as soon as it is up. */
+	if (clock_now_ms() - spare->started_ms < STEADY_MS)
+		start_later(spares);
+	/* A probe that dies without a word has failed too. */
+	if (never_warm && spares->breaker.state == BREAKER_HALF_OPEN)
+		breaker_failed(
+		    &spares->breaker, VOICE_FAULT_NETWORK, how, clock_now_ms());
 	spare_unlink(spare);
 	balance(spares);
 }
@@ -233,6 +244,7 @@ spare_start(struct spares *spares, const char *model)
 	spare->spares = spares;
 	snprintf(spare->model, sizeof(spare->model), "%s", model);
 	spare_set_state(spare, SPARE_STARTING);
+	spare->started_ms = spare->since_ms;
 	owner.arg = spare;
 	spare->worker =
 	    fleet_spawn(spares->fleet, PROC_ROLE_CALLWORKER, &owner);
@@ -349,10 +361,14 @@ start_missing(struct spares *spares, const char *model)
 	while (spares->running && now_ms >= spares->start_at_ms &&
 	       count_coming(spares, model) < wanted(spares, model) &&
 	       breaker_allows(&spares->breaker, now_ms)) {
-		if (spare_start(spares, model) < 0) {
-			spares->start_at_ms = now_ms + START_DELAY_MAX_MS / 10;
-			break;
-		}
+		if (spare_start(spares, model) == 0)
+			continue;
+		start_later(spares);
+		/* Otherwise it would stay half open, and nobody would try. */
+		if (spares->breaker.state == BREAKER_HALF_OPEN)
+			breaker_failed(&spares->breaker, VOICE_FAULT_INTERNAL,
+			    "no process could be started", now_ms);
+		break;
 	}
 }
 
@@ -385,6 +401,8 @@ check_age(struct spare *spare, uint64_t now_ms)
 		spare_leave(spare);
 		break;
 	case SPARE_WARM:
+		if (age_ms >= STEADY_MS)
+			spare->spares->start_delay_ms = 0;
 		if (age_ms >= SPARES_AGE_MS)
 			spare_leave(spare);
 		break;

@@ -39,13 +39,15 @@ ROLES    := supervisor callworker toolworker
 # The keeper is libc only: its own list, no library of ours but these rooms.
 KEEPER_SRC := supervisor/keeper.c supervisor/keeper_link.c supervisor/spawn.c supervisor/keeper_main.c
 SUPERVISOR_SRC := $(filter-out $(KEEPER_SRC),$(wildcard supervisor/*.c))
-CALLWORKER_SRC := $(wildcard callworker/*.c)
+# Apart, since libcurl would triple the memory of every call.
+VOICECHECK_SRC := callworker/voicecheck.c
+CALLWORKER_SRC := $(filter-out $(VOICECHECK_SRC),$(wildcard callworker/*.c))
 TOOLWORKER_SRC := $(wildcard toolworker/*.c)
 COMMON_SRC     := $(wildcard common/*.c)
 UNIT_SRC       := $(wildcard tests/unit/test_*.c)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
-BINS  := $(B)/telefonista $(addprefix $(B)/telefonista-,$(ROLES))
+BINS  := $(B)/telefonista $(addprefix $(B)/telefonista-,$(ROLES) voicecheck)
 UNITS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 
 .PHONY: all
@@ -74,6 +76,8 @@ $(B)/%.a:
 
 $(B)/telefonista: $(call obj,$(KEEPER_SRC)) $(call obj,common/log.c common/clock.c common/proc.c common/title.c common/secret.c)
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^
+$(B)/telefonista-voicecheck: $(call obj,$(VOICECHECK_SRC)) $(B)/libcommon.a
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(B)/telefonista-%: $(B)/lib%.a $(B)/libcommon.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $(B)/$*/main.o $(B)/lib$*.a $(B)/libcommon.a $(PKG_LIBS) -lm
 $(foreach r,$(ROLES),$(eval $(B)/telefonista-$(r): $(B)/$(r)/main.o))
@@ -152,7 +156,7 @@ SYSCONFDIR ?= /etc
 install: all
 	install -D -m 755 $(B)/telefonista $(DESTDIR)$(PREFIX)/bin/telefonista
 	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DATADIR)
-	install -m 755 $(addprefix $(B)/telefonista-,$(ROLES)) $(DESTDIR)$(LIBEXEC)
+	install -m 755 $(filter-out %/telefonista,$(BINS)) $(DESTDIR)$(LIBEXEC)
 	cp -R etc/personas etc/tools.d etc/asterisk etc/telefonista.env.example \
 		$(DESTDIR)$(DATADIR)
 

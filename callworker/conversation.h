@@ -36,7 +36,8 @@ enum {
 	CONVERSATION_ALMOST_SAID_MS = 400,
 	/* … and when no other tool answers within this time. */
 	CONVERSATION_GATHER_MS = 3000,
-	/* A tool runs, and nothing was said about it: tool_wait is. */
+	/* A tool runs and nothing was said about it, or since the caller's
+	 * last turn: tool_wait is. */
 	CONVERSATION_TOOL_WAIT_MS = 2500,
 	/* After still_there; less if silent_caller_s is. */
 	CONVERSATION_STILL_THERE_MS = 10000,

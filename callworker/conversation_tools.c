@@ -193,15 +193,23 @@ expire_calls(struct conversation *c)
 	}
 }
 
-/* A query runs and the caller has not heard a word about it. */
+/*
+ * A query runs and the caller has not heard a word about it. A caller who has
+ * just spoken is answered by the voice itself, if it is given the time.
+ */
 static void
 check_tool_wait(struct conversation *c)
 {
 	const struct tool_call *oldest = tool_calls_oldest(&c->tools);
+	uint64_t since_ms;
 
 	if (oldest == NULL || c->said_tool_wait || c->heard_since_turn ||
-	    c->caller_talking || voice_is_busy(c->config.voice) ||
-	    c->now_ms - oldest->since_ms < CONVERSATION_TOOL_WAIT_MS)
+	    c->caller_talking || voice_is_busy(c->config.voice))
+		return;
+	since_ms = oldest->since_ms > c->caller_stopped_ms
+		       ? oldest->since_ms
+		       : c->caller_stopped_ms;
+	if (c->now_ms - since_ms < CONVERSATION_TOOL_WAIT_MS)
 		return;
 	c->said_tool_wait = true;
 	conversation_say(c, BRIEF_PHRASE_TOOL_WAIT, CONVERSATION_TAG_TOOL_WAIT);

@@ -165,14 +165,14 @@ check_mikrotik(struct check *check, struct event_base *base)
 	http_client_free(&client);
 }
 
-/* -- OpenAI: the callworker's part ---------------------------------------- */
+/* -- OpenAI: the voicecheck's part ---------------------------------------- */
 
 /* In the child. */
 static _Noreturn void
-exec_callworker(const struct check *check, int out)
+exec_voicecheck(const struct check *check, int out)
 {
-	/* Two strings for each model, three others, and the NULL. */
-	const char *argv[2 * MODELS_MAX + 6];
+	/* Two strings for each model, two others, and the NULL. */
+	const char *argv[2 * MODELS_MAX + 4];
 	char path[PATH_MAX + 32];
 	size_t argc = 0;
 	char *slash;
@@ -182,13 +182,12 @@ exec_callworker(const struct check *check, int out)
 	path[len > 0 ? len : 0] = '\0';
 	slash = strrchr(path, '/');
 	snprintf(slash != NULL ? slash + 1 : path,
-	    sizeof("telefonista-callworker"), "telefonista-callworker");
+	    sizeof("telefonista-voicecheck"), "telefonista-voicecheck");
 	argv[argc++] = path;
 	if (check->config_file != NULL) {
 		argv[argc++] = "--config";
 		argv[argc++] = check->config_file;
 	}
-	argv[argc++] = "--check";
 	for (size_t i = 0; i < check->model_count; i++) {
 		argv[argc++] = "--model";
 		argv[argc++] = check->models[i];
@@ -274,7 +273,7 @@ check_openai(struct check *check)
 		return;
 	}
 	if (pid == 0)
-		exec_callworker(check, pipe_fds[1]);
+		exec_voicecheck(check, pipe_fds[1]);
 	close(pipe_fds[1]);
 	if (!read_report(pipe_fds[0], text, sizeof(text)))
 		kill(pid, SIGKILL);
@@ -287,7 +286,7 @@ check_openai(struct check *check)
 	check->failed = true;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != PROC_EXIT_CONFIG)
 		report_line(REPORT_ERROR,
-		    "OpenAI could not be asked: telefonista-callworker "
+		    "OpenAI could not be asked: telefonista-voicecheck "
 		    "beside this program did not finish its check");
 }
 

@@ -8,7 +8,7 @@
 
 /*
  * Checks settings, personas, tools, Asterisk, the MikroTik service, and
- * OpenAI (by running telefonista-callworker --check beside this binary, which
+ * OpenAI (by running telefonista-voicecheck beside this binary, which
  * may read that key). Prints to standard output; takes at most about a
  * minute. Returns the exit status: PROC_EXIT_OK, or PROC_EXIT_CONFIG.
  */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check.c – does OpenAI accept the key, and does it know the models.
+ * voicecheck.c – the command telefonista-voicecheck, run by `telefonista
+ * --check`: does OpenAI accept the key, and does it know the models. A process
+ * of its own, because it holds the key and must not hold Asterisk's password.
  *
  * GET /v1/models/{id} costs nothing, needs the same key, and tells when a
  * model will be shut down.
  */
-#include "callworker/check.h"
-
 #include "common/clock.h"
 #include "common/config.h"
 #include "common/http_fetch.h"
@@ -211,7 +211,7 @@ open_client(struct check *check)
 	return http_client_new(&check->client, check->base, &config);
 }
 
-int
+static int
 check_voice(const char *config_file, const char *const *models, size_t count)
 {
 	static struct config_problems problems;
@@ -245,21 +245,17 @@ check_voice(const char *config_file, const char *const *models, size_t count)
 }
 
 int
-check_main(int argc, char *const argv[])
+main(int argc, char **argv)
 {
 	const char *config_file = NULL;
 	const char *models[MODELS_MAX];
 	size_t count = 0;
-	bool asked = false;
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--check") == 0)
-			asked = true;
-		else if (i + 1 < argc && strcmp(argv[i], "--config") == 0)
-			config_file = argv[++i];
-		else if (i + 1 < argc && strcmp(argv[i], "--model") == 0 &&
-			 count < MODELS_MAX)
-			models[count++] = argv[++i];
+	for (int i = 1; i + 1 < argc; i += 2) {
+		if (strcmp(argv[i], "--config") == 0)
+			config_file = argv[i + 1];
+		else if (strcmp(argv[i], "--model") == 0 && count < MODELS_MAX)
+			models[count++] = argv[i + 1];
 	}
-	return asked ? check_voice(config_file, models, count) : -1;
+	return check_voice(config_file, models, count);
 }

@@ -32,8 +32,8 @@ struct entry {
 	enum ledger_kind kind;
 	char id[ARI_ID_MAX];
 	bool removing;
-	bool asked;     /* a DELETE is under way */
-	bool forgotten; /* gone meanwhile; freed by the answer */
+	bool asked; /* a DELETE is under way */
+	bool gone;  /* in the list of that name */
 	uint64_t since_ms;
 };
 
@@ -42,6 +42,7 @@ struct ledger {
 	const char *app;
 	struct event *timer;
 	LIST_HEAD(, entry) entries;
+	LIST_HEAD(, entry) gone; /* … but the answer to a DELETE is not in */
 };
 
 static const char *const kind_words[] = {
@@ -96,13 +97,22 @@ enter(struct ledger *ledger, enum ledger_kind kind, const char *id)
 }
 
 static void
-drop(struct entry *entry)
+entry_free(struct entry *entry)
 {
 	LIST_REMOVE(entry, link);
-	if (entry->asked)
-		entry->forgotten = true;
-	else
-		free(entry);
+	free(entry);
+}
+
+static void
+drop(struct entry *entry)
+{
+	if (!entry->asked) {
+		entry_free(entry);
+		return;
+	}
+	LIST_REMOVE(entry, link);
+	entry->gone = true;
+	LIST_INSERT_HEAD(&entry->ledger->gone, entry, link);
 }
 
 static void
@@ -111,11 +121,9 @@ on_deleted(const struct ari_response *response, void *arg)
 	struct entry *entry = arg;
 
 	entry->asked = false;
-	if (entry->forgotten)
-		free(entry);
-	else if (response->status == 204 || response->status == 200 ||
-		 response->status == 404)
-		drop(entry);
+	if (entry->gone || response->status == 204 || response->status == 200 ||
+	    response->status == 404)
+		entry_free(entry);
 	/* Otherwise the timer asks again. */
 }
 
@@ -191,13 +199,21 @@ ledger_gone(struct ledger *ledger, const char *id)
 		drop(entry);
 }
 
+/* Not merely "telefonista-APP-": that is how those of APP-2 begin, too. */
 bool
 ledger_is_ours(const struct ledger *ledger, const char *id)
 {
 	char start[ARI_ID_MAX];
-	int n = snprintf(start, sizeof(start), "telefonista-%s-", ledger->app);
 
-	return strncmp(id, start, (size_t)n) == 0;
+	for (size_t i = 0; i < sizeof(kind_words) / sizeof(kind_words[0]);
+	     i++) {
+		int n = snprintf(start, sizeof(start), "telefonista-%s-%s-",
+		    ledger->app, kind_words[i]);
+
+		if (strncmp(id, start, (size_t)n) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool
@@ -286,6 +302,7 @@ ledger_new(struct ledger **ledger_out, struct event_base *base, struct ari *ari,
 	if (ledger == NULL)
 		return -ENOMEM;
 	LIST_INIT(&ledger->entries);
+	LIST_INIT(&ledger->gone);
 	ledger->ari = ari;
 	ledger->app = app;
 	ledger->timer = event_new(base, -1, EV_PERSIST, on_turn, ledger);
@@ -307,10 +324,10 @@ ledger_free(struct ledger **ledger_ptr)
 	if (ledger == NULL)
 		return;
 	*ledger_ptr = NULL;
-	while ((entry = LIST_FIRST(&ledger->entries)) != NULL) {
-		LIST_REMOVE(entry, link);
-		free(entry);
-	}
+	while ((entry = LIST_FIRST(&ledger->entries)) != NULL)
+		entry_free(entry);
+	while ((entry = LIST_FIRST(&ledger->gone)) != NULL)
+		entry_free(entry);
 	if (ledger->timer != NULL)
 		event_free(ledger->timer);
 	free(ledger);

@@ -2,7 +2,7 @@
 /*
  * ledger.h – every channel and bridge that we made in Asterisk, until it is
  * known to be gone. Nothing made by others is ever touched: ours carry the
- * prefix "telefonista-APP-".
+ * prefix "telefonista-APP-media-" or "telefonista-APP-bridge-".
  */
 #ifndef SUPERVISOR_LEDGER_H
 #define SUPERVISOR_LEDGER_H

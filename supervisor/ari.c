@@ -35,7 +35,7 @@ enum {
 	EVENT_BYTES_MAX = 1024 * 1024,
 	RESPONSE_BYTES_MAX = 8 * 1024 * 1024, /* /channels of a busy PBX */
 	WAITING_EVENTS_MAX = 10000,
-	URL_MAX = 1024,
+	PATH_SIZE = 2048, /* three ids of ARI_ID_MAX, all of it escaped */
 };
 
 #define PROBE_NAME "telefonista-probe"
@@ -43,6 +43,26 @@ enum {
 struct waiting_event {
 	STAILQ_ENTRY(waiting_event) entry;
 	cJSON *event;
+};
+
+/* A request under way; the owner of FN and ARG waits for its answer. */
+struct request {
+	LIST_ENTRY(request) entry;
+	ari_response_fn *fn;
+	void *arg;
+	char what[PATH_SIZE + 16]; /* "POST channels/1.2/answer" */
+};
+
+/* One of the lists that come before events. */
+struct listing {
+	LIST_ENTRY(listing) entry;
+	struct ari *ari;
+	uint32_t generation;
+	enum {
+		LIST_CHANNELS,
+		LIST_BRIDGES,
+		LIST_APPLICATION
+	} what;
 };
 
 struct ari {
@@ -54,6 +74,8 @@ struct ari {
 
 	enum ari_state state;
 	struct http_client *http;
+	LIST_HEAD(, request) requests;
+	LIST_HEAD(, listing) listings;
 	struct websocket *socket;
 	struct resolver_request *lookup;
 	struct net_address addresses[NET_ADDRESSES_MAX];
@@ -71,14 +93,6 @@ struct ari {
 	STAILQ_HEAD(, waiting_event) waiting;
 	size_t waiting_count;
 	struct log_ratelimit bad_event_limit;
-};
-
-/* A request under way; the owner of FN and ARG waits for its answer. */
-struct request {
-	struct ari *ari;
-	ari_response_fn *fn;
-	void *arg;
-	char what[URL_MAX]; /* "POST channels/1.2/answer", for the log */
 };
 
 static void connect_now(struct ari *ari);
@@ -160,6 +174,13 @@ log_failure(const struct request *request, const struct http_response *response)
 }
 
 static void
+request_free(struct request *request)
+{
+	LIST_REMOVE(request, entry);
+	free(request);
+}
+
+static void
 on_response(const struct http_response *response, void *arg)
 {
 	struct request *request = arg;
@@ -180,7 +201,7 @@ on_response(const struct http_response *response, void *arg)
 	if (request->fn != NULL)
 		request->fn(&answer, request->arg);
 	cJSON_Delete(body);
-	free(request);
+	request_free(request);
 }
 
 static int
@@ -221,28 +242,31 @@ ari_request(struct ari *ari, ari_response_fn *fn, void *arg, const char *method,
     cJSON *body, const char *format, ...)
 {
 	struct request *request = calloc(1, sizeof(*request));
-	char path[URL_MAX], url[URL_MAX + 320];
+	char path[PATH_SIZE], url[PATH_SIZE + 320];
 	int ret = -ENOMEM;
 	va_list ap;
+	int len;
 
 	if (request == NULL)
 		goto out;
 	va_start(ap, format);
-	vsnprintf(path, sizeof(path), format, ap);
+	len = vsnprintf(path, sizeof(path), format, ap);
 	va_end(ap);
-	request->ari = ari;
+	LIST_INSERT_HEAD(&ari->requests, request, entry);
 	request->fn = fn;
 	request->arg = arg;
-	snprintf(request->what, sizeof(request->what), "%s %.*s", method,
-	    URL_MAX - 16, path);
+	snprintf(request->what, sizeof(request->what), "%s %s", method, path);
 	snprintf(url, sizeof(url), "%s://%s:%ld/ari/%s",
 	    ari->config->asterisk_tls ? "https" : "http",
 	    ari->config->asterisk_host, ari->config->asterisk_port, path);
-	ret = send_request(ari, request, method, url, body);
+	/* Cut, it would be about something else. */
+	ret = len < 0 || (size_t)len >= sizeof(path)
+		  ? -ENAMETOOLONG
+		  : send_request(ari, request, method, url, body);
 	if (ret < 0) {
 		log_warn("ari request cannot be sent request=\"%s\" error=%s",
 		    request->what, strerror(-ret));
-		free(request);
+		request_free(request);
 	}
 out:
 	cJSON_Delete(body);
@@ -312,16 +336,6 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 
 /* -- the lists that come before events --------------------------------------- */
 
-struct listing {
-	struct ari *ari;
-	uint32_t generation;
-	enum {
-		LIST_CHANNELS,
-		LIST_BRIDGES,
-		LIST_APPLICATION
-	} what;
-};
-
 static void
 deliver(struct ari *ari, const cJSON *event)
 {
@@ -361,6 +375,20 @@ listing_complete(struct ari *ari)
 	deliver_waiting(ari);
 }
 
+static bool
+keep_list(cJSON **list, const cJSON *body)
+{
+	*list = cJSON_Duplicate(body, true);
+	return *list != NULL;
+}
+
+static void
+listing_free(struct listing *listing)
+{
+	LIST_REMOVE(listing, entry);
+	free(listing);
+}
+
 static void
 on_listing(const struct ari_response *response, void *arg)
 {
@@ -370,7 +398,7 @@ on_listing(const struct ari_response *response, void *arg)
 	    listing->generation != ari->generation || ari->state != ARI_LISTING;
 	int what = listing->what;
 
-	free(listing);
+	listing_free(listing);
 	if (late)
 		return;
 	if (response->status != 200 ||
@@ -378,12 +406,14 @@ on_listing(const struct ari_response *response, void *arg)
 		retry_later(ari, "channels and bridges cannot be listed");
 		return;
 	}
-	if (what == LIST_CHANNELS)
-		ari->channels = cJSON_Duplicate(response->body, true);
-	else if (what == LIST_BRIDGES)
-		ari->bridges = cJSON_Duplicate(response->body, true);
-	else
+	if (what == LIST_APPLICATION)
 		ari->application_ok = true;
+	else if (!keep_list(
+		     what == LIST_CHANNELS ? &ari->channels : &ari->bridges,
+		     response->body)) {
+		retry_later(ari, "out of memory");
+		return;
+	}
 	if (ari->channels != NULL && ari->bridges != NULL &&
 	    ari->application_ok)
 		listing_complete(ari);
@@ -397,12 +427,13 @@ list(struct ari *ari, int what, const char *path)
 
 	if (listing == NULL)
 		return -ENOMEM;
+	LIST_INSERT_HEAD(&ari->listings, listing, entry);
 	listing->ari = ari;
 	listing->generation = ari->generation;
 	listing->what = what;
 	ret = ari_request(ari, on_listing, listing, "GET", NULL, "%s", path);
 	if (ret < 0)
-		free(listing);
+		listing_free(listing);
 	return ret;
 }
 
@@ -654,6 +685,8 @@ ari_new(struct ari **ari_out, struct event_base *base,
 	if (ari == NULL)
 		return -ENOMEM;
 	STAILQ_INIT(&ari->waiting);
+	LIST_INIT(&ari->requests);
+	LIST_INIT(&ari->listings);
 	ari->base = base;
 	ari->resolver = resolver;
 	ari->config = config;
@@ -690,13 +723,19 @@ void
 ari_free(struct ari **ari_ptr)
 {
 	struct ari *ari = *ari_ptr;
+	struct request *request;
+	struct listing *listing;
 
 	if (ari == NULL)
 		return;
 	*ari_ptr = NULL;
 	if (ari->probe_timer != NULL && ari->retry_timer != NULL)
 		forget_connection(ari);
-	http_client_free(&ari->http);
+	http_client_free(&ari->http); /* from now on nobody is answered */
+	while ((request = LIST_FIRST(&ari->requests)) != NULL)
+		request_free(request);
+	while ((listing = LIST_FIRST(&ari->listings)) != NULL)
+		listing_free(listing);
 	if (ari->retry_timer != NULL)
 		event_free(ari->retry_timer);
 	if (ari->probe_timer != NULL)

@@ -453,6 +453,25 @@ a_tool_that_starts_without_a_word_is_announced(void **state)
 }
 
 static void
+a_question_during_a_query_is_the_voices_to_answer(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	caller_says_something(w);
+	speak(w, "u1", CONVERSATION_TAG_ANSWER, 100);
+	end(w, "u1", CONVERSATION_TAG_ANSWER, VOICE_END_COMPLETE);
+	V.on_tool_call("c1", "consultar", GOOD_ARGUMENTS, w->c);
+	fake_pass(w, SECONDS(4));
+	caller_says_something(w);
+	w->lines[0] = '\0';
+	fake_pass(w, CONVERSATION_TOOL_WAIT_MS - 200);
+	expect_nothing(w);
+	fake_pass(w, 400);
+	expect(w, "say 3 Un momento\n");
+}
+
+static void
 progress_is_kept(void **state)
 {
 	struct fake_world *w = *state;
@@ -667,6 +686,7 @@ main(void)
 	    TEST(a_tool_that_is_never_answered_gets_our_own_answer),
 	    TEST(a_running_tool_is_neither_silence_nor_a_missing_answer),
 	    TEST(a_tool_that_starts_without_a_word_is_announced),
+	    TEST(a_question_during_a_query_is_the_voices_to_answer),
 	    TEST(progress_is_kept),
 	    TEST(unanswered_calls_can_be_repeated),
 	    TEST(digits_interrupt_and_reach_the_voice_as_one_text),

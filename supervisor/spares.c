@@ -46,6 +46,7 @@ struct spare {
 	char model[CONFIG_TEXT_MAX];
 	uint64_t since_ms; /* in this state */
 	uint64_t started_ms;
+	bool failed; /* no session, or it was lost */
 	struct resolver_request *lookup;
 };
 
@@ -105,6 +106,7 @@ spare_failed(struct spare *spare, const char *fault_name, const char *detail)
 {
 	enum voice_fault fault;
 
+	spare->failed = true;
 	if (voice_fault_find(fault_name, &fault) < 0)
 		fault = VOICE_FAULT_INTERNAL;
 	log_warn("spare has no voice session pid=%d fault=%s detail=\"%s\"",
@@ -217,15 +219,15 @@ on_gone(struct worker *worker, const char *how, void *arg)
 {
 	struct spare *spare = arg;
 	struct spares *spares = spare->spares;
-	bool never_warm =
-	    spare->state == SPARE_STARTING || spare->state == SPARE_CONNECTING;
+	bool told = spare->state == SPARE_LEAVING && !spare->failed;
 
 	(void)worker;
-	/* Also a service that drops each session as soon as it is up. */
-	if (clock_now_ms() - spare->started_ms < STEADY_MS)
+	/* Also when the service drops each session as soon as it is up. */
+	if (!told && clock_now_ms() - spare->started_ms < STEADY_MS)
 		start_later(spares);
 	/* A probe that dies without a word has failed too. */
-	if (never_warm && spares->breaker.state == BREAKER_HALF_OPEN)
+	if (!told && !spare->failed && spare->state != SPARE_WARM &&
+	    spares->breaker.state == BREAKER_HALF_OPEN)
 		breaker_failed(
 		    &spares->breaker, VOICE_FAULT_NETWORK, how, clock_now_ms());
 	spare_unlink(spare);

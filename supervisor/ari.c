@@ -242,6 +242,7 @@ ari_request(struct ari *ari, ari_response_fn *fn, void *arg, const char *method,
     cJSON *body, const char *format, ...)
 {
 	struct request *request = calloc(1, sizeof(*request));
+	bool is_v6 = strchr(ari->config->asterisk_host, ':') != NULL;
 	char path[PATH_SIZE], url[PATH_SIZE + 320];
 	int ret = -ENOMEM;
 	va_list ap;
@@ -256,9 +257,10 @@ ari_request(struct ari *ari, ari_response_fn *fn, void *arg, const char *method,
 	request->fn = fn;
 	request->arg = arg;
 	snprintf(request->what, sizeof(request->what), "%s %s", method, path);
-	snprintf(url, sizeof(url), "%s://%s:%ld/ari/%s",
-	    ari->config->asterisk_tls ? "https" : "http",
-	    ari->config->asterisk_host, ari->config->asterisk_port, path);
+	snprintf(url, sizeof(url), "%s://%s%s%s:%ld/ari/%s",
+	    ari->config->asterisk_tls ? "https" : "http", is_v6 ? "[" : "",
+	    ari->config->asterisk_host, is_v6 ? "]" : "",
+	    ari->config->asterisk_port, path);
 	/* Cut, it would be about something else. */
 	ret = len < 0 || (size_t)len >= sizeof(path)
 		  ? -ENAMETOOLONG

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""`make demo`: one whole call through the real binaries, heard and measured."""

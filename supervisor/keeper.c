@@ -30,6 +30,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -317,6 +318,10 @@ on_order(const struct keeper_message *order, int *fd)
 		return;
 	case KEEPER_READY:
 		on_ready();
+		return;
+	case KEEPER_TIMEZONE:
+		setenv("TZ", order->text, 1);
+		tzset();
 		return;
 	case KEEPER_STOPPING:
 		if (keeper.stop_signal == 0)

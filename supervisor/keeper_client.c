@@ -168,6 +168,14 @@ keeper_client_status(struct keeper_client *client, const char *text)
 }
 
 void
+keeper_client_timezone(struct keeper_client *client, const char *zone)
+{
+	struct keeper_message order = {.op = KEEPER_TIMEZONE};
+
+	send_order(client, &order, zone, -1);
+}
+
+void
 keeper_client_ready(struct keeper_client *client)
 {
 	struct keeper_message order = {.op = KEEPER_READY};

@@ -33,6 +33,7 @@ void keeper_client_hold(struct keeper_client *client, uint32_t child,
     enum keeper_held held, const char *call, int fd);
 void keeper_client_release(struct keeper_client *client, uint32_t child);
 void keeper_client_status(struct keeper_client *client, const char *text);
+void keeper_client_timezone(struct keeper_client *client, const char *zone);
 void keeper_client_ready(struct keeper_client *client);
 void keeper_client_stopping(struct keeper_client *client);
 

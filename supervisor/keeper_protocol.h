@@ -21,6 +21,7 @@ enum keeper_op {
 	KEEPER_RELEASE,   /* child: close all that is held for it */
 	KEEPER_STATUS,    /* text: one line for systemd and the title */
 	KEEPER_READY,     /* the service takes calls (sd_notify READY=1) */
+	KEEPER_TIMEZONE,  /* text: TIMEZONE, so that all logs have one clock */
 	KEEPER_STOPPING,  /* told to end: exit when the supervisor has */
 
 	/* keeper to supervisor */

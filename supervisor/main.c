@@ -218,6 +218,7 @@ reload(void)
 	rtp_ports_init(
 	    &me.ports, me.config.rtp_port_min, me.config.rtp_port_max);
 	me.local_ip[0] = '\0';
+	keeper_client_timezone(fleet_keeper(me.fleet), me.config.timezone);
 	fleet_signal(me.fleet, SIGHUP); /* log files */
 	spares_reload(me.spares);
 	toolworkers_reload(me.toolworkers);
@@ -406,9 +407,12 @@ static void
 on_settled(void *arg)
 {
 	(void)arg;
-	spares_start(me.spares);
-	toolworkers_start(me.toolworkers);
+	if (!me.stopping) {
+		spares_start(me.spares);
+		toolworkers_start(me.toolworkers);
+	}
 	ari_start(me.ari);
+	keeper_client_timezone(fleet_keeper(me.fleet), me.config.timezone);
 	keeper_client_ready(fleet_keeper(me.fleet));
 	log_info("ready app=%s model=%s max_calls=%ld", me.config.ari_app,
 	    me.config.openai_realtime_model, me.config.max_calls);

@@ -558,8 +558,9 @@ reap(void)
 		if (child == NULL)
 			continue;           /* a fork whose exec failed */
 		if (keeper.supervisor == 0) /* nobody else would say it */
-			log_write(
-			    keeper.finished ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+			log_write(keeper.finished || status == 0
+				      ? LOG_LEVEL_INFO
+				      : LOG_LEVEL_WARN,
 			    "%s ended %s pid=%d", proc_role_name(child->role),
 			    how, (int)pid);
 		child_exited(child, status, &usage);

@@ -200,7 +200,7 @@ class World:
     def __init__(self, folder):
         self.folder = folder
         self.ari = AriSim()
-        self.openai = OpenAISim(**FAST)
+        self.openai = OpenAISim({"settings": {}}, **FAST)
         self.mikrotik = MikrotikSim()
         self.service = None
         self.calls = []
@@ -282,9 +282,9 @@ class World:
         return call
 
     def script(self, **script):
-        """What the voice says in sessions that begin from now on."""
+        """What the voice says in calls that begin from now on."""
         self.openai.script.clear()
-        self.openai.script.update(script)
+        self.openai.script.update(script, settings={})
 
     def answers(self, *replies):
         """The voice's answers to the caller's turns, in order."""

@@ -266,8 +266,10 @@ class Model:
     # what the REST calls do
 
     def answer(self, channel):
+        """The phone has it before the request is answered, as measured: what
+        is sent from then on is heard."""
         if channel.phone:
-            self.later(0.001, self._answered, channel)
+            self._answered(channel)
 
     def continue_in_dialplan(self, channel, context, exten, priority):
         self.leave_bridge(channel)

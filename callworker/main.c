@@ -13,17 +13,15 @@
 #include "common/config.h"
 #include "common/log.h"
 #include "common/proc.h"
+#include "common/startup.h"
 #include "common/title.h"
 
 #include <errno.h>
 #include <event2/event.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -34,7 +32,7 @@ enum {
 	FLUSH_MS = 500,   /* to get the last words out */
 	CLOSE_MS = 50,    /* … and the session's close frame */
 	PRIORITIES = 2,   /* 0: RTP; 1: everything else */
-	SIGNALS = 2,
+	SIGNALS = 3,
 };
 
 /* X(ENUM, "name"), in the order in which they may follow each other. */
@@ -128,8 +126,8 @@ report_state(const char *why)
 		state.tool =
 		    conversation_tool(live_call_conversation(worker.call));
 	}
-	supervisor_link_state(worker.link, &state);
 	update_title();
+	supervisor_link_state(worker.link, &state);
 }
 
 /* States only go forward. */
@@ -259,7 +257,6 @@ on_assign(const struct link_assign *assign, void *arg)
 	snprintf(context, sizeof(context), "call=%s", assign->call);
 	log_set_context(context);
 	if (live_call_new(&worker.call, &config) != 0) {
-		/* Not warm (yet), or something is wrong with its memory. */
 		supervisor_link_voice_failed(
 		    worker.link, VOICE_FAULT_INTERNAL, "the call cannot begin");
 		quit(PROC_EXIT_INTERNAL);
@@ -437,69 +434,17 @@ on_sigusr1(evutil_socket_t fd, short what, void *arg)
 		live_call_log_state(worker.call);
 }
 
-/* ---- start and end ---------------------------------------------------- */
-
-static const char *
-parse_args(int argc, char **argv)
-{
-	static const struct option longs[] = {
-	    {"config", required_argument, NULL, 'c'},
-	    {NULL, 0, NULL, 0},
-	};
-	const char *config_file = NULL;
-	int c;
-
-	while ((c = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
-		if (c != 'c')
-			exit(PROC_EXIT_CONFIG);
-		config_file = optarg;
-	}
-	return config_file;
-}
-
-/* No core and no /proc/PID/mem for others: a key and a caller's words are in
- * here. TELEFONISTA_DUMPABLE=1 is for debuggers and leak checkers. */
+/* The log file was rotated; settings are read by the next process. */
 static void
-lock_memory(void)
+on_sighup(evutil_socket_t fd, short what, void *arg)
 {
-	const struct rlimit none = {0, 0};
-	const char *dumpable = getenv("TELEFONISTA_DUMPABLE");
-
-	if (dumpable != NULL && strcmp(dumpable, "1") == 0)
-		return;
-	if (setrlimit(RLIMIT_CORE, &none) != 0 ||
-	    prctl(PR_SET_DUMPABLE, 0) != 0)
-		log_warn("core dumps cannot be switched off error=%s",
-		    strerror(errno));
+	(void)fd;
+	(void)what;
+	(void)arg;
+	startup_apply_log(&worker.config);
 }
 
-static enum log_level
-level_by_name(const char *name)
-{
-	if (strcmp(name, "error") == 0)
-		return LOG_LEVEL_ERR;
-	if (strcmp(name, "warning") == 0)
-		return LOG_LEVEL_WARN;
-	return strcmp(name, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
-}
-
-/* False: a fatal problem, and the log says which. */
-static bool
-load_config(const char *file)
-{
-	static struct config_problems problems;
-	size_t listed;
-
-	config_load(&worker.config, file, PROC_ROLE_CALLWORKER, &problems);
-	log_set_level(level_by_name(worker.config.log_level));
-	listed = problems.count < CONFIG_PROBLEMS_MAX ? problems.count
-						      : CONFIG_PROBLEMS_MAX;
-	for (size_t i = 0; i < listed; i++)
-		log_write(
-		    problems.list[i].fatal ? LOG_LEVEL_ERR : LOG_LEVEL_DEBUG,
-		    "%s", problems.list[i].text);
-	return config_problems_fatal(&problems) == 0;
-}
+/* ---- start and end ---------------------------------------------------- */
 
 static int
 add_timer(struct event **event_out, event_callback_fn fn, long interval_ms)
@@ -516,12 +461,11 @@ add_timer(struct event **event_out, event_callback_fn fn, long interval_ms)
 static int
 init_loop(void)
 {
-	static const int numbers[SIGNALS] = {SIGTERM, SIGUSR1};
+	static const int numbers[SIGNALS] = {SIGTERM, SIGUSR1, SIGHUP};
 	static const event_callback_fn handlers[SIGNALS] = {
-	    on_sigterm, on_sigusr1};
+	    on_sigterm, on_sigusr1, on_sighup};
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	worker.base = event_base_new();
 	if (worker.base == NULL ||
 	    event_base_priority_init(worker.base, PRIORITIES) != 0)
@@ -612,9 +556,10 @@ main(int argc, char **argv)
 	worker.parent = getppid();
 	title_init(argc, argv);
 	log_init("callworker", LOG_LEVEL_INFO);
-	config_file = parse_args(argc, argv);
-	lock_memory();
-	if (!load_config(config_file))
+	config_file = startup_parse_args(argc, argv);
+	startup_lock_memory();
+	if (!startup_load_config(&worker.config, config_file,
+		PROC_ROLE_CALLWORKER, LOG_LEVEL_DEBUG))
 		return PROC_EXIT_CONFIG;
 	ret = main_init();
 	if (ret < 0) {

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "common/resolver.h"
+#include "common/startup.h"
 #include "common/title.h"
 #include "supervisor/ari.h"
 #include "supervisor/calls.h"
@@ -35,7 +36,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 enum {
@@ -113,42 +113,6 @@ log_state(void)
 
 /* -- settings ---------------------------------------------------------------------- */
 
-static void
-log_problems(const struct config_problems *problems)
-{
-	for (size_t i = 0; i < problems->count && i < CONFIG_PROBLEMS_MAX; i++)
-		log_write(
-		    problems->list[i].fatal ? LOG_LEVEL_ERR : LOG_LEVEL_WARN,
-		    "configuration: %s", problems->list[i].text);
-}
-
-static enum log_level
-log_level_of(const struct config *config)
-{
-	if (strcmp(config->log_level, "error") == 0)
-		return LOG_LEVEL_ERR;
-	if (strcmp(config->log_level, "warning") == 0)
-		return LOG_LEVEL_WARN;
-	if (strcmp(config->log_level, "debug") == 0)
-		return LOG_LEVEL_DEBUG;
-	return LOG_LEVEL_INFO;
-}
-
-static void
-apply_log(const struct config *config)
-{
-	int ret;
-
-	log_set_level(log_level_of(config));
-	if (config->log_file_path[0] == '\0')
-		return;
-	ret = log_to_file(config->log_file_path);
-	if (ret < 0)
-		log_err("alarm=log_file LOG_FILE_PATH cannot be opened path=%s "
-			"error=%s",
-		    config->log_file_path, strerror(-ret));
-}
-
 /* Personas and tools of CONFIG; the old ones stay when this fails. */
 static int
 load_folders(const struct config *config, struct config_problems *problems)
@@ -204,7 +168,7 @@ reload(void)
 	model_apply(&fresh, clock_wall(), &problems);
 	if (config_problems_fatal(&problems) == 0)
 		load_folders(&fresh, &problems);
-	log_problems(&problems);
+	startup_log_problems(&problems, LOG_LEVEL_WARN);
 	if (config_problems_fatal(&problems) > 0) {
 		log_err("the configuration has errors, the old one stays");
 		config_wipe(&fresh);
@@ -214,7 +178,7 @@ reload(void)
 		    ari_state(me.ari) == ARI_REPLACED;
 	me.config = fresh;
 	config_wipe(&fresh);
-	apply_log(&me.config);
+	startup_apply_log(&me.config);
 	rtp_ports_init(
 	    &me.ports, me.config.rtp_port_min, me.config.rtp_port_max);
 	me.local_ip[0] = '\0';
@@ -451,8 +415,8 @@ load_configuration(void)
 	model_apply(&me.config, clock_wall(), &problems);
 	if (config_problems_fatal(&problems) == 0)
 		ret = load_folders(&me.config, &problems);
-	apply_log(&me.config);
-	log_problems(&problems);
+	startup_apply_log(&me.config);
+	startup_log_problems(&problems, LOG_LEVEL_WARN);
 	if (config_problems_fatal(&problems) > 0)
 		return -EINVAL;
 	return ret;
@@ -572,7 +536,7 @@ main(int argc, char **argv)
 	title_set("telefonista: supervisor starting");
 	log_init("supervisor", LOG_LEVEL_INFO);
 	me.keeper = getppid();
-	prctl(PR_SET_DUMPABLE, 0); /* holds the ARI password */
+	startup_lock_memory();
 	if (load_configuration() < 0)
 		return PROC_EXIT_CONFIG;
 	ret = main_init();

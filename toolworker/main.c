@@ -12,13 +12,13 @@
 #include "common/peer.h"
 #include "common/proc.h"
 #include "common/resolver.h"
+#include "common/startup.h"
 #include "common/title.h"
 #include "toolworker/jobs.h"
 #include "toolworker/mikrotik.h"
 
 #include <errno.h>
 #include <event2/event.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +29,7 @@ enum {
 	HEARTBEAT_MS = 500,
 	FAREWELL_MS = 500, /* to get the last results out */
 	EXECUTOR_COUNT = 1,
+	SIGNALS = 3,
 };
 
 static struct {
@@ -36,7 +37,7 @@ static struct {
 	struct event_base *base;
 	struct event *heartbeat;
 	struct event *deadline; /* jobs_tick() */
-	struct event *signal_events[2];
+	struct event *signal_events[SIGNALS];
 	struct peer *peer;
 	struct http_call_network network;
 	struct mikrotik *mikrotik;
@@ -212,63 +213,27 @@ on_sigusr1(evutil_socket_t fd, short what, void *arg)
 	jobs_log(toolworker.jobs);
 }
 
+/* The log file was rotated; settings are read by the next process. */
+static void
+on_sighup(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	startup_apply_log(&toolworker.config);
+}
+
 /* -- start and end ----------------------------------------------------------- */
-
-static const char *
-parse_args(int argc, char **argv)
-{
-	static const struct option longs[] = {
-	    {"config", required_argument, NULL, 'c'},
-	    {NULL, 0, NULL, 0},
-	};
-	const char *config_file = NULL;
-	int c;
-
-	while ((c = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
-		if (c != 'c')
-			exit(PROC_EXIT_CONFIG);
-		config_file = optarg;
-	}
-	return config_file;
-}
-
-static enum log_level
-level_by_name(const char *name)
-{
-	if (strcmp(name, "error") == 0)
-		return LOG_LEVEL_ERR;
-	if (strcmp(name, "warning") == 0)
-		return LOG_LEVEL_WARN;
-	return strcmp(name, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
-}
-
-/* False: a fatal problem, and the log says which. */
-static bool
-load_config(const char *file)
-{
-	static struct config_problems problems;
-	size_t listed;
-
-	config_load(&toolworker.config, file, PROC_ROLE_TOOLWORKER, &problems);
-	log_set_level(level_by_name(toolworker.config.log_level));
-	listed = problems.count < CONFIG_PROBLEMS_MAX ? problems.count
-						      : CONFIG_PROBLEMS_MAX;
-	for (size_t i = 0; i < listed; i++)
-		log_write(
-		    problems.list[i].fatal ? LOG_LEVEL_ERR : LOG_LEVEL_WARN,
-		    "%s", problems.list[i].text);
-	return config_problems_fatal(&problems) == 0;
-}
 
 static int
 init_loop(void)
 {
-	static const int numbers[] = {SIGTERM, SIGUSR1};
-	static const event_callback_fn handlers[] = {on_sigterm, on_sigusr1};
+	static const int numbers[SIGNALS] = {SIGTERM, SIGUSR1, SIGHUP};
+	static const event_callback_fn handlers[SIGNALS] = {
+	    on_sigterm, on_sigusr1, on_sighup};
 	const struct timeval heartbeat = {.tv_usec = HEARTBEAT_MS * 1000L};
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	toolworker.base = event_base_new();
 	if (toolworker.base == NULL)
 		return -ENOMEM;
@@ -278,7 +243,7 @@ init_loop(void)
 	if (toolworker.heartbeat == NULL || toolworker.deadline == NULL ||
 	    event_add(toolworker.heartbeat, &heartbeat) < 0)
 		return -ENOMEM;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < SIGNALS; i++) {
 		toolworker.signal_events[i] = evsignal_new(
 		    toolworker.base, numbers[i], handlers[i], NULL);
 		if (toolworker.signal_events[i] == NULL ||
@@ -367,7 +332,7 @@ main_deinit(void)
 	http_client_free(&toolworker.network.client);
 	resolver_free(&toolworker.network.resolver);
 	peer_free(&toolworker.peer);
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < SIGNALS; i++) {
 		if (toolworker.signal_events[i] != NULL)
 			event_free(toolworker.signal_events[i]);
 	}
@@ -388,8 +353,10 @@ main(int argc, char **argv)
 
 	title_init(argc, argv);
 	log_init("toolworker", LOG_LEVEL_INFO);
-	config_file = parse_args(argc, argv);
-	if (!load_config(config_file))
+	config_file = startup_parse_args(argc, argv);
+	startup_lock_memory();
+	if (!startup_load_config(&toolworker.config, config_file,
+		PROC_ROLE_TOOLWORKER, LOG_LEVEL_WARN))
 		return PROC_EXIT_CONFIG;
 	ret = main_init();
 	if (ret < 0) {

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* startup.c – arguments, settings, log and memory of a process at its start. */
+#include "common/startup.h"
+
+#include "common/log.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+const char *
+startup_parse_args(int argc, char **argv)
+{
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {NULL, 0, NULL, 0},
+	};
+	const char *config_file = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
+		if (c != 'c')
+			exit(PROC_EXIT_CONFIG);
+		config_file = optarg;
+	}
+	return config_file;
+}
+
+void
+startup_lock_memory(void)
+{
+	const struct rlimit none = {0, 0};
+	const char *dumpable = getenv("TELEFONISTA_DUMPABLE");
+
+	if (dumpable != NULL && strcmp(dumpable, "1") == 0)
+		return;
+	if (setrlimit(RLIMIT_CORE, &none) != 0 ||
+	    prctl(PR_SET_DUMPABLE, 0) != 0)
+		log_warn("core dumps cannot be switched off error=%s",
+		    strerror(errno));
+}
+
+static enum log_level
+level_by_name(const char *name)
+{
+	if (strcmp(name, "error") == 0)
+		return LOG_LEVEL_ERR;
+	if (strcmp(name, "warning") == 0)
+		return LOG_LEVEL_WARN;
+	return strcmp(name, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+}
+
+void
+startup_apply_log(const struct config *config)
+{
+	int ret;
+
+	log_set_level(level_by_name(config->log_level));
+	if (config->log_file_path[0] == '\0')
+		return;
+	ret = log_to_file(config->log_file_path);
+	if (ret < 0)
+		log_err("alarm=log_file LOG_FILE_PATH cannot be opened path=%s "
+			"error=%s",
+		    config->log_file_path, strerror(-ret));
+}
+
+void
+startup_log_problems(
+    const struct config_problems *problems, enum log_level warnings)
+{
+	for (size_t i = 0; i < problems->count && i < CONFIG_PROBLEMS_MAX; i++)
+		log_write(problems->list[i].fatal ? LOG_LEVEL_ERR : warnings,
+		    "configuration: %s", problems->list[i].text);
+}
+
+bool
+startup_load_config(struct config *config, const char *file,
+    enum proc_role role, enum log_level warnings)
+{
+	struct config_problems problems = {0};
+
+	config_load(config, file, role, &problems);
+	startup_apply_log(config);
+	startup_log_problems(&problems, warnings);
+	return config_problems_fatal(&problems) == 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* startup.h – the steps that every role but the keeper takes at its start. */
+#ifndef COMMON_STARTUP_H
+#define COMMON_STARTUP_H
+
+#include "common/config.h"
+#include "common/log.h"
+
+#include <stdbool.h>
+
+/*
+ * The file named by --config, or NULL; for a role that takes nothing else.
+ * Exits with PROC_EXIT_CONFIG for what it does not know.
+ */
+const char *startup_parse_args(int argc, char **argv);
+
+/*
+ * No core dump, and no /proc/PID/mem for others of our own user: secrets and
+ * callers' words are in here. TELEFONISTA_DUMPABLE=1 in the environment
+ * leaves it open, for debuggers and leak checkers.
+ */
+void startup_lock_memory(void);
+
+/* LOG_LEVEL and LOG_FILE_PATH; again after the file was rotated (SIGHUP). */
+void startup_apply_log(const struct config *config);
+
+/*
+ * Each problem on a line: fatal ones as errors, the others as WARNINGS, which
+ * is debug in the roles of which there are many.
+ */
+void startup_log_problems(
+    const struct config_problems *problems, enum log_level warnings);
+
+/* config_load() and both of the above. False: there was a fatal problem. */
+bool startup_load_config(struct config *config, const char *file,
+    enum proc_role role, enum log_level warnings);
+
+#endif

@@ -15,8 +15,9 @@
  * hello          role, build, pid
  * heartbeat      state
  * state          call, state, why, talking_ms, caller, called, persona,
- *                tool: the answer to sync, and every change of state; a
- *                toolworker's has jobs, the ids of those that run
+ *                tool: every change of state and, with why "sync", the
+ *                answer to sync; a toolworker's has jobs, the ids of those
+ *                that run
  * ready          call: the voice session is configured, greeting on its way
  * voice.failed   call ("" for a spare), fault, detail: no session; fault is
  *                one of enum voice_fault's names (common/voice_fault.h)

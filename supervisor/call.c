@@ -150,6 +150,57 @@ call_answered(struct call *call)
 	return call->state < CALL_ENDING;
 }
 
+/* -- who calls whom ---------------------------------------------------------------- */
+
+/* An argument of Stasis(): "persona=NAME". */
+static void
+read_arg(struct call *call, const char *arg)
+{
+	if (arg != NULL && strncmp(arg, "persona=", 8) == 0)
+		snprintf(call->persona_asked, sizeof(call->persona_asked), "%s",
+		    arg + 8);
+}
+
+static void
+read_args(struct call *call, const cJSON *args)
+{
+	const cJSON *arg;
+
+	cJSON_ArrayForEach(arg, args)
+		read_arg(call, cJSON_GetStringValue(arg));
+}
+
+/* Where lists have the arguments: "openai-app,persona=NAME". */
+static void
+read_app_data(struct call *call, const cJSON *channel)
+{
+	const cJSON *dialplan = json_object(channel, "dialplan");
+	char data[512], *rest = data;
+
+	snprintf(data, sizeof(data), "%s", json_string(dialplan, "app_data"));
+	strsep(&rest, ",");
+	while (rest != NULL)
+		read_arg(call, strsep(&rest, ","));
+}
+
+static void
+read_channel(struct call *call, const cJSON *channel)
+{
+	const cJSON *caller = json_object(channel, "caller");
+	const cJSON *dialplan = json_object(channel, "dialplan");
+	const struct config *config = call->env->config;
+
+	snprintf(call->called, sizeof(call->called), "%s",
+	    json_string(dialplan, "exten"));
+	snprintf(call->caller_name, sizeof(call->caller_name), "%s",
+	    json_string(caller, "name"));
+	call->up = strcmp(json_string(channel, "state"), "Up") == 0;
+	phone_number_parse(json_string(caller, "number"),
+	    config->default_country, &call->number);
+	phone_number_display(&call->number, config->show_caller_number,
+	    call->caller_shown, sizeof(call->caller_shown));
+}
+
 /* -- what Asterisk says ------------------------------------------------------------ */
 
 void
@@ -195,13 +246,26 @@ on_own_event(struct call *call, const char *type, const cJSON *event)
 static void
 on_media_event(struct call *call, const char *type)
 {
-	if (strcmp(type, "StasisStart") == 0)
-		call_on_media_started(call);
-	else if (strcmp(type, "ChannelDestroyed") == 0) {
+	if (strcmp(type, "StasisStart") == 0) {
+		/* Made at last, after it was given up and deleted. */
+		if (call->state >= CALL_ENDING)
+			ledger_stray(
+			    call->env->ledger, LEDGER_CHANNEL, call->media_id);
+		else
+			call_on_media_started(call);
+	} else if (strcmp(type, "ChannelDestroyed") == 0) {
 		ledger_gone(call->env->ledger, call->media_id);
 		if (call->state < CALL_ENDING)
 			call_fallback(call, "media channel gone");
 	}
+}
+
+static void
+on_bridge_destroyed(struct call *call)
+{
+	ledger_gone(call->env->ledger, call->bridge_id);
+	if (call->state < CALL_ENDING)
+		call_fallback(call, "bridge gone");
 }
 
 void
@@ -209,11 +273,13 @@ call_on_event(struct call *call, const char *type, const cJSON *event)
 {
 	const cJSON *channel = json_object(event, "channel");
 
-	if (strcmp(type, "PlaybackFinished") == 0) {
+	if (strcmp(type, "PlaybackFinished") == 0)
 		call_fallback_played(call, event);
+	else if (strcmp(type, "BridgeDestroyed") == 0)
+		on_bridge_destroyed(call);
+	else if (channel == NULL)
 		return;
-	}
-	if (strcmp(json_string(channel, "id"), call->media_id) == 0)
+	else if (strcmp(json_string(channel, "id"), call->media_id) == 0)
 		on_media_event(call, type);
 	else
 		on_own_event(call, type, event);
@@ -239,8 +305,8 @@ adopt_made(struct call *call, enum ledger_kind kind, const cJSON *list,
 }
 
 void
-call_on_snapshot(
-    struct call *call, bool in_app, const cJSON *channels, const cJSON *bridges)
+call_on_snapshot(struct call *call, const cJSON *channel, const cJSON *channels,
+    const cJSON *bridges)
 {
 	if (call->adopted && call->media_id[0] == '\0') {
 		adopt_made(call, LEDGER_CHANNEL, channels, call->media_id);
@@ -248,49 +314,21 @@ call_on_snapshot(
 	}
 	if (call->channel_gone || call->state == CALL_ENDED)
 		return;
-	if (!in_app) {
+	if (channel == NULL) {
 		call_on_channel_gone(call, "caller gone meanwhile");
 		return;
 	}
+	if (!call->adopted)
+		return;
+	if (!call->listed) {
+		read_channel(call, channel);
+		read_app_data(call, channel);
+	}
 	call->listed = true;
-	if (call->adopted)
-		call_adopt_decide(call);
+	call_adopt_decide(call);
 }
 
 /* -- birth and death ------------------------------------------------------------------ */
-
-/* "persona=NAME" among the arguments of Stasis(). */
-static void
-read_args(struct call *call, const cJSON *args)
-{
-	const cJSON *arg;
-
-	cJSON_ArrayForEach(arg, args) {
-		const char *text = cJSON_GetStringValue(arg);
-
-		if (text != NULL && strncmp(text, "persona=", 8) == 0)
-			snprintf(call->persona_asked,
-			    sizeof(call->persona_asked), "%s", text + 8);
-	}
-}
-
-static void
-read_channel(struct call *call, const cJSON *channel)
-{
-	const cJSON *caller = json_object(channel, "caller");
-	const cJSON *dialplan = json_object(channel, "dialplan");
-	const struct config *config = call->env->config;
-
-	snprintf(call->called, sizeof(call->called), "%s",
-	    json_string(dialplan, "exten"));
-	snprintf(call->caller_name, sizeof(call->caller_name), "%s",
-	    json_string(caller, "name"));
-	call->up = strcmp(json_string(channel, "state"), "Up") == 0;
-	phone_number_parse(json_string(caller, "number"),
-	    config->default_country, &call->number);
-	phone_number_display(&call->number, config->show_caller_number,
-	    call->caller_shown, sizeof(call->caller_shown));
-}
 
 static int
 call_alloc(struct call **call_out, const struct call_env *env, const char *id)
@@ -324,7 +362,10 @@ call_new(struct call **call_out, const struct call_env *env,
 	if (ret < 0)
 		return ret;
 	read_channel(call, channel);
-	read_args(call, args);
+	if (args != NULL)
+		read_args(call, args);
+	else
+		read_app_data(call, channel);
 	log_info("call=%s arrived caller=%s called=%s", call->id,
 	    call->caller_shown, call->called);
 	*call_out = call;
@@ -402,9 +443,13 @@ call_caller(const struct call *call)
 bool
 call_owns(const struct call *call, const char *id)
 {
-	return id[0] != '\0' &&
-	       (strcmp(id, call->id) == 0 || strcmp(id, call->media_id) == 0 ||
-		   strcmp(id, call->playback_id) == 0);
+	if (id[0] == '\0')
+		return false;
+	if (strcmp(id, call->id) == 0)
+		return !call->channel_gone;
+	return strcmp(id, call->media_id) == 0 ||
+	       strcmp(id, call->bridge_id) == 0 ||
+	       strcmp(id, call->playback_id) == 0;
 }
 
 const struct tools *

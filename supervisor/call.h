@@ -60,8 +60,9 @@ struct call_env {
 };
 
 /*
- * CHANNEL as in a StasisStart event; ARGS its args, or NULL. Nothing happens
- * before call_start() or call_fallback(). Returns 0 or -errno.
+ * CHANNEL as in a StasisStart event or a list; ARGS the event's args, or NULL
+ * to read them from the channel. Nothing happens before call_start() or
+ * call_fallback(). Returns 0 or -errno.
  */
 int call_new(struct call **call_out, const struct call_env *env,
     const cJSON *channel, const cJSON *args);
@@ -76,18 +77,18 @@ void call_free(struct call **call);
 
 /* -- what may happen to it --------------------------------------------------- */
 
-/* An event about its own channel, or about its media channel. */
+/* An event about what call_owns(). */
 void call_on_event(struct call *call, const char *type, const cJSON *event);
 
 /* Its channel is no longer in our application. */
 void call_on_channel_gone(struct call *call, const char *why);
 
 /*
- * What Asterisk has: whether its channel is in our application, and the
- * lists in which an adopted call finds what its predecessor made.
+ * What Asterisk has: its CHANNEL if that is in our application, or NULL, and
+ * the lists in which an adopted call finds what its predecessor made.
  */
-void call_on_snapshot(struct call *call, bool in_app, const cJSON *channels,
-    const cJSON *bridges);
+void call_on_snapshot(struct call *call, const cJSON *channel,
+    const cJSON *channels, const cJSON *bridges);
 
 /*
  * Passes tool.progress or tool.result on to its callworker. Takes BODY;
@@ -112,7 +113,10 @@ uint64_t call_started_ms(const struct call *call); /* CLOCK_MONOTONIC */
 const char *call_state_name(enum call_state state);
 /* E.164, or as the PBX gave it; "" for anonymous. */
 const char *call_caller(const struct call *call);
-/* Its own channel, its media channel or the playback of its fallback. */
+/*
+ * Its own channel until that has left our application (it may come back, as
+ * another call), its media channel, bridge, or the playback of its fallback.
+ */
 bool call_owns(const struct call *call, const char *id);
 /* The generation of tools that its voice was offered. */
 const struct tools *call_tools(const struct call *call);

@@ -84,7 +84,10 @@ on_continued(const struct ari_response *response, void *arg)
 {
 	struct call *call = arg;
 
-	if (response->status < 200 || response->status >= 300)
+	/* Now it is the dialplan's: to end it later would be wrong. */
+	if (response->status >= 200 && response->status < 300)
+		call_on_channel_gone(call, "in the dialplan");
+	else
 		delete_channel(call);
 	call_answered(call);
 }

@@ -32,13 +32,15 @@ is_success(const struct ari_response *response)
 	return response->status >= 200 && response->status < 300;
 }
 
-/* A step failed: the channel may be gone, or Asterisk will not do it. */
+/* A request about the caller's channel failed. */
 static void
-step_failed(
+channel_step_failed(
     struct call *call, const struct ari_response *response, const char *why)
 {
-	(void)response;
-	call_fallback(call, why);
+	if (response->status == 404) /* before its StasisEnd reached us */
+		call_on_channel_gone(call, "caller gone");
+	else
+		call_fallback(call, why);
 }
 
 /* -- answering ---------------------------------------------------------------- */
@@ -65,7 +67,7 @@ on_answered(const struct ari_response *response, void *arg)
 	if (!call_answered(call))
 		return;
 	if (!is_success(response)) {
-		step_failed(call, response, "cannot be answered");
+		channel_step_failed(call, response, "cannot be answered");
 		return;
 	}
 	call->up = true;
@@ -99,7 +101,7 @@ on_joined(const struct ari_response *response, void *arg)
 	if (!call_answered(call))
 		return;
 	if (!is_success(response)) {
-		step_failed(call, response, "cannot be bridged");
+		call_fallback(call, "cannot be bridged");
 		return;
 	}
 	call->joined = true;
@@ -127,7 +129,7 @@ on_bridge(const struct ari_response *response, void *arg)
 	if (!call_answered(call))
 		return;
 	if (!is_success(response)) {
-		step_failed(call, response, "no bridge");
+		call_fallback(call, "no bridge");
 		return;
 	}
 	call->bridge_made = true;
@@ -178,13 +180,13 @@ on_media(const struct ari_response *response, void *arg)
 	if (!call_answered(call))
 		return;
 	if (!is_success(response)) {
-		step_failed(call, response, "no media channel");
+		call_fallback(call, "no media channel");
 		return;
 	}
 	if (read_media_address(call, response->body) < 0) {
 		log_err("call=%s externalMedia's answer names no address",
 		    call->id);
-		step_failed(call, response, "no media address");
+		call_fallback(call, "no media address");
 		return;
 	}
 	call_advance(call);
@@ -232,6 +234,10 @@ on_codec(const struct ari_response *response, void *arg)
 
 	if (!call_answered(call))
 		return;
+	if (response->status == 404) {
+		channel_step_failed(call, response, "");
+		return;
+	}
 	alaw = is_success(response) &&
 	       strcmp(json_string(response->body, "value"), "alaw") == 0;
 	snprintf(

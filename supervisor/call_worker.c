@@ -122,12 +122,19 @@ go_on(struct call *call, uint64_t talked_ms)
 		call->started_ms = call->talking_ms;
 }
 
+/*
+ * What an adopted worker says of itself. Words that it said to our
+ * predecessor, who never read them, may come before its answer to us.
+ */
 static void
 on_state(struct call *call, const cJSON *body)
 {
-	if (!call->adopted || call->synced)
+	const char *state = json_string(body, "state");
+	int64_t talked_ms = json_int(body, "talking_ms", 0);
+
+	if (!call->adopted || call->synced || call->state >= CALL_ENDING)
 		return;
-	call->synced = true;
+	call->synced = strcmp(json_string(body, "why"), "sync") == 0;
 	phone_number_parse(json_string(body, "caller"),
 	    call->env->config->default_country, &call->number);
 	phone_number_display(&call->number,
@@ -137,9 +144,14 @@ on_state(struct call *call, const cJSON *body)
 	    json_string(body, "called"));
 	snprintf(call->persona, sizeof(call->persona), "%s",
 	    json_string(body, "persona"));
-	if (strcmp(json_string(body, "state"), "talking") == 0 &&
-	    call->state < CALL_ENDING)
-		go_on(call, (uint64_t)json_int(body, "talking_ms", 0));
+	if (strcmp(state, "talking") == 0 || talked_ms > 0)
+		go_on(call, talked_ms > 0 ? (uint64_t)talked_ms : 0);
+	if (call->state == CALL_TALKING && strcmp(state, "leaving") == 0) {
+		call->farewell = true;
+		call_set_timer(call, CALL_FAREWELL_MS);
+	} else if (call->state == CALL_TALKING && strcmp(state, "ended") == 0) {
+		call_hangup(call, "voice hung up meanwhile");
+	}
 	call_adopt_decide(call);
 }
 
@@ -418,6 +430,9 @@ call_adopt_decide(struct call *call)
 	ledger_remove(call->env->ledger, call->media_id);
 	ledger_remove(call->env->ledger, call->bridge_id);
 	call->media_id[0] = call->bridge_id[0] = '\0';
+	call->media_port = 0;
+	call->media_in_stasis = call->bridge_made = false;
+	call->joining = call->joined = false;
 	if (call->rtp_fd >= 0)
 		close(call->rtp_fd);
 	call->rtp_fd = -1;

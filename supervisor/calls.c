@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ struct calls {
 	struct event *timer;
 	struct event *bury_event; /* frees what has ENDED */
 	uint64_t reconciled_ms;
+	uint64_t asked_ms;      /* when the lists below were asked for */
 	cJSON *listed_channels; /* while a reconciliation is under way */
 	bool reconciling;
 	uint64_t drain_at_ms; /* 0: not draining; when all must be gone */
@@ -162,13 +164,14 @@ refusal(const struct calls *calls, const struct call *call)
 static void
 admit(struct calls *calls, const cJSON *channel, const cJSON *args)
 {
+	struct call *call = NULL;
 	const char *why;
-	struct call *call;
 
 	if (call_new(&call, &calls->env, channel, args) < 0 ||
 	    seat_call(calls, call) < 0) {
 		log_err("alarm=memory call=%s cannot be taken",
 		    json_string(channel, "id"));
+		call_free(&call);
 		return;
 	}
 	why = refusal(calls, call);
@@ -198,15 +201,19 @@ on_stasis_start(struct calls *calls, const cJSON *event)
 		admit(calls, channel, json_array(event, "args"));
 }
 
-/* What an event is about: a channel, or a playback. */
+/* What an event is about: a channel, a playback or a bridge. */
 static const char *
 subject(const cJSON *event)
 {
-	const cJSON *channel = json_object(event, "channel");
+	static const char *const things[] = {"channel", "playback", "bridge"};
 
-	if (channel != NULL)
-		return json_string(channel, "id");
-	return json_string(json_object(event, "playback"), "id");
+	for (size_t i = 0; i < sizeof(things) / sizeof(things[0]); i++) {
+		const cJSON *thing = json_object(event, things[i]);
+
+		if (thing != NULL)
+			return json_string(thing, "id");
+	}
+	return "";
 }
 
 void
@@ -243,20 +250,6 @@ is_in_app(const struct calls *calls, const cJSON *channel)
 	       (data[len] == '\0' || data[len] == ',');
 }
 
-static cJSON *
-args_of(const cJSON *channel)
-{
-	char data[512], *rest = data, *word;
-	cJSON *args = cJSON_CreateArray();
-
-	snprintf(data, sizeof(data), "%s",
-	    json_string(json_object(channel, "dialplan"), "app_data"));
-	strsep(&rest, ",");
-	while (rest != NULL && (word = strsep(&rest, ",")) != NULL)
-		cJSON_AddItemToArray(args, cJSON_CreateString(word));
-	return args;
-}
-
 static void
 find_new(struct calls *calls, const cJSON *channels)
 {
@@ -264,29 +257,27 @@ find_new(struct calls *calls, const cJSON *channels)
 
 	cJSON_ArrayForEach(channel, channels) {
 		const char *id = json_string(channel, "id");
-		cJSON *args;
 
 		if (ledger_is_ours(calls->env.ledger, id) ||
 		    !is_in_app(calls, channel) ||
 		    find_owner(calls, id) != NULL || strlen(id) >= ARI_ID_MAX)
 			continue;
 		log_info("call=%s was waiting in our application", id);
-		args = args_of(channel);
-		admit(calls, channel, args);
-		cJSON_Delete(args);
+		admit(calls, channel, NULL);
 	}
 }
 
-static bool
-lists_call(const struct calls *calls, const cJSON *channels, const char *id)
+/* Channel ID if it is there and in our application, else NULL. */
+static const cJSON *
+find_listed(const struct calls *calls, const cJSON *channels, const char *id)
 {
 	const cJSON *channel;
 
 	cJSON_ArrayForEach(channel, channels) {
 		if (strcmp(json_string(channel, "id"), id) == 0)
-			return is_in_app(calls, channel);
+			return is_in_app(calls, channel) ? channel : NULL;
 	}
-	return false;
+	return NULL;
 }
 
 /* The lists were asked for at ASKED_MS: they know nothing of newer calls. */
@@ -299,7 +290,7 @@ reconcile(struct calls *calls, uint64_t asked_ms, const cJSON *channels,
 	TAILQ_FOREACH(seat, &calls->seats, entry) {
 		if (call_started_ms(seat->call) < asked_ms)
 			call_on_snapshot(seat->call,
-			    lists_call(calls, channels, call_id(seat->call)),
+			    find_listed(calls, channels, call_id(seat->call)),
 			    channels, bridges);
 	}
 	ledger_reconcile(calls->env.ledger, channels, bridges);
@@ -320,7 +311,7 @@ on_bridges(const struct ari_response *response, void *arg)
 
 	calls->reconciling = false;
 	if (response->status == 200 && cJSON_IsArray(response->body))
-		reconcile(calls, calls->reconciled_ms, calls->listed_channels,
+		reconcile(calls, calls->asked_ms, calls->listed_channels,
 		    response->body);
 	cJSON_Delete(calls->listed_channels);
 	calls->listed_channels = NULL;
@@ -350,7 +341,7 @@ reconcile_if_due(struct calls *calls, uint64_t now_ms)
 	if (calls->reconciling || (state != ARI_UP && state != ARI_REPLACED) ||
 	    now_ms - calls->reconciled_ms < period_ms)
 		return;
-	calls->reconciled_ms = now_ms;
+	calls->reconciled_ms = calls->asked_ms = now_ms;
 	calls->reconciling = ari_request(calls->env.ari, on_channels, calls,
 				 "GET", NULL, "channels") == 0;
 }
@@ -359,7 +350,7 @@ void
 calls_on_ari_state(struct calls *calls, enum ari_state state)
 {
 	(void)state;
-	/* A list that is under way was asked of an earlier connection. */
+	/* Whatever comes next begins with a list of its own. */
 	calls->reconciled_ms = clock_now_ms();
 }
 
@@ -370,6 +361,13 @@ calls_adopt(struct calls *calls, const struct fleet_adopted *adopted)
 {
 	struct call *call;
 
+	/* A worker that died and its successor, if our predecessor died in
+	 * between: the call begins anew, and has one worker. */
+	if (calls_find(calls, adopted->call) != NULL) {
+		if (adopted->worker != NULL)
+			worker_kill(adopted->worker, SIGKILL);
+		return;
+	}
 	if (call_adopt(&call, &calls->env, adopted) < 0 ||
 	    seat_call(calls, call) < 0)
 		log_err(

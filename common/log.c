@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,12 +26,29 @@ static struct {
 	bool journal; /* stderr goes to journald: priority prefix, no date */
 } logger = {.process = "telefonista", .level = LOG_LEVEL_INFO};
 
+/*
+ * Whether stderr is the journal: $JOURNAL_STREAM names its device and inode
+ * (systemd.exec(5)), and stays set for whoever redirects stderr.
+ */
+static bool
+stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream != NULL &&
+	       sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+	       st.st_ino == inode;
+}
+
 void
 log_init(const char *process, enum log_level level)
 {
 	logger.process = process;
 	logger.level = level;
-	logger.journal = getenv("JOURNAL_STREAM") != NULL;
+	logger.journal = stderr_is_journal();
 }
 
 void
@@ -61,24 +79,39 @@ log_to_file(const char *path)
 	return ret;
 }
 
-/* Copies SRC to DST, control characters and invalid bytes made visible. */
+/*
+ * Whether the character at S is a control: C0, DEL, or C1 in UTF-8 (U+0080 to
+ * U+009F, of which U+009B begins terminal escapes); the number of its bytes.
+ */
+static size_t
+control_len(const char *s)
+{
+	unsigned char c = (unsigned char)s[0];
+	unsigned char next = (unsigned char)s[1];
+
+	if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+		return 2;
+	return c < 0x20 || c == 0x7f;
+}
+
+/* Copies SRC to DST, control characters made visible. */
 static size_t
 escape(char *dst, size_t size, const char *src)
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t n = 0;
 
-	for (; *src != '\0' && n + 5 < size; src++) {
-		unsigned char c = (unsigned char)*src;
+	while (*src != '\0' && n + 9 < size) {
+		size_t len = control_len(src);
 
-		if (c >= 0x20 && c != 0x7f) {
-			dst[n++] = *src;
-			continue;
+		if (len == 0)
+			dst[n++] = *src++;
+		for (; len > 0; len--, src++) {
+			dst[n++] = '\\';
+			dst[n++] = 'x';
+			dst[n++] = hex[(unsigned char)*src >> 4];
+			dst[n++] = hex[(unsigned char)*src & 15];
 		}
-		dst[n++] = '\\';
-		dst[n++] = 'x';
-		dst[n++] = hex[c >> 4];
-		dst[n++] = hex[c & 15];
 	}
 	dst[n] = '\0';
 	return n;

@@ -8,10 +8,16 @@
 #include "common/secret.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+enum {
+	/* Workers share the file: none may change what the next one reads. */
+	SEALS = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL,
+};
 
 static const struct {
 	const char *key;
@@ -39,7 +45,7 @@ static int
 append_line(int *fd, const char *line, size_t len)
 {
 	if (*fd < 0) {
-		*fd = memfd_create("secrets", MFD_CLOEXEC);
+		*fd = memfd_create("secrets", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 		if (*fd < 0)
 			return -errno;
 	}
@@ -80,6 +86,11 @@ secret_take_environment(int fds_out[PROC_ROLE_COUNT])
 		if (ret < 0)
 			return ret;
 		found++;
+	}
+	for (int i = 0; i < PROC_ROLE_COUNT; i++) {
+		if (fds_out[i] >= 0 &&
+		    fcntl(fds_out[i], F_ADD_SEALS, SEALS) < 0)
+			return -errno;
 	}
 	return found;
 }

@@ -140,7 +140,7 @@ class Call:
                                  self.hearing)
         self.narrator.note(self.phone.started_ns, "phone", "rings")
         self.narrator.start()
-        until(lambda: self.phone.answered_ns, 10, "the call is answered")
+        self._until(lambda: self.phone.answered_ns, 10, "the call is answered")
         self.narrator.note(self.phone.answered_ns, "phone", "is answered")
         self._heard("the greeting", lambda: self.hearing.utterances and
                     self.hearing.utterances[0])
@@ -149,18 +149,28 @@ class Call:
         self._query()
         self._farewell()
 
+    def _until(self, predicate, seconds, what):
+        """until(), as long as the call lives."""
+        def look():
+            value = predicate()
+            if not value and self.phone.state in ("queue", "ended"):
+                raise Failed(f"{what}: the call was lost before")
+            return value
+        return until(look, seconds, what)
+
     def _questions(self):
         self._say(story.PLANS, 300)
         patient_ms = story.middle_of_a_word(story.PLANS_REPLY,
                                             INTERRUPT_AFTER_MS)
-        until(lambda: self._progress(story.PLANS_REPLY) >= patient_ms,
-              20, "the voice answers the first question")
+        self._until(lambda: self._progress(story.PLANS_REPLY) >= patient_ms,
+                    20, "the voice answers the first question")
         self._say(story.INTERRUPTION, 0)
         plans = self.hearing.find(story.PLANS_REPLY)
-        until(lambda: plans.over, 20, "the voice stops for the caller")
+        self._until(lambda: plans.over, 20, "the voice stops for the caller")
 
     def _query(self):
-        until(lambda: self.mikrotik.in_flight, 20, f"{story.QUERY} is asked")
+        self._until(lambda: self.mikrotik.in_flight, 20,
+                    f"{story.QUERY} is asked")
         self._tool_note("query", f"{story.QUERY}: {story.QUESTION}")
         self._heard("the announcement of the query",
                     lambda: self.hearing.find(story.PREAMBLE))
@@ -168,7 +178,8 @@ class Call:
         self._say(story.IMPATIENCE, 200)
         self._heard("the answer to an impatient caller",
                     lambda: self.hearing.find(story.PATIENCE_REPLY))
-        until(lambda: self.mikrotik.answered, 20, "the query is answered")
+        self._until(lambda: self.mikrotik.answered, 20,
+                    "the query is answered")
         self._tool_note("answered", f"answers: {story.ANSWER}")
 
     def _farewell(self):
@@ -176,7 +187,7 @@ class Call:
                     lambda: self.hearing.find(story.ANSWER))
         self._say(story.THANKS, 300, 300)
         self.phone.hangup()
-        until(lambda: self.phone.ended_ns, 10, "the caller hangs up")
+        self._until(lambda: self.phone.ended_ns, 10, "the caller hangs up")
         self.narrator.note(self.phone.ended_ns, "phone",
                            "the caller has hung up")
 
@@ -195,8 +206,8 @@ class Call:
 
     def _heard(self, what, find):
         """Until an utterance has been heard to its end."""
-        utterance = until(find, 20, f"{what} is heard")
-        until(lambda: utterance.over, 60, f"{what} is heard to its end")
+        utterance = self._until(find, 20, f"{what} is heard")
+        self._until(lambda: utterance.over, 60, f"{what} is heard to its end")
 
     def _tool_note(self, event, text):
         t_s = next(e["t"] for e in self.mikrotik.log.entries
@@ -210,7 +221,7 @@ class Call:
         def with_tool():
             lines = processes.ps(self.service.tree())
             return [l for l in lines if f"tool={story.QUERY}" in l] and lines
-        lines = until(with_tool, 4, f"ps shows tool={story.QUERY}")
+        lines = self._until(with_tool, 4, f"ps shows tool={story.QUERY}")
         found = [l for l in lines if self.phone.channel.id in l]
         self.ps_call_line = found[0] if found else None
         self.call_pid = int(found[0].split()[0]) if found else None
@@ -285,8 +296,10 @@ class Call:
     def clean_up(self):
         """Ends whatever was started; a second ^C does not stop it."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if self.narrator and self.narrator.is_alive():
+        if self.narrator:
             self.narrator.finish()
+        if self.phone:
+            self.phone.hangup()     # or the service would say goodbye first
         if self.service:
             try:
                 self.service.stop(5)
@@ -303,7 +316,7 @@ def report(screen, call):
     found = facts.Facts(call)
     points = found.points()
     summary = found.summary()
-    points += call.aftermath()
+    points += call.aftermath() + [found.calm()]
     caller_s, agent_s = facts.audible(RECORDING)
     points.append((caller_s > 5 and agent_s > 10,
                    f"{os.path.relpath(RECORDING)} has {caller_s:.0f} s of "
@@ -369,7 +382,8 @@ def perform(screen, call):
 
 
 def main():
-    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGHUP,
+                   signal.SIGINT):
         signal.signal(number, give_up)
     signal.alarm(LIMIT_SECONDS)
     fresh_folder()
@@ -380,7 +394,9 @@ def main():
     try:
         return perform(screen, call)
     except KeyboardInterrupt:
-        screen.line("\ninterrupted")
+        if call.narrator:
+            call.narrator.finish()
+        screen.line("\nstopped")
         return 130
     finally:
         signal.alarm(0)

@@ -117,7 +117,8 @@ class Narrator(threading.Thread):
     def finish(self):
         """Print what is left, and end."""
         self._done.set()
-        self.join()
+        if self.is_alive():
+            self.join()
 
     # The lines
 
@@ -176,7 +177,7 @@ class Narrator(threading.Thread):
             if over:
                 break
             yield
-        if told < len(words):
+        if utterance.cut:
             self.screen.words(words[told:], style="dim")
             self.screen.words(
                 f"✂ interrupted: {utterance.heard_ms / 1000:.1f} of "

@@ -701,8 +701,6 @@ make_context(struct websocket_link *link)
 	    .options = context_options(config->ssl_ctx),
 	    .protocols = link->protocols,
 	    .user = link,
-	    .uid = -1,
-	    .gid = -1,
 	    .fd_limit_per_thread = FDS_MAX,
 	    .max_http_header_pool = 1,
 	    .pt_serv_buf_size = SERVICE_BUFFER_SIZE,

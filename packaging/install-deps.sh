@@ -7,8 +7,8 @@ set -eu
 BUILD="gcc make pkg-config libevent-dev libwebsockets-dev
 	libcurl4-openssl-dev libcjson-dev libssl-dev"
 RUN="ca-certificates tzdata"
-DEMO="python3 python3-aiohttp python3-websockets openssl espeak-ng procps
-	tzdata"
+DEMO="python3 python3-aiohttp python3-cryptography python3-websockets openssl
+	espeak-ng procps tzdata"
 CHECK="libcmocka-dev clang-format clang-tidy cppcheck
 	python3-pytest python3-pytest-xdist python3-jsonschema git sox
 	debootstrap sip-tester baresip-core util-linux iproute2"

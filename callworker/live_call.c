@@ -83,10 +83,22 @@ port_record(enum journal_type type, cJSON *body, void *arg)
 }
 
 static void
+record_session(struct live_call *call, const char *state, const char *fault)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "state", state);
+	json_add_string(body, "model", call->config.model);
+	json_add_string(body, "fault", fault);
+	port_record(JOURNAL_SESSION, body, call);
+}
+
+static void
 port_ready(void *arg)
 {
-	const struct live_call *call = arg;
+	struct live_call *call = arg;
 
+	record_session(call, "configured", "");
 	supervisor_link_ready(call->config.link);
 	call->config.handlers->on_ready(call->config.arg);
 }
@@ -121,8 +133,9 @@ port_hang_up(const char *reason, void *arg)
 static void
 port_voice_lost(enum voice_fault fault, const char *detail, void *arg)
 {
-	const struct live_call *call = arg;
+	struct live_call *call = arg;
 
+	record_session(call, "lost", voice_fault_name(fault));
 	supervisor_link_voice_failed(call->config.link, fault, detail);
 	/* An earlier one has moved the caller already: then this is moot. */
 	supervisor_link_hang_up(call->config.link, "voice_lost");
@@ -275,8 +288,10 @@ converse(struct live_call *call)
 	    .log_transcripts = call->config.log_transcripts,
 	    .clock_ms = clock_now_ms,
 	};
-	int ret = conversation_new(&call->conversation, &config);
+	int ret = -ENOTCONN;
 
+	if (config.voice != NULL)
+		ret = conversation_new(&call->conversation, &config);
 	if (ret == 0)
 		voice_listen(config.voice, &conversation_voice_events,
 		    call->conversation);

@@ -22,7 +22,7 @@ struct live_call_handlers {
 
 struct live_call_config {
 	struct event_base *base;
-	struct voice *voice;              /* warm; stays the owner's */
+	struct voice *voice; /* stays the owner's; -ENOTCONN if not warm */
 	struct supervisor_link *link;     /* stays the owner's */
 	const struct link_assign *assign; /* its descriptors are taken */
 	const char *model;                /* of the session that VOICE has */

@@ -272,8 +272,13 @@ static void
 on_media(const struct net_address *peer, void *arg)
 {
 	(void)arg;
-	if (live_call_media(worker.call, peer) == 0)
+	if (live_call_media(worker.call, peer) == 0) {
 		set_state(WORKER_TALKING, "media");
+		return;
+	}
+	supervisor_link_voice_failed(
+	    worker.link, VOICE_FAULT_INTERNAL, "media cannot start");
+	quit(PROC_EXIT_INTERNAL);
 }
 
 static void

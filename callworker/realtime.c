@@ -106,6 +106,8 @@ on_updated(struct realtime *rt)
 	if (rt->state != SESSION_CONFIGURING)
 		return;
 	set_state(rt, SESSION_READY, "session.updated");
+	/* It has seen no event yet: what is asked for now is asked now. */
+	realtime_responses_tick(rt->responses, clock_now_ms());
 	rt->events->on_configured(rt->arg);
 }
 
@@ -120,9 +122,9 @@ on_error(struct realtime *rt, const struct realtime_event *ev)
 	uint32_t more;
 
 	/* The words about a refused key repeat parts of it. */
-	snprintf(detail, sizeof(detail), "%.60s: %.180s",
+	snprintf(detail, sizeof(detail), "%.60s %.60s: %.120s",
 	    ev->error_code[0] != '\0' ? ev->error_code : ev->error_type,
-	    fault == VOICE_FAULT_KEY ? "" : ev->error_message);
+	    ev->error_param, fault == VOICE_FAULT_KEY ? "" : ev->error_message);
 	/* An update that is refused is lost as a whole: without persona,
 	 * tools and format there is no call. */
 	if (ours || rt->state != SESSION_READY || fault == VOICE_FAULT_QUOTA ||

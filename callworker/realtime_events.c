@@ -91,6 +91,7 @@ read_error(struct realtime_event *ev, const cJSON *error)
 	ev->error_type = json_string(error, "type");
 	ev->error_code = json_string(error, "code");
 	ev->error_message = json_string(error, "message");
+	ev->error_param = json_string(error, "param");
 	ev->error_event_id = json_string(error, "event_id");
 }
 

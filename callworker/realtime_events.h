@@ -103,6 +103,7 @@ struct realtime_event {
 	const char *error_type;
 	const char *error_code;
 	const char *error_message;
+	const char *error_param;
 	const char *error_event_id;
 	/* session.* */
 	const char *session_id;

@@ -10,6 +10,7 @@ and the phone of one real telefonista-callworker process.
         phone.say("hola")
 """
 
+import ctypes
 import fcntl
 import json
 import os
@@ -22,7 +23,10 @@ import time
 import zlib
 from pathlib import Path
 
+import pytest
+
 from tests.sim import openai_voice
+from tests.sim.openai_realtime import OpenAISim
 
 REPO = Path(__file__).resolve().parents[2]
 BUILD = REPO / os.environ.get("TELEFONISTA_BUILD", "build")
@@ -30,8 +34,14 @@ BINARY = BUILD / "telefonista-callworker"
 PATIENCE = 30       # seconds until a test gives up: machines differ
 CALL = "1732012345.17"
 
+PR_SET_CHILD_SUBREAPER = 36
 F_ADD_SEALS = 1033
 SEAL, SHRINK, GROW, WRITE = 1, 2, 4, 8
+
+GREETING = "Hola."
+# The simulated service, as quick as a test wants it.
+QUICK = {"one_way_ms": 5, "first_audio_ms": 50, "transcription_ms": 20,
+         "voice": "tone"}
 
 JOURNAL_HEAD = struct.Struct("<QIIIIII")
 JOURNAL_ENTRY = struct.Struct("<IHHIIQQ")
@@ -64,13 +74,13 @@ def brief(**changes):
     """What the supervisor tells a worker about a call."""
     return {"model": "gpt-realtime-2.1", "voice": "marin", "language": "es",
             "instructions": "Eres la voz de soporte.",
-            "greeting": "Buenas, le atiende soporte.",
+            "greeting": GREETING,
             "phrases": PHRASES, "tools": [TOOL],
             "transcription_model": "gpt-transcribe",
             "reasoning_effort": "low", "noise_reduction": "near_field",
             "turn_detection": {"type": "server_vad", "threshold": 0.5,
                                "prefix_padding_ms": 300,
-                               "silence_duration_ms": 300},
+                               "silence_duration_ms": 200},
             "silent_caller_s": 30, **changes}
 
 
@@ -149,7 +159,7 @@ class Phone:
                 thread.join()
         self.socket.close()
 
-    def say(self, text="hola, buenas tardes", ms=800):
+    def say(self, text="hola, buenas tardes", ms=400):
         """Loud enough for the simulated voice detection."""
         audio = openai_voice.tone(text, self.format, least_ms=ms)
         audio = audio[:ms * 8 // 160 * 160]
@@ -197,7 +207,7 @@ class Phone:
 class Callworker:
     """The process, its channel, and what belongs to its call."""
 
-    def __init__(self, sim, log, environment=None):
+    def __init__(self, sim, log, environment=None, orphan=False):
         self.sim = sim
         self.log_path = Path(log)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -208,9 +218,13 @@ class Callworker:
         self.journal_fd = None
         self._fds = []
         self._pending = set()       # ids of tool.request seen and unanswered
+        command = [str(BINARY)]
+        if orphan:      # a parent that dies at once; we inherit the worker
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+            command = ["/bin/sh", "-c", "\"$0\" & sleep 0.3", *command]
         with open(log, "ab") as stderr:
             self.process = subprocess.Popen(
-                [BINARY], stderr=stderr, stdin=subprocess.DEVNULL,
+                command, stderr=stderr, stdin=subprocess.DEVNULL,
                 pass_fds=(3,), preexec_fn=lambda: os.dup2(theirs.fileno(), 3),
                 env={"PATH": "/usr/bin", "LC_ALL": "C.UTF-8",
                      "OPENAI_API_KEY": sim.api_key,
@@ -222,7 +236,7 @@ class Callworker:
         theirs.close()
 
     def __enter__(self):
-        self.expect("hello")
+        self.pid = self.expect("hello")["pid"]
         return self
 
     def __exit__(self, *exc):
@@ -276,7 +290,7 @@ class Callworker:
         self.assign(the_brief, codec)
         self.expect("ready")
         phone = self.media()
-        self.wait_for(lambda: phone.heard() and phone.is_quiet(0.3),
+        self.wait_for(lambda: phone.heard() and phone.is_quiet(0.2),
                       "the greeting")
         return phone
 
@@ -367,3 +381,36 @@ class Callworker:
         return [body if kind else (name, body)
                 for name, body in read_journal(self.journal_fd)
                 if kind in (None, name)]
+
+
+def said(text, codec="ulaw"):
+    """What a text sounds like in the simulated voice "tone"."""
+    return openai_voice.tone(text, openai_voice.FORMATS[codec])
+
+
+def rig_fixture():
+    """A fixture: rig(script, environment, **settings) -> a Callworker.
+
+    Afterwards everything is ended, and neither a protocol violation nor a
+    sanitizer's report may have been seen.
+    """
+    @pytest.fixture
+    def rig(tmp_path):
+        made = []
+
+        def make(script=None, environment=None, orphan=False, **settings):
+            sim = OpenAISim(script=script, **{**QUICK, **settings})
+            sim.start_in_thread()
+            worker = Callworker(
+                sim, tmp_path / f"log{len(made)}", environment, orphan)
+            made.append((sim, worker))
+            return worker.__enter__()
+        yield make
+        for sim, worker in made:
+            worker.__exit__()
+            sim.__exit__()
+        for sim, worker in made:
+            assert sim.violations == []
+            assert "Sanitizer" not in worker.log()
+            assert "runtime error" not in worker.log()
+    return rig

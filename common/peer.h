@@ -32,8 +32,8 @@ typedef void peer_message_fn(struct peer *peer, enum message_type type,
 
 /*
  * The channel is gone: WHY is a printable reason (PEER_CLOSED_BY_OTHER,
- * "misdirected message", …). Called once; the handler
- * usually frees PEER.
+ * "misdirected message", …) that lives as long as PEER. Called once; the
+ * handler usually frees PEER.
  */
 typedef void peer_closed_fn(struct peer *peer, const char *why, void *arg);
 

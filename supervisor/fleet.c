@@ -114,20 +114,19 @@ static void
 on_peer_closed(struct peer *peer, const char *why, void *arg)
 {
 	struct worker *worker = arg;
+	bool by_itself = strcmp(why, PEER_CLOSED_BY_OTHER) == 0;
 
 	(void)peer;
-	peer_free(&worker->peer);
-	if (worker->exited) {
+	if (!worker->exited && !by_itself)
+		log_err("%s breaks the protocol, killing it pid=%d why=\"%s\"",
+		    proc_role_name(worker->role), (int)worker->pid, why);
+	peer_free(&worker->peer); /* WHY with it */
+	if (worker->exited)
 		worker_gone(worker);
-		return;
-	}
-	if (strcmp(why, PEER_CLOSED_BY_OTHER) == 0) {
-		worker->heard_ms = clock_now_ms(); /* time to exit by itself */
-		return;
-	}
-	log_err("%s breaks the protocol, killing it pid=%d why=\"%s\"",
-	    proc_role_name(worker->role), (int)worker->pid, why);
-	worker_kill(worker, SIGKILL);
+	else if (by_itself)
+		worker->heard_ms = clock_now_ms(); /* time to exit */
+	else
+		worker_kill(worker, SIGKILL);
 }
 
 /* -- messages ----------------------------------------------------------------- */

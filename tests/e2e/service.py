@@ -17,7 +17,7 @@ from tests.demo import processes
 REPO = Path(__file__).resolve().parents[2]
 BUILD = REPO / os.environ.get("TELEFONISTA_BUILD", "build")
 BINARY = BUILD / "telefonista"
-SANITIZED = "asan" in BUILD.name
+SANITIZED = "asan" in str(BUILD)
 # Seconds until something that should happen counts as not happening:
 # generous, since machines differ and no test measures with it.
 PATIENCE = 40 if SANITIZED else 20

@@ -4,10 +4,9 @@ is given, bit by bit; interruptions, keys, silence, who calls whom."""
 
 import pytest
 
-from tests.e2e.world import (GREETING, SILENT_GOODBYE, STILL_THERE, TOOL,
+from tests.e2e.world import (GREETING, LONG, SILENT_GOODBYE, STILL_THERE, TOOL,
                              tone)
 
-LONG = "Esta respuesta es tan larga que nadie la quiere oír hasta el final."
 
 
 @pytest.mark.parametrize("codec", ["ulaw", "alaw"])

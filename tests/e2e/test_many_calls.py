@@ -7,9 +7,8 @@ import signal
 import pytest
 
 from tests.demo import processes
-from tests.e2e.world import GREETING, TOOL, tone
+from tests.e2e.world import GREETING, LONG, TOOL, tone
 
-LONG = "Mientras esto suena puede pasar algo."
 QUESTION = {"question": "¿Cuántos clientes hay?"}
 
 

@@ -7,7 +7,7 @@
         call.hears(GREETING)
         call.asks("primera", "La respuesta.")
 
-The simulated voice is 'tone': each text has its own bytes, none of which is
+The simulated voice is a tone: each text has its own bytes, none of which is
 silence, so that what was heard can be compared bit by bit. The callers speak
 in the same way. finish() judges: nothing may be left of a call, nobody may
 have seen a violation, and what is logged as error or warning was expected.
@@ -36,6 +36,9 @@ LIMIT_GOODBYE = "Adiós, límite."
 SHUTDOWN_GOODBYE = "Adiós, cierre."
 TOOL_WAIT = "Un momento."
 TROUBLE = "¿Perdón?"
+# Three seconds: for what happens while the voice speaks.
+LONG = ("Esta respuesta es tan larga que nadie la quiere oír hasta el final, "
+        "y por eso pasan cosas mientras suena, que es para lo que está.")
 
 PERSONA = f"""---
 language: es
@@ -56,12 +59,20 @@ FORMATS = {"ulaw": openai_voice.PCMU, "alaw": openai_voice.PCMA}
 FALLBACK = "telefonista-fallback"
 
 
+def quick_voice(text, audio_format=openai_voice.PCMU):
+    """The voice of the tests: a tone, shorter than people speak."""
+    return openai_voice.tone(text, audio_format, 20, 200)
+
+
+openai_voice.VOICES["quick"] = quick_voice
+
+
 def tone(text, codec="ulaw"):
     """The bytes with which the simulated voice says text."""
-    return openai_voice.tone(text, FORMATS[codec])
+    return quick_voice(text, FORMATS[codec])
 
 
-def speech(name, codec="ulaw", ms=600):
+def speech(name, codec="ulaw", ms=300):
     """Loud bytes of a caller, different for each name, in whole packets."""
     generator = random.Random(f"caller {name}")
     flip = {"ulaw": 0xFF, "alaw": 0x55}[codec]
@@ -110,6 +121,19 @@ class Call:
         """All spurts of sound so far, as bytes."""
         return spurts(self.phone.recording.payload(start_ns), self.codec)
 
+    def heard_texts(self, *texts):
+        """Whether just these texts were heard, whole and in this order; the
+        second may have followed the first without a pause."""
+        rest = b"".join(self.heard())
+        for text in texts:
+            wanted = tone(text, self.codec)
+            silence = rtp.SILENCE[self.codec]
+            rest = rest.lstrip(silence)
+            if not rest.startswith(wanted):
+                return False
+            rest = rest[len(wanted):]
+        return not rest.strip(silence)
+
     def lines(self):
         """The log lines of this call, and of its worker."""
         return [line for line in self.world.service.text().splitlines()
@@ -117,14 +141,14 @@ class Call:
 
     # What the caller does
 
-    def says(self, name, ms=600, wait=True):
+    def says(self, name, ms=300, wait=True):
         """Speak, quiet for a moment before and after; the clip."""
         clip = self.phone.play(speech(name, self.codec, ms))
         if wait:
             clip.wait(PATIENCE)
         return clip
 
-    def asks(self, name, answer, ms=600):
+    def asks(self, name, answer, ms=300):
         """Speak and hear the answer to the end; the clip."""
         clip = self.says(name, ms)
         self.hears(answer, clip.end_ns - 5_000_000)
@@ -200,7 +224,7 @@ class World:
     def __init__(self, folder):
         self.folder = folder
         self.ari = AriSim()
-        self.openai = OpenAISim({"settings": {}}, **FAST)
+        self.openai = OpenAISim({"settings": {}}, **{**FAST, "voice": "quick"})
         self.mikrotik = MikrotikSim()
         self.service = None
         self.calls = []
@@ -343,6 +367,7 @@ class World:
         self.script()
         self.openai.faults.clear()
         self.ari.faults.clear()
+        self.mikrotik.always(None)
 
     def made(self):
         """Channels and bridges of the service's making that still are."""

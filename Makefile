@@ -87,7 +87,7 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(foreach r,$(ROLES),$(B)/lib$(r).a) $(B)/libc
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS) -lcmocka -lm
 
 .PHONY: units unit
-units: $(UNITS)
+units: $(UNITS) $(B)/tests/ws_driver
 unit: units
 	@set -e; for t in $(UNITS); do $$t; done
 

@@ -41,7 +41,7 @@ export CI=1 PYTHONDONTWRITEBYTECODE=1
 stage "lint" make_quietly -s lint
 stage "build" make_quietly -j"$jobs" all units
 stage "unit tests" make_quietly unit
-stage "simulators" /usr/bin/python3 -m pytest -q -n "$jobs" tests/sim
+stage "simulators" /usr/bin/python3 -m pytest -q -n "$jobs" tests/sim tests/demo
 stage "end to end, simulators" /usr/bin/python3 -m pytest -q -n "$jobs" tests/e2e
 stage "end to end, real Asterisk" real_asterisk
 stage "sanitizers" sanitized

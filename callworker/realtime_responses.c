@@ -75,8 +75,7 @@ answer_is_due(const struct realtime_responses *rr)
 {
 	if (!rr->outbox.wanted && !rr->outbox.nudged)
 		return false;
-	/* The service answers the caller's turn by itself. */
-	return !rr->caller_talking && rr->now_ms >= rr->automatic_until_ms;
+	return !rr->caller_talking;
 }
 
 static void
@@ -88,7 +87,8 @@ pump(struct realtime_responses *rr)
 		return;
 	while ((json = realtime_outbox_take_item(&rr->outbox)) != NULL)
 		realtime_responses_send(rr, json);
-	if (rr->now_ms < rr->retry_at_ms)
+	/* The service answers the caller's turn by itself. */
+	if (rr->now_ms < rr->retry_at_ms || rr->now_ms < rr->automatic_until_ms)
 		return;
 	if (!realtime_outbox_take_say(&rr->outbox, &rr->asked_order) &&
 	    !answer_is_due(rr))

@@ -17,7 +17,7 @@
 enum {
 	TOOL_CALLS_MAX = 8,         /* waiting at the same time */
 	TOOL_NAME_SIZE = 65,        /* the service allows 64 characters */
-	TOOL_ARGUMENTS_MAX = 40000, /* bytes, to fit a tool.request */
+	TOOL_ARGUMENTS_MAX = 20000, /* bytes; quoted they fit a tool.request */
 	TOOL_GRACE_MS = 10000,      /* the supervisor answers first */
 	TOOL_LOG_MS = 10000,        /* between "tool waiting" lines */
 	TOOL_OUTPUT_MAX = 4096,     /* bytes of a result that the model gets */

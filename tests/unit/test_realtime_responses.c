@@ -526,9 +526,9 @@ an_automatic_response_that_wins_the_race_delays_ours(void **state)
 	struct world *w = *state;
 
 	speech(w, "started");
-	speech(w, "stopped");
 	realtime_responses_say(w->rr, "hola", 1);
-	expect(w, "told caller started\ntold caller stopped\nsend say\n");
+	speech(w, "stopped");
+	expect(w, "told caller started\nsend say\ntold caller stopped\n");
 	created(w, "r1", NULL);
 	audio(w, "r1", "i1");
 	expect(w, "told utterance i1 tag 0\ntold audio i1 960\n");
@@ -539,6 +539,20 @@ an_automatic_response_that_wins_the_race_delays_ours(void **state)
 	created(w, "r2", w->last_ask);
 	audio(w, "r2", "i2");
 	expect(w, "told utterance i2 tag 1\ntold audio i2 960\n");
+}
+
+static void
+a_text_lets_the_automatic_response_go_first(void **state)
+{
+	struct world *w = *state;
+
+	speech(w, "started");
+	speech(w, "stopped");
+	realtime_responses_say(w->rr, "hola", 1);
+	expect(w, "told caller started\ntold caller stopped\n");
+	created(w, "r1", NULL);
+	done(w, "r1", "completed");
+	expect(w, "send say\n");
 }
 
 static void
@@ -852,6 +866,7 @@ main(void)
 	    TEST(a_refused_cancel_means_that_nothing_runs),
 	    TEST(a_collision_is_harmless_and_asked_again),
 	    TEST(an_automatic_response_that_wins_the_race_delays_ours),
+	    TEST(a_text_lets_the_automatic_response_go_first),
 	    TEST(an_automatic_response_that_saw_the_output_answers_it),
 	    TEST(an_automatic_response_that_could_not_see_it_does_not),
 	    TEST(without_an_automatic_response_we_ask_after_a_while),

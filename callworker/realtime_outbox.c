@@ -49,7 +49,7 @@ realtime_outbox_add_say(struct realtime_outbox *box, const char *text, int tag)
 {
 	struct realtime_order *order = &box->says[box->says_count];
 
-	if (box->says_count == REALTIME_SAYS_MAX)
+	if (box->says_count >= REALTIME_SAYS_MAX)
 		return -ENOBUFS;
 	order->text = strdup(text);
 	if (order->text == NULL)
@@ -63,8 +63,8 @@ void
 realtime_outbox_return_say(
     struct realtime_outbox *box, struct realtime_order *order)
 {
-	if (box->says_count == REALTIME_SAYS_MAX)
-		realtime_order_drop(&box->says[--box->says_count]);
+	/* One may be asked for, and one more be the running response's. */
+	assert(box->says_count < REALTIME_SAYS_MAX + REALTIME_SAYS_RETURNED);
 	memmove(&box->says[1], &box->says[0],
 	    box->says_count * sizeof(box->says[0]));
 	box->says[0] = *order;

@@ -10,8 +10,9 @@
 #include "callworker/realtime_events.h"
 
 enum {
-	REALTIME_SAYS_MAX = 4,   /* waiting to be said */
-	REALTIME_ITEMS_MAX = 32, /* waiting to be added or confirmed */
+	REALTIME_SAYS_MAX = 4,      /* waiting to be said */
+	REALTIME_SAYS_RETURNED = 2, /* room for those that come back */
+	REALTIME_ITEMS_MAX = 32,    /* waiting to be added or confirmed */
 };
 
 /* What a response is for: an answer, or (text != NULL) a text to be said. */
@@ -35,7 +36,7 @@ struct realtime_item {
 
 /* Zero it to start. */
 struct realtime_outbox {
-	struct realtime_order says[REALTIME_SAYS_MAX];
+	struct realtime_order says[REALTIME_SAYS_MAX + REALTIME_SAYS_RETURNED];
 	unsigned says_count;
 	struct realtime_item items[REALTIME_ITEMS_MAX];
 	unsigned items_count;
@@ -47,11 +48,11 @@ struct realtime_outbox {
 void realtime_outbox_clear(struct realtime_outbox *box);
 void realtime_outbox_clear_says(struct realtime_outbox *box);
 
-/* Behind the others. 0, -ENOBUFS or -ENOMEM. */
+/* Behind the others. 0, -ENOBUFS (REALTIME_SAYS_MAX wait) or -ENOMEM. */
 int realtime_outbox_add_say(
     struct realtime_outbox *box, const char *text, int tag);
 
-/* Takes ORDER; before the others, of which the last is lost if it is full. */
+/* Takes ORDER; before the others. For it there is always room. */
 void realtime_outbox_return_say(
     struct realtime_outbox *box, struct realtime_order *order);
 

@@ -70,14 +70,17 @@ class Server(Simulator):
         self._server.close()
         await self._server.wait_closed()
 
-    async def _request(self, path, headers):
+    async def _request(self, connection, _):
+        if self.refuse and hasattr(connection, "respond"):  # websockets 14
+            status, _, body = self.refuse
+            return connection.respond(status, body.decode())
         return self.refuse
 
     async def _run(self, socket):
         try:
             await self.script(self, socket)
-        except websockets.ConnectionClosed as closed:
-            self.log.add("closed", code=closed.code)
+        except websockets.ConnectionClosed:
+            self.log.add("closed", code=socket.close_code)
         except Exception as error:      # shown by the test
             self.failures.append(repr(error))
             raise

@@ -16,6 +16,8 @@ import urllib.parse
 
 import websockets
 
+from .sim_client import connect
+
 
 class Events:
     """An events WebSocket in a thread: collects what comes."""
@@ -38,9 +40,9 @@ class Events:
     async def _run(self, uri, headers, subprotocols):
         self._loop = asyncio.get_running_loop()
         try:
-            self._socket = await websockets.connect(
-                uri, extra_headers=headers, subprotocols=subprotocols,
-                max_size=None, ping_interval=None, close_timeout=.5)
+            self._socket = await connect(
+                uri, headers, subprotocols=subprotocols, max_size=None,
+                ping_interval=None, close_timeout=.5)
         except Exception as error:
             self.error = error
             self._ready.set()

@@ -220,7 +220,8 @@ def test_playback_starts_and_finishes(sim, client):
     failed = client.events.wait('PlaybackFinished', playback='p2')
     assert failed['playback']['state'] == 'failed'
     assert client.rest('POST', base, lang='es')[0] == 500
-    assert len(sim.take_violations('request')) == 1
+    if sim.swagger.present:
+        assert len(sim.take_violations('request')) == 1
 
 
 # endings -------------------------------------------------------------------------

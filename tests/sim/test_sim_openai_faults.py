@@ -200,7 +200,7 @@ async def test_half_open():
             await client.send("response.create")
             with pytest.raises(asyncio.TimeoutError):
                 await client.next(timeout=0.3)
-            assert client.socket.open
+            assert client.socket.close_code is None
         assert sim.sessions[0].responses == []
 
 
@@ -437,7 +437,7 @@ async def test_proxy_stalls_swallows_and_cuts():
             proxy.half_open()
             with pytest.raises(asyncio.TimeoutError):
                 await client.next(timeout=0.3)
-            assert client.socket.open
+            assert client.socket.close_code is None
         async with Client(sim, **options) as client:
             await client.expect("session.created")
             proxy.reset()

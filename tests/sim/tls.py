@@ -52,7 +52,8 @@ class _Issuer:
         self.certificate = self._sign(self.name, self.key, (-1, 30), True)
 
     def _sign(self, subject, key, days, ca, names=()):
-        now = datetime.datetime.utcnow().replace(microsecond=0)
+        now = datetime.datetime.now(datetime.timezone.utc).replace(
+            microsecond=0)
         day = datetime.timedelta(days=1)
         builder = (
             x509.CertificateBuilder()

@@ -124,9 +124,9 @@ is_ours(const struct realtime_responses *rr, const struct realtime_event *ev)
 {
 	if (!rr->asked)
 		return false;
-	if (ev->has_metadata)
+	if (ev->has_metadata || rr->echoes)
 		return strcmp(ev->ask, rr->asked_id) == 0;
-	/* No echo of our metadata: ours unless another was to be expected. */
+	/* Nothing tells: ours unless another was to be expected. */
 	return !rr->caller_talking && rr->now_ms >= rr->automatic_until_ms;
 }
 
@@ -143,6 +143,7 @@ on_created(struct realtime_responses *rr, const struct realtime_event *ev)
 		return;
 	if (rr->active)
 		realtime_responses_end(rr, NULL);
+	rr->echoes = rr->echoes || ev->ask[0] != '\0';
 	rr->active = true;
 	snprintf(rr->run.id, sizeof(rr->run.id), "%s", ev->response_id);
 	rr->run.since_ms = rr->run.progress_ms = rr->now_ms;

@@ -53,7 +53,8 @@ struct realtime_responses {
 	bool caller_talking;
 	uint64_t automatic_until_ms; /* an automatic response may come */
 
-	bool asked;                      /* a response.create is out */
+	bool asked;  /* a response.create is out */
+	bool echoes; /* the service repeats our metadata: seen once */
 	char asked_id[REALTIME_ID_SIZE]; /* its event_id */
 	struct realtime_order asked_order;
 	uint64_t asked_ms;

@@ -393,7 +393,9 @@ step(struct model *m)
 		service_work(m, true);
 		break;
 	case 5:
-		pass(m, 20 + roll(m, 400));
+		/* A network is slow, but not for seconds. */
+		pass(m,
+		    m->down.head == m->down.tail ? roll(m, 1000) : roll(m, 60));
 		break;
 	case 6:
 		if (roll(m, 3) == 0)

@@ -222,18 +222,30 @@ class Callworker:
         if orphan:      # a parent that dies at once; we inherit the worker
             ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
             command = ["/bin/sh", "-c", "\"$0\" & sleep 0.3", *command]
+        # As the keeper does: channel and secrets, nothing in the environment.
+        secrets = memfd("secrets", f"OPENAI_API_KEY={sim.api_key}\n".encode())
+        # Clear of 3 and 4, so that neither dup2 below overwrites the other.
+        inherited = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
+                     for fd in (theirs.fileno(), secrets)]
+        os.close(secrets)
+
+        def inherit():
+            for number, fd in enumerate(inherited, start=3):
+                os.dup2(fd, number)
+
         with open(log, "ab") as stderr:
             self.process = subprocess.Popen(
                 command, stderr=stderr, stdin=subprocess.DEVNULL,
-                pass_fds=(3,), preexec_fn=lambda: os.dup2(theirs.fileno(), 3),
+                pass_fds=(3, 4), preexec_fn=inherit,
                 env={"PATH": "/usr/bin", "LC_ALL": "C.UTF-8",
-                     "OPENAI_API_KEY": sim.api_key,
                      "OPENAI_REALTIME_URL": sim.url,
                      **({"OPENAI_CA_FILE": str(sim.ca_file)}
                         if sim.ca_file else {}),
                      "LOG_TRANSCRIPTS": "yes", "LOG_LEVEL": "debug",
                      "TELEFONISTA_DUMPABLE": "1", **(environment or {})})
         theirs.close()
+        for fd in inherited:
+            os.close(fd)
 
     def __enter__(self):
         self.pid = self.expect("hello")["pid"]

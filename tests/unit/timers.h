@@ -14,6 +14,7 @@ enum {
 };
 
 struct timers {
+	short persistent; /* EV_PERSIST, or 0: those that run once */
 	struct event *events[TIMERS_MAX];
 	size_t count;
 };
@@ -25,7 +26,8 @@ timers_collect(
 	struct timers *timers = arg;
 
 	(void)base;
-	if ((event_get_events(event) & EV_PERSIST) != 0 &&
+	if ((event_get_events(event) & EV_PERSIST) == timers->persistent &&
+	    event_pending(event, EV_TIMEOUT, NULL) != 0 &&
 	    event_get_fd(event) < 0 && timers->count < TIMERS_MAX)
 		/* libevent gives them out as const, and to activate them. */
 		timers->events[timers->count++] =
@@ -33,18 +35,38 @@ timers_collect(
 	return 0;
 }
 
-/* Runs what is active, then every periodic timer once, then what follows. */
+/* What is active now, and what comes of it. */
 static inline void
-timers_turn(struct event_base *base)
+timers_settle(struct event_base *base)
 {
-	struct timers timers = {.count = 0};
+	for (int i = 0; i < 3; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+}
 
-	event_base_loop(base, EVLOOP_NONBLOCK);
+static inline void
+timers_run(struct event_base *base, short persistent)
+{
+	struct timers timers = {.persistent = persistent};
+
+	timers_settle(base);
 	event_base_foreach_event(base, timers_collect, &timers);
 	for (size_t i = 0; i < timers.count; i++)
 		event_active(timers.events[i], EV_TIMEOUT, 0);
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	event_base_loop(base, EVLOOP_NONBLOCK);
+	timers_settle(base);
+}
+
+/* Every periodic timer once. */
+static inline void
+timers_turn(struct event_base *base)
+{
+	timers_run(base, EV_PERSIST);
+}
+
+/* Every timer that runs once and is waiting. */
+static inline void
+timers_expire(struct event_base *base)
+{
+	timers_run(base, 0);
 }
 
 #endif

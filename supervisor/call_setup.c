@@ -126,6 +126,7 @@ on_bridge(const struct ari_response *response, void *arg)
 {
 	struct call *call = arg;
 
+	ledger_made(call->env->ledger, call->bridge_id);
 	if (!call_answered(call))
 		return;
 	if (!is_success(response)) {
@@ -177,6 +178,7 @@ on_media(const struct ari_response *response, void *arg)
 {
 	struct call *call = arg;
 
+	ledger_made(call->env->ledger, call->media_id);
 	if (!call_answered(call))
 		return;
 	if (!is_success(response)) {

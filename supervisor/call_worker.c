@@ -55,6 +55,16 @@ call_send_tool(struct call *call, enum message_type type, cJSON *body)
 
 /* -- what the worker says ---------------------------------------------------- */
 
+/* Of a caller who is not answered yet another worker may take care. */
+static void
+voice_lost(struct call *call)
+{
+	if (call->state == CALL_TALKING)
+		call_fallback(call, "voice service lost");
+	else if (call->state < CALL_TALKING)
+		worker_kill(call->worker, SIGKILL); /* on_gone goes on */
+}
+
 static void
 on_voice_failed(struct call *call, const cJSON *body)
 {
@@ -64,12 +74,7 @@ on_voice_failed(struct call *call, const cJSON *body)
 	    json_string(body, "detail"));
 	spares_voice_failed(
 	    call->env->spares, fault, json_string(body, "detail"));
-	if (call->state >= CALL_ENDING)
-		return;
-	if (call->state == CALL_TALKING)
-		call_fallback(call, "voice service lost");
-	else /* its death makes room for another attempt */
-		worker_kill(call->worker, SIGKILL);
+	voice_lost(call);
 }
 
 static void
@@ -83,7 +88,7 @@ on_action(struct call *call, const cJSON *body)
 		return;
 	}
 	if (strcmp(reason, "voice_lost") == 0)
-		call_fallback(call, "voice service lost");
+		voice_lost(call);
 	else if (strcmp(reason, "silent") == 0)
 		call_hangup(call, "silent caller");
 	else if (strcmp(reason, "limit") == 0)

@@ -23,6 +23,7 @@
 
 enum {
 	TURN_MS = 1000,
+	MAKING_MS = 2 * ARI_DEADLINE_MS,
 	YOUNG_MS = 10000, /* may be missing in a list made before it */
 };
 
@@ -31,6 +32,7 @@ struct entry {
 	struct ledger *ledger;
 	enum ledger_kind kind;
 	char id[ARI_ID_MAX];
+	bool making; /* the request is not answered: not to be deleted */
 	bool removing;
 	bool asked; /* a DELETE is under way */
 	bool gone;  /* in the list of that name */
@@ -132,7 +134,8 @@ ask(struct entry *entry)
 {
 	char id[3 * ARI_ID_MAX];
 
-	if (entry->asked)
+	/* A DELETE that overtook what makes it would leave it there. */
+	if (entry->asked || entry->making)
 		return;
 	ari_escape(entry->id, id, sizeof(id));
 	entry->asked =
@@ -146,6 +149,7 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct ledger *ledger = arg;
 	enum ari_state state = ari_state(ledger->ari);
+	uint64_t now_ms = clock_now_ms();
 	struct entry *entry;
 
 	(void)fd;
@@ -154,6 +158,8 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 		return;
 	LIST_FOREACH(entry, &ledger->entries, link)
 	{
+		if (now_ms - entry->since_ms >= MAKING_MS)
+			entry->making = false; /* the request was not sent */
 		if (entry->removing)
 			ask(entry);
 	}
@@ -165,10 +171,27 @@ ledger_add(struct ledger *ledger, enum ledger_kind kind, const char *call,
 {
 	uint16_t random = 0;
 	int n = prefix(ledger, kind, call, id_out, ARI_ID_MAX);
+	struct entry *entry;
 
 	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
 	snprintf(id_out + n, ARI_ID_MAX - (size_t)n, "%04x", random);
-	return enter(ledger, kind, id_out) != NULL ? 0 : -ENOMEM;
+	entry = enter(ledger, kind, id_out);
+	if (entry == NULL)
+		return -ENOMEM;
+	entry->making = true;
+	return 0;
+}
+
+void
+ledger_made(struct ledger *ledger, const char *id)
+{
+	struct entry *entry = find(ledger, id);
+
+	if (entry == NULL)
+		return;
+	entry->making = false;
+	if (entry->removing)
+		ask(entry);
 }
 
 int

@@ -32,6 +32,12 @@ void ledger_free(struct ledger **ledger);
 int ledger_add(struct ledger *ledger, enum ledger_kind kind, const char *call,
     char id_out[ARI_ID_MAX]);
 
+/*
+ * Asterisk has answered, somehow, the request that was to make it. Until then
+ * it is not deleted: the two requests may go over different connections.
+ */
+void ledger_made(struct ledger *ledger, const char *id);
+
 /* Enters what an earlier supervisor made. */
 int ledger_adopt(struct ledger *ledger, enum ledger_kind kind, const char *id);
 

@@ -63,6 +63,9 @@ child_signals(void)
 		if (sig != SIGKILL && sig != SIGSTOP)
 			signal(sig, SIG_DFL);
 	}
+	/* Not to die of them before it handles them, and after it did. */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

@@ -14,6 +14,7 @@ have seen a violation, and what is logged as error or warning was expected.
 """
 
 import base64
+import contextlib
 import itertools
 import os
 import random
@@ -231,6 +232,7 @@ class World:
         self.expected = []          # of what is logged: must come
         self.allowed = []           # may come
         self.status = 0             # of the service, at the end
+        self.closing = contextlib.ExitStack()   # after the service's end
         self._numbers = itertools.count(1)
         self._finished = False
 
@@ -243,6 +245,7 @@ class World:
     def __exit__(self, *exc):
         if self.service:
             self.service.destroy()
+        self.closing.close()
         self.mikrotik.stop_thread()
         self.openai.stop_thread()
         self.ari.stop()
@@ -409,7 +412,7 @@ class World:
             if service.status is None:
                 self.hang_up_all()
                 for call in self.calls:
-                    if call.phone.dialplan:
+                    if service.find(f"call={re.escape(call.id)} arrived"):
                         call.gone()
             assert service.stop() == self.status
             self.until(lambda: not service.left(),

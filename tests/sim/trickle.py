@@ -75,14 +75,15 @@ class Trickle(base.Simulator):
     TO_SERVER, TO_CLIENT = 0, 1
 
     def __init__(self, upstream_host, upstream_port, *, seed=1, sizes=(1, 60),
-                 pause_ms=0.0, cut=True, host="127.0.0.1", port=0,
-                 log_file=None):
+                 pause_ms=0.0, cut=True, receive_buffer=None,
+                 host="127.0.0.1", port=0, log_file=None):
         super().__init__(log_file)
         self.upstream = (upstream_host, upstream_port)
         self.seed = seed
         self.sizes = sizes
         self.pause_ms = pause_ms
         self.cut = cut
+        self.receive_buffer = receive_buffer    # bytes; None: the kernel's
         self.host = host
         self.port = port
         self.links = []                 # every Link, oldest first
@@ -102,7 +103,11 @@ class Trickle(base.Simulator):
     async def listen(self):
         """Accept connections (again), on the port of the first time."""
         self._listener = await asyncio.start_server(
-            self._accept, self.host, self.port, reuse_address=True)
+            self._accept, self.host, self.port, reuse_address=True,
+            limit=self.receive_buffer or READ_SIZE)
+        if self.receive_buffer:     # inherited by what is accepted
+            self._listener.sockets[0].setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def stop(self):

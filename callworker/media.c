@@ -23,6 +23,10 @@
 #define DATAGRAM_MAX  1500u
 #define RESUME_MAX_NS UINT64_C(60000000000) /* an older grid is forgotten */
 
+/* RFC 3551 table 4, RFC 3389; and table 5, where RFC 4733 events are. */
+#define TYPE_COMFORT_NOISE 13u
+#define TYPE_DYNAMIC       96u
+
 struct media_batch {
 	struct mmsghdr message[BATCH];
 	struct iovec part[BATCH];
@@ -80,7 +84,11 @@ send_frame(struct media *m)
 		m->stats.send_errors++;
 }
 
-/* Out first, it has the deadline; then what came in; then what did not. */
+/*
+ * Out first, it has the deadline; then what did not come in. Audio is read as
+ * it comes, but before any is given up the socket is asked once more: after a
+ * stop of this process it is there.
+ */
 static void
 on_beat(unsigned beats, uint64_t skipped, uint64_t next_ns, uint64_t now_ns,
     void *arg)
@@ -92,7 +100,8 @@ on_beat(unsigned beats, uint64_t skipped, uint64_t next_ns, uint64_t now_ns,
 	for (unsigned i = 0; i < beats; i++)
 		send_frame(m);
 	playout_report(m->playout);
-	media_receive(m, now_ns);
+	if (m->readable == NULL || uplink_is_due(m->uplink, now_ns))
+		media_receive(m, now_ns);
 	if (m->started)
 		uplink_tick(m->uplink, now_ns);
 }
@@ -176,6 +185,28 @@ handle_packet(struct media *m, const struct rtp_packet *packet, uint64_t now_ns)
 	uplink_packet(m->uplink, packet, seq, verdict, now_ns);
 }
 
+/*
+ * Comfort noise and events have their places in the caller's sequence, or the
+ * speech that follows would wait for them. Their contents are nothing to us.
+ */
+static void
+handle_other_type(
+    struct media *m, const struct rtp_packet *packet, uint64_t now_ns)
+{
+	struct rtp_packet empty = *packet;
+	enum rtp_verdict verdict;
+	uint64_t seq = 0;
+
+	m->stats.wrong_type++;
+	if (packet->payload_type != TYPE_COMFORT_NOISE &&
+	    packet->payload_type < TYPE_DYNAMIC)
+		return;
+	empty.payload_len = 0;
+	verdict = rtp_receiver_judge(&m->receiver, &empty, now_ns, &seq);
+	if (verdict != RTP_VERDICT_DUPLICATE && verdict != RTP_VERDICT_STALE)
+		uplink_packet(m->uplink, &empty, seq, verdict, now_ns);
+}
+
 static void
 handle_datagram(struct media *m, const struct msghdr *header,
     const uint8_t *data, size_t len, uint64_t now_ns)
@@ -192,7 +223,7 @@ handle_datagram(struct media *m, const struct msghdr *header,
 		return;
 	}
 	if (packet.payload_type != m->config.payload_type) {
-		m->stats.wrong_type++;
+		handle_other_type(m, &packet, now_ns);
 		return;
 	}
 	if (packet.payload_len == 0 || packet.payload_len > RTP_PAYLOAD_MAX) {
@@ -237,11 +268,10 @@ make_rooms(struct media *m, enum g711_law law)
 		rc = rtp_clock_new(&m->clock, config->base, on_beat, m);
 	if (rc < 0 || config->base == NULL)
 		return rc;
+	/* Not above the others, as the clock is: a flood must not starve them. */
 	m->readable = event_new(
 	    config->base, config->rtp_fd, EV_READ | EV_PERSIST, on_readable, m);
-	if (m->readable == NULL)
-		return -ENOMEM;
-	return event_priority_set(m->readable, 0) == 0 ? 0 : -EINVAL;
+	return m->readable != NULL ? 0 : -ENOMEM;
 }
 
 int

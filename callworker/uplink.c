@@ -170,6 +170,12 @@ deliver(struct uplink *u, uint32_t timestamp, bool new_source,
 {
 	int64_t after;
 
+	if (len == 0) {
+		/* Its timestamp may be an event's, long ago. */
+		if (new_source)
+			u->next_timestamp = timestamp;
+		return;
+	}
 	if (!new_source)
 		fill_hole(u, timestamp, now_ns);
 	after = lead(u, now_ns) + (int64_t)len;
@@ -214,10 +220,17 @@ pass_hole(struct uplink *u, uint64_t now_ns)
 	deliver_ready(u, now_ns);
 }
 
+static bool
+has_waited(const struct uplink *u, uint64_t now_ns)
+{
+	return u->waiting_count > 0 &&
+	       now_ns - u->wait_since_ns >= UPLINK_WAIT_NS;
+}
+
 static void
 end_wait(struct uplink *u, uint64_t now_ns)
 {
-	if (u->waiting_count > 0 && now_ns - u->wait_since_ns >= UPLINK_WAIT_NS)
+	if (has_waited(u, now_ns))
 		pass_hole(u, now_ns);
 }
 
@@ -233,7 +246,8 @@ wait_for_older(struct uplink *u, const struct rtp_packet *packet, uint64_t seq,
 	w->new_source = false;
 	w->timestamp = packet->timestamp;
 	w->len = packet->payload_len;
-	memcpy(w->payload, packet->payload, packet->payload_len);
+	if (packet->payload_len > 0)
+		memcpy(w->payload, packet->payload, packet->payload_len);
 	if (u->waiting_count++ == 0)
 		u->wait_since_ns = now_ns;
 }
@@ -244,7 +258,6 @@ uplink_packet(struct uplink *u, const struct rtp_packet *packet, uint64_t seq,
 {
 	bool new_source = verdict == RTP_VERDICT_NEW_SOURCE || !u->has_source;
 
-	assert(packet->payload_len > 0);
 	assert(packet->payload_len <= RTP_PAYLOAD_MAX);
 	if (new_source) {
 		while (u->waiting_count > 0)
@@ -294,6 +307,12 @@ uplink_tick(struct uplink *u, uint64_t now_ns)
 	}
 	if (behind > 0)
 		fill(u, behind);
+}
+
+bool
+uplink_is_due(const struct uplink *u, uint64_t now_ns)
+{
+	return has_waited(u, now_ns) || -lead(u, now_ns) > UPLINK_GAP;
 }
 
 void

@@ -9,6 +9,7 @@
 #ifndef CALLWORKER_UPLINK_H
 #define CALLWORKER_UPLINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,14 +41,19 @@ void uplink_start(struct uplink *u, uint64_t now_ns);
 
 /*
  * One packet judged NEXT, REORDERED or NEW_SOURCE, with its extended sequence
- * number. `payload_len` is 1 to RTP_PAYLOAD_MAX. Frames that it completes are
- * handed out before return; one that came too early waits up to 40 ms.
+ * number. `payload_len` is at most RTP_PAYLOAD_MAX; 0 for a packet that has a
+ * place in the sequence but no audio, so that nobody waits for it. Frames that
+ * it completes are handed out before return; one that came too early waits up
+ * to 40 ms.
  */
 void uplink_packet(struct uplink *u, const struct rtp_packet *packet,
     uint64_t seq, enum rtp_verdict verdict, uint64_t now_ns);
 
 /* To be called every 20 ms: ends waits, fills silence by the clock. */
 void uplink_tick(struct uplink *u, uint64_t now_ns);
+
+/* Will uplink_tick pass over audio that, perhaps, only has not been read? */
+bool uplink_is_due(const struct uplink *u, uint64_t now_ns);
 
 void uplink_get_stats(const struct uplink *u, struct uplink_stats *stats_out);
 

@@ -84,8 +84,12 @@ on_continued(const struct ari_response *response, void *arg)
 {
 	struct call *call = arg;
 
-	/* Now it is the dialplan's: to end it later would be wrong. */
-	if (response->status >= 200 && response->status < 300)
+	/*
+	 * Now it is the dialplan's: to end it later would be wrong. 409: so
+	 * it is already, since an answer was lost and curl asked again.
+	 */
+	if ((response->status >= 200 && response->status < 300) ||
+	    response->status == 409)
 		call_on_channel_gone(call, "in the dialplan");
 	else
 		delete_channel(call);

@@ -4,9 +4,8 @@
 
 #include "common/log.h"
 #include "tests/unit/fake_ari.h"
-
-#include <event2/event.h>
-#include <stdlib.h>
+#include "tests/unit/fake_clock.h"
+#include "tests/unit/timers.h"
 
 static struct {
 	struct event_base *base;
@@ -31,12 +30,12 @@ teardown(void **state)
 	return 0;
 }
 
-/* Runs the loop until COUNT requests were made; the ledger's turn is 1 s. */
+/* Enters it, and Asterisk has made it. */
 static void
-wait_for_requests(size_t count)
+make(enum ledger_kind kind, const char *call, char id_out[ARI_ID_MAX])
 {
-	while (fake_ari.count < count)
-		event_base_loop(rig.base, EVLOOP_ONCE);
+	assert_int_equal(ledger_add(rig.ledger, kind, call, id_out), 0);
+	ledger_made(rig.ledger, id_out);
 }
 
 static void
@@ -106,7 +105,7 @@ removing_deletes_once_and_confirmation_ends_it(void **state)
 	char id[ARI_ID_MAX];
 
 	(void)state;
-	ledger_add(rig.ledger, LEDGER_BRIDGE, "17.4", id);
+	make(LEDGER_BRIDGE, "17.4", id);
 	ledger_remove(rig.ledger, id);
 	ledger_remove(rig.ledger, id);
 	assert_int_equal(fake_ari.count, 1);
@@ -122,7 +121,7 @@ a_404_is_a_confirmation_too(void **state)
 	char id[ARI_ID_MAX];
 
 	(void)state;
-	ledger_add(rig.ledger, LEDGER_CHANNEL, "17.4", id);
+	make(LEDGER_CHANNEL, "17.4", id);
 	ledger_remove(rig.ledger, id);
 	fake_ari_answer("DELETE", "channels/telefonista-", 404, NULL);
 	assert_int_equal(ledger_count(rig.ledger), 0);
@@ -135,12 +134,13 @@ a_failed_deletion_is_tried_again_until_it_works(void **state)
 	char id[ARI_ID_MAX];
 
 	(void)state;
-	ledger_add(rig.ledger, LEDGER_CHANNEL, "17.4", id);
+	make(LEDGER_CHANNEL, "17.4", id);
 	ledger_remove(rig.ledger, id);
 	for (size_t i = 0; i < 3; i++) {
 		fake_ari_answer("DELETE", id, failures[i], NULL);
 		assert_int_equal(ledger_count(rig.ledger), 1);
-		wait_for_requests(i + 2);
+		timers_turn(rig.base);
+		assert_int_equal(fake_ari.count, i + 2);
 	}
 	fake_ari_answer("DELETE", id, 204, NULL);
 	assert_int_equal(ledger_count(rig.ledger), 0);
@@ -152,12 +152,13 @@ a_request_that_cannot_be_sent_is_made_later(void **state)
 	char id[ARI_ID_MAX];
 
 	(void)state;
-	ledger_add(rig.ledger, LEDGER_CHANNEL, "17.4", id);
+	make(LEDGER_CHANNEL, "17.4", id);
 	fake_ari.error = -12;
 	ledger_remove(rig.ledger, id);
 	assert_int_equal(fake_ari.count, 0);
 	fake_ari.error = 0;
-	wait_for_requests(1);
+	timers_turn(rig.base);
+	assert_int_equal(fake_ari.count, 1);
 	fake_ari_answer("DELETE", id, 204, NULL);
 	assert_int_equal(ledger_count(rig.ledger), 0);
 }
@@ -168,16 +169,48 @@ what_is_gone_while_its_deletion_is_under_way_is_forgotten_once(void **state)
 	char id[ARI_ID_MAX];
 
 	(void)state;
-	ledger_add(rig.ledger, LEDGER_CHANNEL, "17.4", id);
+	make(LEDGER_CHANNEL, "17.4", id);
 	ledger_remove(rig.ledger, id);
 	ledger_gone(rig.ledger, id); /* its ChannelDestroyed */
 	assert_int_equal(ledger_count(rig.ledger), 0);
 	ledger_gone(rig.ledger, id);
 	fake_ari_answer("DELETE", id, 404, NULL);
 	/* And one whose answer never comes, because everything ends. */
-	ledger_add(rig.ledger, LEDGER_CHANNEL, "17.5", id);
+	make(LEDGER_CHANNEL, "17.5", id);
 	ledger_remove(rig.ledger, id);
 	ledger_gone(rig.ledger, id);
+}
+
+static void
+a_deletion_does_not_overtake_what_makes_it(void **state)
+{
+	char id[ARI_ID_MAX];
+
+	(void)state;
+	ledger_add(rig.ledger, LEDGER_CHANNEL, "17.4", id);
+	ledger_remove(rig.ledger, id);
+	assert_int_equal(fake_ari.count, 0);
+	ledger_made(rig.ledger, id);
+	assert_int_equal(fake_ari_asked("DELETE", id), 1);
+	ledger_made(rig.ledger, id);
+	ledger_made(rig.ledger, "17.4");
+	assert_int_equal(fake_ari.count, 1);
+}
+
+static void
+what_nobody_says_was_made_is_deleted_in_the_end(void **state)
+{
+	char id[ARI_ID_MAX];
+
+	(void)state;
+	ledger_add(rig.ledger, LEDGER_CHANNEL, "17.4", id);
+	ledger_remove(rig.ledger, id);
+	fake_now_ms += ARI_DEADLINE_MS;
+	timers_turn(rig.base);
+	assert_int_equal(fake_ari.count, 0);
+	fake_now_ms += 2 * ARI_DEADLINE_MS;
+	timers_turn(rig.base);
+	assert_int_equal(fake_ari_asked("DELETE", id), 1);
 }
 
 static void
@@ -197,7 +230,7 @@ a_list_brings_to_light_what_nobody_remembers(void **state)
 	char channels[512];
 
 	(void)state;
-	ledger_add(rig.ledger, LEDGER_CHANNEL, "17.4", id);
+	make(LEDGER_CHANNEL, "17.4", id);
 	snprintf(channels, sizeof(channels),
 	    "[{\"id\":\"17.4\"},{\"id\":\"%s\"},"
 	    "{\"id\":\"telefonista-openai-app-media-9.9-0001\"},"
@@ -223,9 +256,12 @@ a_list_may_be_older_than_what_was_just_made(void **state)
 	char id[ARI_ID_MAX];
 
 	(void)state;
-	ledger_add(rig.ledger, LEDGER_CHANNEL, "17.4", id);
+	make(LEDGER_CHANNEL, "17.4", id);
 	reconcile("[]", "[]");
 	assert_int_equal(ledger_count(rig.ledger), 1);
+	fake_now_ms += 10000;
+	reconcile("[]", "[]");
+	assert_int_equal(ledger_count(rig.ledger), 0);
 }
 
 static void
@@ -247,19 +283,19 @@ what_a_predecessor_made_is_adopted_once(void **state)
 static void
 nothing_is_asked_while_asterisk_is_away(void **state)
 {
-	struct timeval two_turns = {.tv_sec = 2, .tv_usec = 200000};
 	char id[ARI_ID_MAX];
 
 	(void)state;
-	ledger_add(rig.ledger, LEDGER_CHANNEL, "17.4", id);
+	make(LEDGER_CHANNEL, "17.4", id);
 	ledger_remove(rig.ledger, id);
 	fake_ari_answer("DELETE", id, 0, NULL);
 	fake_ari.state = ARI_DOWN;
-	event_base_loopexit(rig.base, &two_turns);
-	event_base_dispatch(rig.base);
+	timers_turn(rig.base);
+	timers_turn(rig.base);
 	assert_int_equal(fake_ari.count, 1);
 	fake_ari.state = ARI_UP;
-	wait_for_requests(2);
+	timers_turn(rig.base);
+	assert_int_equal(fake_ari.count, 2);
 }
 
 int
@@ -276,6 +312,8 @@ main(void)
 	    TEST(a_request_that_cannot_be_sent_is_made_later),
 	    TEST(
 		what_is_gone_while_its_deletion_is_under_way_is_forgotten_once),
+	    TEST(a_deletion_does_not_overtake_what_makes_it),
+	    TEST(what_nobody_says_was_made_is_deleted_in_the_end),
 	    TEST(an_id_of_nothing_is_no_mistake),
 	    TEST(a_list_brings_to_light_what_nobody_remembers),
 	    TEST(a_list_may_be_older_than_what_was_just_made),

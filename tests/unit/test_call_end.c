@@ -117,6 +117,18 @@ a_fallback_that_asterisk_refuses_ends_in_a_hang_up(void **state)
 }
 
 static void
+a_channel_that_is_in_the_dialplan_already_is_left_there(void **state)
+{
+	(void)state;
+	set_up(STEPS);
+	fake_worker_dies(world_worker(), "killed by signal 9");
+	/* The first answer was lost, and the request was made again. */
+	fake_ari_answer("POST", "/continue", 409, NULL);
+	assert_null(fake_ari_find("DELETE", "channels/" ID));
+	world_assert_empty();
+}
+
+static void
 without_a_context_the_caller_is_answered_and_hears_a_sound(void **state)
 {
 	char playback[ARI_ID_MAX];
@@ -220,6 +232,7 @@ main(void)
 		a_hang_up_without_effect_is_repeated_until_the_channel_is_gone),
 	    TEST(a_channel_given_to_the_dialplan_is_not_touched_again),
 	    TEST(a_fallback_that_asterisk_refuses_ends_in_a_hang_up),
+	    TEST(a_channel_that_is_in_the_dialplan_already_is_left_there),
 	    TEST(without_a_context_the_caller_is_answered_and_hears_a_sound),
 	    TEST(a_caller_may_hang_up_during_the_sound),
 	    TEST(a_sound_that_cannot_be_played_ends_in_a_hang_up),

@@ -73,6 +73,18 @@ a_voice_that_fails_before_the_answer_costs_its_worker_only(void **state)
 }
 
 static void
+a_worker_that_gives_up_before_the_answer_is_replaced(void **state)
+{
+	(void)state;
+	set_up(8);
+	act("hangup", "voice_lost");
+	assert_int_equal(world_state(ID), CALL_ASSIGNED);
+	assert_int_equal(world_worker()->killed, SIGKILL);
+	fake_worker_dies(world_worker(), "killed by signal 9");
+	assert_int_equal(world.asked, 2);
+}
+
+static void
 a_voice_that_is_lost_in_the_conversation_leads_to_the_fallback(void **state)
 {
 	cJSON *body = cJSON_CreateObject();
@@ -110,6 +122,7 @@ main(void)
 	    TEST(a_worker_lost_before_the_answer_is_replaced_when_it_is_dead),
 	    TEST(three_lost_workers_are_enough),
 	    TEST(a_worker_lost_in_the_conversation_sends_the_caller_to_people),
+	    TEST(a_worker_that_gives_up_before_the_answer_is_replaced),
 	    TEST(a_voice_that_fails_before_the_answer_costs_its_worker_only),
 	    TEST(
 		a_voice_that_is_lost_in_the_conversation_leads_to_the_fallback),

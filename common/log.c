@@ -3,7 +3,8 @@
  * log.c – formats one line and writes it with one write(2).
  *
  * Invariant: a line never contains a raw control character and is never
- * split, so that two processes sharing a file cannot interleave inside one.
+ * split, so that two processes sharing a file cannot interleave inside one;
+ * and no line is waited for, since a call would stand still with its log.
  */
 #include "common/log.h"
 
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +25,8 @@ static struct {
 	const char *process;
 	enum log_level level;
 	char context[192];
-	bool journal; /* stderr goes to journald: priority prefix, no date */
+	bool journal;  /* stderr goes to journald: priority prefix, no date */
+	unsigned lost; /* lines since the last one that could be written */
 } logger = {.process = "telefonista", .level = LOG_LEVEL_INFO};
 
 /*
@@ -49,6 +52,7 @@ log_init(const char *process, enum log_level level)
 	logger.process = process;
 	logger.level = level;
 	logger.journal = stderr_is_journal();
+	logger.lost = 0;
 }
 
 void
@@ -142,26 +146,53 @@ format_head(char *buf, size_t size, enum log_level level)
 	return (size_t)n;
 }
 
+/*
+ * A pipe or terminal that nobody reads is full in the end. What is writable
+ * takes a line: a pipe's room comes in pages (PIPE_BUF), a socket's is larger.
+ */
+static bool
+stderr_has_room(void)
+{
+	struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLOUT) != 0;
+}
+
+static bool
+write_line(enum log_level level, const char *message)
+{
+	char line[LOG_LINE_MAX];
+	size_t n;
+
+	if (!stderr_has_room())
+		return false;
+	n = format_head(line, sizeof(line), level);
+	n += escape(line + n, sizeof(line) - n - 1, message);
+	line[n++] = '\n';
+	return write(STDERR_FILENO, line, n) == (ssize_t)n;
+}
+
 void
 log_write(enum log_level level, const char *fmt, ...)
 {
 	char message[LOG_LINE_MAX];
-	char line[LOG_LINE_MAX];
 	int saved_errno = errno;
-	size_t n;
 	va_list ap;
 
 	if (level > logger.level)
 		return;
+	if (logger.lost > 0) {
+		snprintf(message, sizeof(message),
+		    "the log could not be written for a while lost_lines=%u",
+		    logger.lost);
+		if (write_line(LOG_LEVEL_WARN, message))
+			logger.lost = 0;
+	}
 	va_start(ap, fmt);
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
-	n = format_head(line, sizeof(line), level);
-	n += escape(line + n, sizeof(line) - n - 1, message);
-	line[n++] = '\n';
-	/* Nobody is left to be told when this fails. */
-	if (write(STDERR_FILENO, line, n) < 0)
-		errno = saved_errno;
+	if (logger.lost > 0 || !write_line(level, message))
+		logger.lost++;
 	errno = saved_errno;
 }
 

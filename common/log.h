@@ -8,6 +8,9 @@
  * key=value pairs. Control characters in the message (a caller's name may
  * hold newlines or terminal escapes) are written as \xNN, and a line is cut
  * at LOG_LINE_MAX. Never log keys, audio or (above debug) what people said.
+ *
+ * Logging never waits: while stderr is a pipe or terminal that is not read,
+ * lines are lost, and counted in the first one after that.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H

@@ -208,6 +208,49 @@ a_log_file_that_cannot_be_opened_leaves_the_old_place(void **state)
 	assert_string_equal(message(), "still here\n");
 }
 
+/* Empties the pipe; the number of lines in it, the last one in rig.text. */
+static unsigned
+drain_lines(int fd)
+{
+	char buf[4096];
+	unsigned lines = 0;
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf) - 1)) > 0) {
+		buf[n] = '\0';
+		for (char *c = buf; (c = strchr(c, '\n')) != NULL; c++)
+			lines++;
+		memcpy(rig.text, buf, (size_t)n + 1);
+	}
+	return lines;
+}
+
+static void
+a_log_that_nobody_reads_is_not_waited_for(void **state)
+{
+	int fds[2];
+	unsigned written;
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	dup2(fds[1], STDERR_FILENO);
+	close(fds[1]);
+	/* Many times what the pipe takes: it would block here. */
+	for (unsigned i = 0; i < 10000; i++)
+		log_info("line number=%u", i);
+	written = drain_lines(fds[0]);
+	assert_in_range(written, 100, 9000);
+	log_info("the last");
+	assert_int_equal(drain_lines(fds[0]), 2);
+	assert_non_null(strstr(rig.text, "the last\n"));
+	snprintf(rig.text + 4096, 64, "lost_lines=%u\n", 10000 - written);
+	assert_non_null(strstr(rig.text, rig.text + 4096));
+	log_info("again");
+	assert_int_equal(drain_lines(fds[0]), 1);
+	close(fds[0]);
+}
+
 static void
 a_rate_limit_passes_a_burst_and_counts_what_it_swallows(void **state)
 {
@@ -243,6 +286,7 @@ main(void)
 	    TEST(another_journal_stream_than_stderr_does_not_count),
 	    TEST(a_rotated_log_file_is_opened_again),
 	    TEST(a_log_file_that_cannot_be_opened_leaves_the_old_place),
+	    TEST(a_log_that_nobody_reads_is_not_waited_for),
 	    TEST(a_rate_limit_passes_a_burst_and_counts_what_it_swallows),
 	};
 

@@ -201,6 +201,10 @@ handle_other_type(
 	if (packet->payload_type != TYPE_COMFORT_NOISE &&
 	    packet->payload_type < TYPE_DYNAMIC)
 		return;
+	/* A source does not begin with one: it would silence the caller's. */
+	if (packet->payload_type >= TYPE_DYNAMIC &&
+	    packet->ssrc != m->receiver.ssrc)
+		return;
 	empty.payload_len = 0;
 	verdict = rtp_receiver_judge(&m->receiver, &empty, now_ns, &seq);
 	if (verdict != RTP_VERDICT_DUPLICATE && verdict != RTP_VERDICT_STALE)

@@ -26,7 +26,7 @@ make_quietly() { make --no-print-directory "$@"; }
 # A real Asterisk in a chroot; where it cannot be built its tests say so.
 real_asterisk() {
 	local status=0
-	/usr/bin/python3 -m pytest -q tests/asterisk || status=$?
+	/usr/bin/python3 -m pytest -q -n "$jobs" tests/asterisk || status=$?
 	return $status
 }
 
@@ -42,7 +42,8 @@ stage "lint" make_quietly -s lint
 stage "build" make_quietly -j"$jobs" all units
 stage "unit tests" make_quietly unit
 stage "simulators" /usr/bin/python3 -m pytest -q -n "$jobs" tests/sim tests/demo
-stage "end to end, simulators" /usr/bin/python3 -m pytest -q -n "$jobs" tests/e2e
+# Calls mostly wait: more at once than there are cores.
+stage "end to end, simulators" /usr/bin/python3 -m pytest -q -n $((3 * jobs)) tests/e2e
 stage "end to end, real Asterisk" real_asterisk
 stage "sanitizers" sanitized
 

@@ -267,13 +267,21 @@ peer_handle(struct peer *peer, struct datagram *datagram)
 	cJSON_Delete(body);
 }
 
+/*
+ * One datagram is handled at a time, as no handler runs the loop. On the
+ * stack, whose pages are probed in advance, it would cost every process 64 kB;
+ * here it costs what messages really use.
+ */
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
+	static struct datagram datagram;
+	static bool in_use;
 	struct peer *peer = arg;
-	struct datagram datagram;
 
 	(void)what;
+	assert(!in_use);
+	in_use = true;
 	peer->reading = true;
 	for (int i = 0; i < READS_PER_WAKE; i++) {
 		int got = datagram_receive(fd, &datagram);
@@ -290,6 +298,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		if (peer->freed || peer->closing)
 			break;
 	}
+	in_use = false;
 	peer->reading = false;
 	if (peer->freed)
 		free(peer);

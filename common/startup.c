@@ -81,8 +81,10 @@ bool
 startup_load_config(struct config *config, const char *file,
     enum proc_role role, enum log_level warnings)
 {
-	struct config_problems problems = {0};
+	/* 32 kB that the stack would keep, and that are rarely needed. */
+	static struct config_problems problems;
 
+	problems.count = 0;
 	config_load(config, file, role, &problems);
 	startup_apply_log(config);
 	startup_log_problems(&problems, warnings);

@@ -86,6 +86,7 @@ struct ari {
 	struct event *probe_timer;
 	unsigned int probes_out; /* sent, not come back */
 
+	bool closing;        /* for good */
 	uint32_t generation; /* of the connection: late lists are dropped */
 	cJSON *channels;     /* while ARI_LISTING */
 	cJSON *bridges;
@@ -285,6 +286,7 @@ forget_connection(struct ari *ari)
 	ari->generation++;
 	resolver_cancel(&ari->lookup);
 	websocket_free(&ari->socket);
+	event_del(ari->retry_timer);
 	event_del(ari->probe_timer);
 	ari->probes_out = 0;
 	cJSON_Delete(ari->channels);
@@ -324,8 +326,9 @@ retry_later(struct ari *ari, const char *why)
 void
 ari_reconnect(struct ari *ari, const char *why)
 {
+	log_info("ari connecting anew why=\"%s\"", why);
 	ari->backoff_ms = BACKOFF_FIRST_MS;
-	retry_later(ari, why);
+	connect_now(ari);
 }
 
 static void
@@ -396,8 +399,8 @@ on_listing(const struct ari_response *response, void *arg)
 {
 	struct listing *listing = arg;
 	struct ari *ari = listing->ari;
-	bool late =
-	    listing->generation != ari->generation || ari->state != ARI_LISTING;
+	bool late = listing->generation != ari->generation ||
+		    ari->state != ARI_LISTING || ari->closing;
 	int what = listing->what;
 
 	listing_free(listing);
@@ -463,7 +466,7 @@ on_probe_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (ari->probes_out >= PROBES_MISSED_MAX) {
-		ari_reconnect(ari, "events no longer arrive");
+		retry_later(ari, "events no longer arrive");
 		return;
 	}
 	ari->probes_out++;
@@ -565,6 +568,10 @@ on_close(struct websocket *ws, const struct websocket_closed *closed, void *arg)
 	char why[192];
 
 	(void)ws;
+	if (ari->closing) {
+		websocket_free(&ari->socket);
+		return;
+	}
 	if (closed->reason == WEBSOCKET_HANDSHAKE && closed->status == 401)
 		log_err("alarm=ari_password Asterisk refuses the user of "
 			"ASTERISK_USERNAME or its ASTERISK_PASSWORD; see "
@@ -713,6 +720,25 @@ void
 ari_start(struct ari *ari)
 {
 	connect_now(ari);
+}
+
+void
+ari_close(struct ari *ari)
+{
+	if (ari->closing)
+		return;
+	ari->closing = true;
+	event_del(ari->retry_timer);
+	event_del(ari->probe_timer);
+	resolver_cancel(&ari->lookup);
+	if (ari->socket != NULL)
+		websocket_close(ari->socket, 1000);
+}
+
+bool
+ari_is_closed(const struct ari *ari)
+{
+	return ari->closing && ari->socket == NULL;
 }
 
 const struct net_address *

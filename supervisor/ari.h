@@ -77,6 +77,14 @@ const struct net_address *ari_address(const struct ari *ari);
 void ari_reconnect(struct ari *ari, const char *why);
 
 /*
+ * Ends the events with a close frame, without which Asterisk logs warnings,
+ * and does not connect again: ari_is_closed() within WEBSOCKET_CLOSE_WAIT_MS.
+ * Requests still go.
+ */
+void ari_close(struct ari *ari);
+bool ari_is_closed(const struct ari *ari);
+
+/*
  * Sends METHOD /ari/PATH (the format; ids through ari_escape()). BODY is
  * taken; NULL for none. FN (may be NULL) runs exactly once, never before
  * return, within ARI_DEADLINE_MS; what failed is logged with the request,

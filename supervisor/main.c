@@ -216,7 +216,7 @@ stop(void)
 	show_state();
 }
 
-/* First the calls, then the toolworkers that might still answer them. */
+/* First the calls, then whom they needed until the end. */
 static void
 stop_turn(void)
 {
@@ -227,8 +227,10 @@ stop_turn(void)
 	if (me.leave_by_ms == 0) {
 		me.leave_by_ms = now_ms + LEAVE_MS;
 		toolworkers_stop(me.toolworkers);
+		ari_close(me.ari);
 	}
-	if (fleet_count(me.fleet) == 0 || now_ms >= me.leave_by_ms)
+	if ((fleet_count(me.fleet) == 0 && ari_is_closed(me.ari)) ||
+	    now_ms >= me.leave_by_ms)
 		finish(PROC_EXIT_OK);
 }
 

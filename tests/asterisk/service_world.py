@@ -28,8 +28,8 @@ from tests.sim.recording import Recording
 # Words of Asterisk's own log that are no complaint about what we did.
 HARMLESS = re.compile(
     r"users\.conf is deprecated|Stasis app '[^']*' doesn't exist|"
-    r"outbound websocket per-call config for app|"
-    r"[Ww]eb ?[Ss]ocket (closed abruptly|read error)")
+    r"outbound websocket per-call config for app")
+ABRUPT = r"[Ww]eb ?[Ss]ocket (closed abruptly|read error)"
 
 
 class Asterisk:
@@ -42,6 +42,7 @@ class Asterisk:
         self.rig = rig
         self.host, self.user = rig.ari_host, rig.ari_user
         self.password = rig.ari_password
+        self.allowed = []       # patterns of what it may warn of
 
     @property
     def port(self):
@@ -52,7 +53,8 @@ class Asterisk:
         """What Asterisk warned of; most of it would be our doing."""
         return [line for line in self.rig.log.splitlines()
                 if re.search(r"\b(WARNING|ERROR)\[", line)
-                and not HARMLESS.search(line)]
+                and not HARMLESS.search(line)
+                and not any(re.search(p, line) for p in self.allowed)]
 
     def start_in_thread(self):
         self.rig.__enter__()

@@ -387,16 +387,21 @@ say_goodbyes(struct calls *calls)
 }
 
 static void
-drain_turn(struct calls *calls, uint64_t now_ms)
+hang_up_all(struct calls *calls, const char *why)
 {
 	struct seat *seat;
 
+	TAILQ_FOREACH(seat, &calls->seats, entry)
+		call_hangup(seat->call, why);
+}
+
+static void
+drain_turn(struct calls *calls, uint64_t now_ms)
+{
 	if (!calls->goodbyes && now_ms + FAREWELL_MS >= calls->drain_at_ms)
 		say_goodbyes(calls);
-	if (now_ms < calls->drain_at_ms)
-		return;
-	TAILQ_FOREACH(seat, &calls->seats, entry)
-		call_hangup(seat->call, "DRAIN_SECONDS are over");
+	if (now_ms >= calls->drain_at_ms)
+		hang_up_all(calls, "DRAIN_SECONDS are over");
 }
 
 void
@@ -411,6 +416,14 @@ calls_drain(struct calls *calls)
 	log_info("draining calls=%zu within_s=%ld", calls_count(calls),
 	    calls->env.config->drain_s);
 	drain_turn(calls, now_ms);
+}
+
+void
+calls_drain_now(struct calls *calls)
+{
+	calls->goodbyes = true;
+	calls->drain_at_ms = clock_now_ms();
+	hang_up_all(calls, "the service stops at once");
 }
 
 bool

@@ -36,6 +36,9 @@ struct call *calls_find(struct calls *calls, const char *id);
  */
 void calls_drain(struct calls *calls);
 
+/* While draining: every caller is hung up now. */
+void calls_drain_now(struct calls *calls);
+
 /* Nothing is left, or the time for it is over. */
 bool calls_drained(const struct calls *calls);
 

@@ -37,6 +37,7 @@ enum {
 	RESTART_DELAY_FIRST_MS = 0,
 	RESTART_DELAY_MAX_MS = 5000,
 	STEADY_MS = 10000,   /* a supervisor that ran this long was healthy */
+	STOP_NOW_MS = 2000,  /* for the supervisor to hang up all calls */
 	STOP_TERM_MS = 3000, /* SIGTERM to SIGKILL for what is left over */
 	STOP_RESTARTS_MAX = 3,
 	DESCRIPTORS_WANTED = 65536, /* five for each of thousands of calls */
@@ -67,6 +68,7 @@ static struct {
 
 	int stop_signal;            /* 0: running */
 	bool stop_now;              /* told so twice */
+	uint64_t stop_now_by_ms;    /* then without a supervisor */
 	unsigned int stop_restarts; /* supervisors that died while stopping */
 	uint64_t kill_at_ms;        /* while stopping, after the supervisor */
 	bool finished;              /* the loop ends */
@@ -590,15 +592,35 @@ any_child_lives(void)
 	return false;
 }
 
+/* Callers are hung up, not left in silence: that takes a supervisor. */
 static void
-stop_again(void)
+stop_again(const struct keeper_message *message)
 {
-	log_warn("told to stop a second time, not waiting for calls");
-	keeper.stop_now = true;
-	if (keeper.supervisor != 0)
-		kill(keeper.supervisor, SIGKILL);
-	else
+	if (keeper.supervisor == 0) {
 		finish(PROC_EXIT_OK);
+	} else if (keeper.stop_now) {
+		kill(keeper.supervisor, SIGKILL);
+	} else {
+		log_warn("told to stop a second time, hanging up all calls");
+		keeper.stop_now = true;
+		keeper.stop_now_by_ms = clock_now_ms() + STOP_NOW_MS;
+		tell_supervisor(message, -1);
+	}
+}
+
+/* One that does not manage to stop at once. */
+static void
+check_stop_now(void)
+{
+	if (keeper.stop_now_by_ms == 0 ||
+	    clock_now_ms() < keeper.stop_now_by_ms)
+		return;
+	keeper.stop_now_by_ms = 0;
+	if (keeper.supervisor == 0)
+		return;
+	log_warn("supervisor takes too long to stop, killing it pid=%d",
+	    (int)keeper.supervisor);
+	kill(keeper.supervisor, SIGKILL);
 }
 
 static void
@@ -608,7 +630,7 @@ on_stop(int sig)
 	    .op = KEEPER_SIGNAL, .value = SIGTERM};
 
 	if (keeper.stop_signal != 0) {
-		stop_again();
+		stop_again(&message);
 		return;
 	}
 	keeper.stop_signal = SIGTERM;
@@ -690,6 +712,13 @@ wait_ms(uint64_t at_ms)
 	if (at_ms == 0)
 		return -1;
 	return at_ms <= now_ms ? 0 : (int)(at_ms - now_ms);
+}
+
+/* The first of two times, of which each may be 0: never. */
+static uint64_t
+sooner(uint64_t a_ms, uint64_t b_ms)
+{
+	return b_ms == 0 || (a_ms != 0 && a_ms < b_ms) ? a_ms : b_ms;
 }
 
 static void
@@ -778,7 +807,8 @@ keeper_run(const struct keeper_config *config)
 		if (keeper.restart_at_ms != 0 &&
 		    clock_now_ms() >= keeper.restart_at_ms)
 			supervisor_start();
-		turn(keeper.restart_at_ms);
+		check_stop_now();
+		turn(sooner(keeper.restart_at_ms, keeper.stop_now_by_ms));
 	}
 	end_children();
 	log_info("stopped status=%d", keeper.exit_status);

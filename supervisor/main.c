@@ -205,8 +205,10 @@ stop(void)
 	static const struct timeval interval = {
 	    .tv_usec = TURN_STOPPING_MS * 1000};
 
-	if (me.stopping)
+	if (me.stopping) {
+		calls_drain_now(me.calls);
 		return;
+	}
 	me.stopping = true;
 	log_info("stopping");
 	keeper_client_stopping(fleet_keeper(me.fleet));

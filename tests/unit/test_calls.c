@@ -355,6 +355,22 @@ a_drain_lets_nobody_in_and_gives_those_there_some_time(void **state)
 }
 
 static void
+a_drain_can_be_cut_short_without_leaving_anybody_in_silence(void **state)
+{
+	(void)state;
+	set_up(STEPS);
+	calls_drain(world.calls);
+	calls_drain_now(world.calls);
+	assert_non_null(fake_ari_find("DELETE", "channels/" ID));
+	assert_false(
+	    json_bool(fake_worker_heard(world_worker(), MESSAGE_HANGUP),
+		"farewell", true));
+	assert_false(calls_drained(world.calls));
+	fake_now_ms += 5000;
+	assert_true(calls_drained(world.calls));
+}
+
+static void
 a_drain_is_done_when_nothing_is_left(void **state)
 {
 	(void)state;
@@ -423,6 +439,7 @@ main(void)
 	    TEST(nothing_is_listed_while_asterisk_is_away_and_often_when_blind),
 	    TEST(leftovers_of_a_predecessor_are_taken_away),
 	    TEST(a_drain_lets_nobody_in_and_gives_those_there_some_time),
+	    TEST(a_drain_can_be_cut_short_without_leaving_anybody_in_silence),
 	    TEST(a_drain_is_done_when_nothing_is_left),
 	    TEST(a_drain_does_not_wait_for_ever_for_an_asterisk_that_is_gone),
 	    TEST(without_drain_seconds_goodbyes_are_said_at_once),

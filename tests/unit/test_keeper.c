@@ -356,6 +356,20 @@ told_twice_the_keeper_does_not_wait_for_calls(void **state)
 	kill(rig.keeper, SIGTERM);
 	expect(KEEPER_SIGNAL, NULL);
 	kill(rig.keeper, SIGTERM);
+	/* So that the supervisor hangs up all callers. */
+	assert_int_equal(expect(KEEPER_SIGNAL, NULL).value, SIGTERM);
+	end_child(&rig.supervisor, PROC_EXIT_OK);
+	assert_int_equal(keeper_status(), PROC_EXIT_OK);
+}
+
+static void
+told_twice_the_keeper_does_not_wait_for_a_supervisor_that_hangs(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		kill(rig.keeper, SIGTERM);
+		expect(KEEPER_SIGNAL, NULL);
+	}
 	assert_int_equal(keeper_status(), PROC_EXIT_OK);
 }
 
@@ -455,6 +469,8 @@ main(int argc, char **argv)
 	    TEST(a_supervisor_that_dies_while_it_stops_is_replaced),
 	    TEST(supervisors_that_die_again_and_again_do_not_hold_up_a_stop),
 	    TEST(told_twice_the_keeper_does_not_wait_for_calls),
+	    TEST(
+		told_twice_the_keeper_does_not_wait_for_a_supervisor_that_hangs),
 	    TEST(a_stop_between_two_supervisors_still_says_goodbye_to_calls),
 	    TEST(a_supervisor_told_to_end_ends_the_service),
 	    TEST(other_signals_are_passed_on),

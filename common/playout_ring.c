@@ -24,6 +24,9 @@
 	(PLAYOUT_UTTERANCE_ENDED | PLAYOUT_UTTERANCE_CANCELLED |               \
 	    PLAYOUT_UTTERANCE_DONE)
 
+/* What stays in memory when nothing is queued; whole pages, 8 s of audio. */
+#define RING_KEEP_LEN 65536u
+
 _Static_assert(sizeof(struct playout_ring_utterance) == 80, "layout");
 _Static_assert(sizeof(struct playout_ring_state) == 56 + 16 * 80, "layout");
 _Static_assert(sizeof(struct playout_ring_header) == 32 + 2 * 1336, "layout");
@@ -35,6 +38,7 @@ struct playout_ring {
 	uint8_t *audio;
 	uint32_t audio_len;
 	uint32_t total_len;
+	uint32_t used_len; /* bytes from the start that may be in memory */
 };
 
 static uint32_t
@@ -204,6 +208,7 @@ playout_ring_attach(struct playout_ring **ring_out, int fd)
 	r->audio = (uint8_t *)memory + RING_AUDIO_OFF;
 	r->audio_len = header.audio_len;
 	r->total_len = len;
+	r->used_len = header.audio_len; /* by others; we do not know */
 	*ring_out = r;
 	return 0;
 fail:
@@ -231,6 +236,21 @@ playout_ring_state(struct playout_ring *r)
 }
 
 /*
+ * Gives the memory of a long answer back when it has been heard. Only after
+ * the state says that nothing is queued: a successor must not read the zeros.
+ */
+static void
+release_memory(struct playout_ring *r)
+{
+	if (r->state.fill > 0 || r->used_len <= RING_KEEP_LEN)
+		return;
+	/* Failing costs memory and nothing else. */
+	(void)madvise(
+	    r->audio + RING_KEEP_LEN, r->used_len - RING_KEEP_LEN, MADV_REMOVE);
+	r->used_len = RING_KEEP_LEN;
+}
+
+/*
  * The copy of the generation before last is overwritten; the last one stays
  * whole meanwhile. The fences keep the compiler from moving audio behind the
  * state that speaks of it, or the state of the next commit before this one.
@@ -247,6 +267,7 @@ playout_ring_commit(struct playout_ring *r)
 	atomic_thread_fence(memory_order_seq_cst);
 	memcpy(slot, &r->state, sizeof(*slot));
 	atomic_thread_fence(memory_order_seq_cst);
+	release_memory(r);
 }
 
 uint32_t
@@ -270,6 +291,8 @@ playout_ring_put(struct playout_ring *r, const uint8_t *bytes, uint32_t len)
 	first = r->audio_len - at < len ? r->audio_len - at : len;
 	memcpy(r->audio + at, bytes, first);
 	memcpy(r->audio, bytes + first, len - first);
+	if (r->used_len < at + first)
+		r->used_len = at + first;
 	r->state.fill += len;
 }
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -486,6 +487,51 @@ a_flush_outlives_the_process(void **state)
 	assert_int_equal(append(rig, "a", 0, 1), -ECANCELED);
 }
 
+/* Bytes of memory that the ring really occupies. */
+static long
+occupied(const struct rig *rig)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(rig->fd, &st), 0);
+	return (long)st.st_blocks * 512;
+}
+
+static void
+a_long_answer_that_was_heard_occupies_no_memory(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame frame;
+
+	playout_free(&rig->playout);
+	close(rig->fd);
+	assert_int_equal(playout_memfd_create_sized(1u << 20, &rig->fd), 0);
+	open_playout(rig);
+	assert_int_equal(append(rig, "a", 0, 400000), 400000);
+	playout_end(rig->playout, "a");
+	assert_true(occupied(rig) >= 400000);
+	for (unsigned i = 0; i < 2499; i++)
+		frame = next(rig);
+	assert_true(occupied(rig) >= 400000);
+	frame = next(rig);
+	assert_speech(&frame, 2499 * 160, 160);
+	assert_in_range(occupied(rig), 4096, 4096 + 65536);
+	/* A flush gives it back, too, and what comes then is heard. */
+	append(rig, "b", 1, 400000);
+	next(rig);
+	playout_flush(rig->playout, NULL);
+	assert_in_range(occupied(rig), 4096, 4096 + 65536);
+	append(rig, "c", 2, 200000);
+	frame = next(rig);
+	assert_speech(&frame, 2, 160);
+	/* A successor frees what it finds, once it is not needed. */
+	succeed(rig);
+	frame = next(rig);
+	assert_speech(&frame, 162, 160);
+	playout_flush(rig->playout, NULL);
+	assert_in_range(occupied(rig), 4096, 4096 + 65536);
+}
+
 static void
 an_end_that_nobody_heard_of_is_reported_by_the_successor(void **state)
 {
@@ -820,6 +866,7 @@ main(void)
 	    T(skipped_time_moves_the_timestamp_only),
 	    T(a_successor_goes_on_with_the_next_sample),
 	    T(a_flush_outlives_the_process),
+	    T(a_long_answer_that_was_heard_occupies_no_memory),
 	    T(an_end_that_nobody_heard_of_is_reported_by_the_successor),
 	    T(a_writer_killed_at_any_moment_leaves_a_whole_ring),
 	    T(each_damaged_header_field_is_refused),

@@ -314,6 +314,27 @@ fail_waiting(struct spares *spares, const char *why)
 		request_finish(request, NULL, why);
 }
 
+/* Warm, but to be replaced: it goes when its successor is warm. */
+static bool
+is_old(const struct spare *spare)
+{
+	return spare->state == SPARE_WARM &&
+	       clock_now_ms() - spare->since_ms >= SPARES_AGE_MS;
+}
+
+static bool
+has_successor(const struct spare *old)
+{
+	const struct spare *spare;
+
+	TAILQ_FOREACH(spare, &old->spares->list, entry) {
+		if (spare->state == SPARE_WARM && !is_old(spare) &&
+		    strcmp(spare->model, old->model) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* -- how many there should be ------------------------------------------------------ */
 
 static size_t
@@ -323,7 +344,7 @@ count_coming(const struct spares *spares, const char *model)
 	size_t n = 0;
 
 	TAILQ_FOREACH(spare, &spares->list, entry) {
-		if (spare->state != SPARE_LEAVING &&
+		if (spare->state != SPARE_LEAVING && !is_old(spare) &&
 		    strcmp(spare->model, model) == 0)
 			n++;
 	}
@@ -405,7 +426,8 @@ check_age(struct spare *spare, uint64_t now_ms)
 	case SPARE_WARM:
 		if (age_ms >= STEADY_MS)
 			spare->spares->start_delay_ms = 0;
-		if (age_ms >= SPARES_AGE_MS)
+		if (age_ms >= SPARES_AGE_MAX_MS ||
+		    (is_old(spare) && has_successor(spare)))
 			spare_leave(spare);
 		break;
 	case SPARE_LEAVING:

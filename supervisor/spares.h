@@ -20,8 +20,9 @@ struct spares_request;
 struct worker;
 
 enum {
-	SPARES_AGE_MS = 10 * 60 * 1000, /* then a spare is replaced */
-	SPARES_CONNECT_MS = 15000,      /* from start to a warm session */
+	SPARES_AGE_MS = 10 * 60 * 1000,     /* then a successor is made */
+	SPARES_AGE_MAX_MS = 12 * 60 * 1000, /* and then it goes in any case */
+	SPARES_CONNECT_MS = 15000,          /* from start to a warm session */
 };
 
 /*

@@ -306,19 +306,44 @@ without_spares_a_worker_is_made_for_each_caller(void **state)
 }
 
 static void
-an_old_one_is_drained_and_replaced_and_killed_if_it_stays(void **state)
+an_old_one_goes_when_its_successor_is_warm(void **state)
 {
 	(void)state;
 	spares_start(rig.spares);
 	warm(worker(0));
+	warm(worker(1));
 	fake_now_ms += SPARES_AGE_MS;
 	timers_turn(rig.base);
+	assert_int_equal(fake_fleet.count, 4);
+	/* Meanwhile a caller gets one of the old at once. */
+	assert_int_equal(spares_warm_count(rig.spares), 2);
+	warm(worker(2));
+	warm(worker(3));
+	pass(TURN_MS);
 	assert_int_equal(fake_worker_told(worker(0), MESSAGE_DRAIN), 1);
-	assert_int_equal(spares_warm_count(rig.spares), 0);
-	assert_true(fake_fleet.count > 2);
+	assert_int_equal(fake_worker_told(worker(1), MESSAGE_DRAIN), 1);
+	assert_int_equal(spares_warm_count(rig.spares), 2);
+	pass(TURN_MS);
+	assert_int_equal(fake_fleet.count, 4);
+	/* One that does not leave is killed. */
 	assert_int_equal(worker(0)->killed, 0);
 	pass(4000);
 	assert_int_equal(worker(0)->killed, SIGKILL);
+}
+
+static void
+an_old_one_goes_in_the_end_even_without_a_successor(void **state)
+{
+	(void)state;
+	spares_start(rig.spares);
+	warm(worker(0));
+	fake_fleet.spawn_fails = true;
+	fake_now_ms += SPARES_AGE_MAX_MS - 1;
+	timers_turn(rig.base);
+	assert_int_equal(fake_worker_told(worker(0), MESSAGE_DRAIN), 0);
+	fake_now_ms += 1;
+	timers_turn(rig.base);
+	assert_int_equal(fake_worker_told(worker(0), MESSAGE_DRAIN), 1);
 }
 
 /* -- what goes wrong --------------------------------------------------------------------- */
@@ -599,7 +624,8 @@ main(void)
 	    TEST(one_who_no_longer_waits_is_not_called),
 	    TEST(another_model_gets_a_worker_of_its_own),
 	    BARE(without_spares_a_worker_is_made_for_each_caller),
-	    TEST(an_old_one_is_drained_and_replaced_and_killed_if_it_stays),
+	    TEST(an_old_one_goes_when_its_successor_is_warm),
+	    TEST(an_old_one_goes_in_the_end_even_without_a_successor),
 	    TEST(one_that_gets_no_session_in_time_is_let_go),
 	    TEST(three_faults_in_a_row_stop_attempts_and_turn_callers_away),
 	    TEST(a_broken_key_means_one_attempt_a_minute),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * websocket_link.c – libwebsockets 4.1 serviced from libevent callbacks.
+ * websocket_link.c – libwebsockets 4.1 and 4.3 serviced from libevent.
  *
  * Every link has an lws context of its own: links cannot re-enter each other,
  * and dropping one means destroying its context. lws keeps its wish to write
@@ -61,6 +61,7 @@ struct websocket_link {
 	struct lws_context *context;
 	struct lws *wsi; /* NULL once lws has freed it */
 	int fd;
+	short awaited;      /* POLLIN, POLLOUT, where lws tells us */
 	struct event io;    /* the socket */
 	struct event write; /* the socket, one shot, while output is stuck */
 	struct event pump;  /* activated by hand, and the opening tick */
@@ -397,6 +398,9 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
 	case LWS_CALLBACK_WSI_DESTROY:
 		on_destroyed(link);
 		return 0;
+	case LWS_CALLBACK_CHANGE_MODE_POLL_FD:
+		link->awaited = (short)((struct lws_pollargs *)in)->events;
+		return 0;
 	default:
 		return 0;
 	}
@@ -463,6 +467,31 @@ has_pending_input(struct websocket_link *link)
 	return lws_service_adjust_timeout(link->context, 1, 0) == 0;
 }
 
+/*
+ * One non-blocking pass of lws. That of 4.3 would also read its netlink
+ * socket, and close a connection that the routes it has read there, as it
+ * understands them, do not carry (a default route without a gateway is none
+ * to it). Debian 13 builds lws so that it tells what it waits for: there the
+ * pass goes over our socket alone. The timers of lws then never fire; every
+ * one that matters is the owner's.
+ */
+static void
+service_pass(struct websocket_link *link)
+{
+#ifdef LWS_WITH_EXTERNAL_POLL
+	struct pollfd pfd = {.fd = link->fd, .events = link->awaited};
+
+	if (poll(&pfd, 1, 0) < 0)
+		return;
+	if (has_pending_input(link))
+		pfd.revents |= POLLIN;
+	if (pfd.revents)
+		service_fd(link, pfd.revents);
+#else
+	lws_service(link->context, -1);
+#endif
+}
+
 static void
 offer_write(struct websocket_link *link)
 {
@@ -497,7 +526,7 @@ drive_open(struct websocket_link *link, bool readable)
 	for (int i = 0; i < OPEN_PASSES_MAX && !is_over(link); i++) {
 		if (!has_pending_input(link))
 			break;
-		lws_service(link->context, -1);
+		service_pass(link);
 	}
 	if (!is_over(link))
 		offer_write(link);
@@ -610,7 +639,7 @@ pass_opening(struct websocket_link *link)
 		if (i >= OPENING_PASSES && !has_pending_input(link) &&
 		    !is_readable(link->fd))
 			return;
-		lws_service(link->context, -1);
+		service_pass(link);
 		if (is_over(link) || link->opened)
 			return;
 		if (link->requested != was_requested)

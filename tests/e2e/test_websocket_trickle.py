@@ -10,8 +10,11 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 from http import HTTPStatus
@@ -98,8 +101,9 @@ class Server(Simulator):
 class Driver:
     """The client process."""
 
-    def __init__(self, binary, ports, ca_file, log, ping_s=15, dead_s=30):
-        addresses = ",".join(f"127.0.0.1:{port}" for port in ports)
+    def __init__(self, binary, ports, ca_file, log, ping_s=15, dead_s=30,
+                 host="127.0.0.1"):
+        addresses = ",".join(f"{host}:{port}" for port in ports)
         self.stderr = open(log, "wb")
         self.process = subprocess.Popen(
             [binary, addresses, "localhost", "/v1/realtime?model=x",
@@ -329,3 +333,46 @@ def test_a_relative_trust_directory_means_nothing(
             assert driver.result()["reason"] == "tls"
     finally:
         os.chdir(here)
+
+
+# A network whose default route has no gateway, as that of a PPP link has none.
+GATEWAYLESS = """
+ip link set lo up
+ip route add local default dev lo
+exec "$@"
+"""
+
+
+def connect_while_routes_change(binary):
+    """In a network of its own: the handshake is slow, addresses come."""
+    directory = Path(tempfile.mkdtemp())
+    authority = Authority(directory)
+    with Server(until_closed, authority.context()) as server, \
+            Trickle("127.0.0.1", server.port, cut=False,
+                    host="0.0.0.0") as proxy:
+        proxy.stall()
+        with Driver(binary, [proxy.port], authority.ca_file,
+                    directory / "log", host="198.51.100.7") as driver:
+            for number in range(4):
+                time.sleep(0.3)
+                subprocess.run(["ip", "address", "add", "dev", "lo",
+                                f"10.250.0.{number}/32"], check=True)
+            proxy.resume()
+            said = driver.line()
+            assert said == "open", said
+
+
+def test_changing_routes_do_not_end_a_connection(driver_binary):
+    """lws 4.3.5 on its own closes what it sees no gateway for."""
+    user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    own_network = ["unshare", *user, "--net", "sh", "-ec", GATEWAYLESS, "sh"]
+    if not shutil.which("ip") or subprocess.run(
+            [*own_network, "true"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("no network of its own to be had here")
+    subprocess.run([*own_network, sys.executable, "-m",
+                    "tests.e2e.test_websocket_trickle", str(driver_binary)], cwd=REPO, check=True,
+                   timeout=PATIENCE)
+
+
+if __name__ == "__main__":
+    connect_while_routes_change(sys.argv[1])

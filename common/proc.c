@@ -2,6 +2,8 @@
 /* proc.c – names of roles and exit statuses, and the build's identity. */
 #include "common/proc.h"
 
+#include <stdio.h>
+
 #ifndef TELEFONISTA_BUILD
 #error "TELEFONISTA_BUILD must be defined by the Makefile"
 #endif
@@ -40,6 +42,25 @@ proc_exit_name(int status)
 		return "keeper gone";
 	}
 	return "unknown status";
+}
+
+bool
+proc_is_traced(pid_t pid)
+{
+	char path[64], line[256];
+	int tracer = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (sscanf(line, "TracerPid: %d", &tracer) == 1)
+			break;
+	}
+	fclose(file);
+	return tracer != 0;
 }
 
 const char *

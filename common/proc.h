@@ -12,6 +12,9 @@
 #ifndef COMMON_PROC_H
 #define COMMON_PROC_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #define TELEFONISTA_VERSION "0.1.0"
 
 enum proc_role {
@@ -56,6 +59,9 @@ const char *proc_role_name(enum proc_role role);
 
 /* A sentence for the log; "unknown status" for one not in enum proc_exit. */
 const char *proc_exit_name(int status);
+
+/* Somebody debugs PID: it may stand still as long as they like. */
+bool proc_is_traced(pid_t pid);
 
 /*
  * What binaries of one build share and others do not: decides whether an

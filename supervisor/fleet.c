@@ -452,26 +452,6 @@ on_keeper(const struct keeper_message *m, int *fd, void *arg)
 
 /* -- heartbeats -------------------------------------------------------------------- */
 
-/* Somebody debugs it: it may stand still as long as they like. */
-static bool
-is_traced(pid_t pid)
-{
-	char path[64], line[256];
-	int tracer = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return false;
-	while (fgets(line, sizeof(line), file) != NULL) {
-		if (sscanf(line, "TracerPid: %d", &tracer) == 1)
-			break;
-	}
-	fclose(file);
-	return tracer != 0;
-}
-
 static void
 watch(struct worker *worker, uint64_t now_ms)
 {
@@ -480,7 +460,7 @@ watch(struct worker *worker, uint64_t now_ms)
 	if (worker->child == 0 || worker->exited || worker->dying ||
 	    now_ms - worker->heard_ms < limit_ms)
 		return;
-	if (is_traced(worker->pid)) {
+	if (proc_is_traced(worker->pid)) {
 		worker->heard_ms = now_ms;
 		return;
 	}

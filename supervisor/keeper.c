@@ -36,9 +36,13 @@
 enum {
 	RESTART_DELAY_FIRST_MS = 0,
 	RESTART_DELAY_MAX_MS = 5000,
-	STEADY_MS = 10000,   /* a supervisor that ran this long was healthy */
-	STOP_NOW_MS = 2000,  /* for the supervisor to hang up all calls */
-	STOP_TERM_MS = 3000, /* SIGTERM to SIGKILL for what is left over */
+	SUPERVISOR_START_MS = 30000,  /* from its start to its first word */
+	SUPERVISOR_SILENCE_MS = 5000, /* without a word: hung */
+	WATCH_MS = 1000,
+	WATCH_LATE_MS = 3000, /* the keeper itself was late: no verdict */
+	STEADY_MS = 10000,    /* a supervisor that ran this long was healthy */
+	STOP_NOW_MS = 2000,   /* for the supervisor to hang up all calls */
+	STOP_TERM_MS = 3000,  /* SIGTERM to SIGKILL for what is left over */
 	STOP_RESTARTS_MAX = 3,
 	DESCRIPTORS_WANTED = 65536, /* five for each of thousands of calls */
 };
@@ -63,6 +67,8 @@ static struct {
 	struct keeper_link_queue queue;
 	bool ready_once; /* some supervisor said KEEPER_READY */
 	uint64_t started_ms;
+	uint64_t heard_ms;      /* from it; 0: nothing yet */
+	uint64_t watched_ms;    /* last turn of the watch */
 	uint64_t restart_at_ms; /* 0: no restart is due */
 	uint64_t restart_delay_ms;
 
@@ -321,6 +327,8 @@ on_order(const struct keeper_message *order, int *fd)
 	case KEEPER_READY:
 		on_ready();
 		return;
+	case KEEPER_ALIVE:
+		return; /* that it was read is enough */
 	case KEEPER_TIMEZONE:
 		setenv("TZ", order->text, 1);
 		tzset();
@@ -358,6 +366,7 @@ read_orders(void)
 			channel_close();
 			return;
 		}
+		keeper.heard_ms = clock_now_ms();
 		on_order(&order, &fd);
 		if (fd >= 0)
 			close(fd);
@@ -439,6 +448,7 @@ supervisor_start(void)
 
 	keeper.restart_at_ms = 0;
 	keeper.started_ms = clock_now_ms();
+	keeper.heard_ms = 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
 		keeper_link_enlarge(pair[0]);
 		descriptors.channel = pair[1];
@@ -702,6 +712,36 @@ open_signals(void)
 	return keeper.signals < 0 ? -errno : 0;
 }
 
+/* -- the watch ------------------------------------------------------------ */
+
+/* A supervisor that hangs would let callers ring in vain. */
+static void
+watch_supervisor(void)
+{
+	uint64_t now_ms = clock_now_ms();
+	bool late = now_ms - keeper.watched_ms > WATCH_LATE_MS;
+	uint64_t since_ms =
+	    keeper.heard_ms != 0 ? keeper.heard_ms : keeper.started_ms;
+	uint64_t limit_ms =
+	    keeper.heard_ms != 0 ? SUPERVISOR_SILENCE_MS : SUPERVISOR_START_MS;
+
+	keeper.watched_ms = now_ms;
+	if (keeper.supervisor == 0 || now_ms - since_ms < limit_ms)
+		return;
+	keeper.heard_ms = now_ms;
+	if (late || proc_is_traced(keeper.supervisor))
+		return;
+	log_err("supervisor hangs, killing it pid=%d silent_ms=%llu",
+	    (int)keeper.supervisor, (unsigned long long)(now_ms - since_ms));
+	kill(keeper.supervisor, SIGKILL);
+}
+
+static uint64_t
+watch_at_ms(void)
+{
+	return keeper.supervisor != 0 ? clock_now_ms() + WATCH_MS : 0;
+}
+
 /* -- the loop ------------------------------------------------------------- */
 
 static int
@@ -797,6 +837,7 @@ keeper_run(const struct keeper_config *config)
 	TAILQ_INIT(&keeper.children);
 	keeper_link_queue_init(&keeper.queue);
 	raise_descriptor_limit();
+	keeper.watched_ms = clock_now_ms();
 	ret = open_signals();
 	if (ret < 0) {
 		log_err("signals cannot be read error=%s", strerror(-ret));
@@ -808,7 +849,9 @@ keeper_run(const struct keeper_config *config)
 		    clock_now_ms() >= keeper.restart_at_ms)
 			supervisor_start();
 		check_stop_now();
-		turn(sooner(keeper.restart_at_ms, keeper.stop_now_by_ms));
+		turn(sooner(watch_at_ms(),
+		    sooner(keeper.restart_at_ms, keeper.stop_now_by_ms)));
+		watch_supervisor();
 	}
 	end_children();
 	log_info("stopped status=%d", keeper.exit_status);

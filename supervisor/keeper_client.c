@@ -23,6 +23,7 @@ struct keeper_client {
 	int socket;
 	struct event *event;
 	struct event *write_event;
+	struct event *alive_timer;
 	struct keeper_link_queue queue;
 	uint32_t last_seq;
 	keeper_client_fn *fn;
@@ -42,6 +43,7 @@ on_readable(evutil_socket_t socket, short what, void *arg)
 	if (got == 0)
 		return;
 	if (got < 0) {
+		event_del(client->alive_timer);
 		event_del(client->event);
 		event_del(client->write_event);
 	}
@@ -60,10 +62,41 @@ on_writable(evutil_socket_t socket, short what, void *arg)
 		event_add(client->write_event, NULL);
 }
 
+static int
+send_order(struct keeper_client *client, struct keeper_message *order,
+    const char *text, int fd)
+{
+	int ret;
+
+	if (text != NULL)
+		snprintf(order->text, sizeof(order->text), "%s", text);
+	ret = keeper_link_post(&client->queue, client->socket, order, fd);
+	if (client->queue.count > 0)
+		event_add(client->write_event, NULL);
+	if (ret < 0)
+		log_err("keeper does not take an order op=%u error=%s",
+		    order->op, strerror(-ret));
+	return ret;
+}
+
+/* The loop turns: the keeper would replace a supervisor that hangs. */
+static void
+on_alive_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct keeper_client *client = arg;
+	struct keeper_message order = {.op = KEEPER_ALIVE};
+
+	(void)fd;
+	(void)what;
+	if (client->queue.count == 0) /* it would only add to what waits */
+		send_order(client, &order, NULL, -1);
+}
+
 int
 keeper_client_new(struct keeper_client **client_out, struct event_base *base,
     int socket, keeper_client_fn *fn, void *arg)
 {
+	static const struct timeval interval = {.tv_sec = 1};
 	struct keeper_client *client = calloc(1, sizeof(*client));
 
 	if (client == NULL) {
@@ -78,7 +111,11 @@ keeper_client_new(struct keeper_client **client_out, struct event_base *base,
 	    event_new(base, socket, EV_READ | EV_PERSIST, on_readable, client);
 	client->write_event =
 	    event_new(base, socket, EV_WRITE, on_writable, client);
+	client->alive_timer =
+	    event_new(base, -1, EV_PERSIST, on_alive_timer, client);
 	if (client->event == NULL || client->write_event == NULL ||
+	    client->alive_timer == NULL ||
+	    event_add(client->alive_timer, &interval) < 0 ||
 	    event_add(client->event, NULL) < 0) {
 		keeper_client_free(&client);
 		return -ENOMEM;
@@ -99,26 +136,11 @@ keeper_client_free(struct keeper_client **client_ptr)
 		event_free(client->event);
 	if (client->write_event != NULL)
 		event_free(client->write_event);
+	if (client->alive_timer != NULL)
+		event_free(client->alive_timer);
 	keeper_link_queue_clear(&client->queue);
 	close(client->socket);
 	free(client);
-}
-
-static int
-send_order(struct keeper_client *client, struct keeper_message *order,
-    const char *text, int fd)
-{
-	int ret;
-
-	if (text != NULL)
-		snprintf(order->text, sizeof(order->text), "%s", text);
-	ret = keeper_link_post(&client->queue, client->socket, order, fd);
-	if (client->queue.count > 0)
-		event_add(client->write_event, NULL);
-	if (ret < 0)
-		log_err("keeper does not take an order op=%u error=%s",
-		    order->op, strerror(-ret));
-	return ret;
 }
 
 uint32_t

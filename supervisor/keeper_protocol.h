@@ -22,6 +22,7 @@ enum keeper_op {
 	KEEPER_STATUS,    /* text: one line for systemd and the title */
 	KEEPER_READY,     /* the service takes calls (sd_notify READY=1) */
 	KEEPER_TIMEZONE,  /* text: TIMEZONE, so that all logs have one clock */
+	KEEPER_ALIVE,     /* every second: the supervisor does not hang */
 	KEEPER_STOPPING,  /* told to end: exit when the supervisor has */
 
 	/* keeper to supervisor */

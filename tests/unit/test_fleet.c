@@ -154,15 +154,17 @@ teardown(void **state)
 static void
 read_orders(void)
 {
+	struct keeper_message order;
 	int fd;
 
 	timers_settle(rig.base);
-	while (keeper_link_receive(
-		   rig.keeper, &rig.orders[rig.order_count], &fd) == 1) {
-		assert_true(rig.order_count + 1 < ORDERS_MAX);
-		rig.order_count++;
+	while (keeper_link_receive(rig.keeper, &order, &fd) == 1) {
 		if (fd >= 0)
 			close(fd);
+		if (order.op == KEEPER_ALIVE)
+			continue; /* with every turn of the timers */
+		assert_true(rig.order_count < ORDERS_MAX);
+		rig.orders[rig.order_count++] = order;
 	}
 }
 
@@ -633,6 +635,18 @@ a_keeper_that_is_gone_is_reported_once(void **state)
 }
 
 static void
+the_keeper_hears_that_the_loop_turns(void **state)
+{
+	struct keeper_message message;
+	int fd;
+
+	(void)state;
+	timers_turn(rig.base);
+	assert_int_equal(keeper_link_receive(rig.keeper, &message, &fd), 1);
+	assert_int_equal(message.op, KEEPER_ALIVE);
+}
+
+static void
 orders_that_the_keeper_does_not_read_at_once_are_not_lost(void **state)
 {
 	struct keeper_client *keeper = fleet_keeper(rig.fleet);
@@ -674,6 +688,7 @@ main(void)
 	    TEST(a_table_that_never_ends_leaves_no_descriptor),
 	    TEST(signals_of_the_service_come_through_the_keeper),
 	    TEST(a_keeper_that_is_gone_is_reported_once),
+	    TEST(the_keeper_hears_that_the_loop_turns),
 	    TEST(orders_that_the_keeper_does_not_read_at_once_are_not_lost),
 	};
 

@@ -244,6 +244,20 @@ a_supervisor_that_says_nonsense_is_replaced(void **state)
 }
 
 static void
+a_supervisor_that_hangs_is_replaced(void **state)
+{
+	pid_t first = rig.supervisor.report.pid;
+	uint64_t begin_ms = clock_now_ms();
+
+	(void)state;
+	order((struct keeper_message){.op = KEEPER_ALIVE}, -1);
+	/* It says nothing more, and does not die by itself. */
+	accept_supervisor();
+	assert_int_not_equal(rig.supervisor.report.pid, first);
+	assert_true(clock_now_ms() - begin_ms >= 4000);
+}
+
+static void
 restarts_slow_down(void **state)
 {
 	static const uint64_t at_least_ms[] = {0, 100, 200, 400};
@@ -460,6 +474,7 @@ main(int argc, char **argv)
 	    TEST(what_was_released_is_not_handed_over),
 	    TEST(orders_that_make_no_sense_harm_nobody),
 	    TEST(a_supervisor_that_says_nonsense_is_replaced),
+	    TEST(a_supervisor_that_hangs_is_replaced),
 	    TEST(restarts_slow_down),
 	    TEST(a_configuration_error_at_the_first_start_is_the_operators),
 	    TEST(a_configuration_error_later_on_does_not_end_calls),

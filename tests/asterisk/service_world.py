@@ -212,10 +212,10 @@ class PbxWorld(World):
         return {**super().settings(), "FALLBACK_CONTEXT": FALLBACK,
                 "RTP_PORT_MIN": first, "RTP_PORT_MAX": first + 99}
 
-    def dial(self, codec="ulaw", name=None):
+    def dial(self, codec="ulaw", exten=None, number=None, name=None):
         """Somebody calls; Asterisk may not even listen."""
-        phone = Telephone(self.rig, self.numbers.pop(), self.rig.number,
-                          codec, name)
+        phone = Telephone(self.rig, number or self.numbers.pop(),
+                          exten or self.rig.number, codec, name)
         self.calls.append(PbxCall(self, phone))
         return self.calls[-1]
 
@@ -233,13 +233,13 @@ class PbxWorld(World):
 
     def holdings(self):
         """Everything a call could leave behind: descriptors, processes,
-        sessions. Connections are kept alive: they are left out here."""
+        sessions. Of connections, which are kept alive, only the limit."""
         pids = {role: self.service.the(role)
                 for role in ("keeper", "supervisor", "toolworker")}
         held = {role: processes.descriptors(pid)
                 for role, pid in pids.items()}
-        for kinds in held.values():
-            del kinds["tcp"]
+        for role, kinds in held.items():
+            kinds["tcp"] = kinds["tcp"] > {"supervisor": 9}.get(role, 2)
         held["asterisk"] = processes.descriptors(self.rig.process.pid)["udp"]
         held["callworkers"] = len(self.service.pids("callworker"))
         held["sessions"] = len(self.openai.live)

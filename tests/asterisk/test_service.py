@@ -12,7 +12,8 @@ from ari_app import AriApp
 from service_world import ABRUPT, OTHERS, others_things, samples
 from softphones import Baresip, sipp
 from tests.e2e.test_tools import calling, outputs
-from tests.e2e.world import GREETING, LONG, speech, tone
+from tests.e2e.world import (GREETING, LONG, SHUTDOWN_GOODBYE, speech,
+                             tone)
 
 TRAFFIC = {"question": "¿Cuánto tráfico llevan las SFP?"}
 SIGNAL = {"question": "¿Y la señal de la torre?"}
@@ -68,7 +69,8 @@ def test_a_whole_call_with_two_slow_questions(world, codec, query_s):
     in_time(call.session.pongs[pings:], query_s / .2)
 
     call.asks("señal", "Es buena.")
-    assert [list(o.values())[-1] or o for o in outputs(call)]
+    given = [" ".join(map(str, o.values())) for o in outputs(call)]
+    assert ["500 megas." in given[0], "Buena." in given[1]] == [True, True]
     assert world.mikrotik.questions == [
         TRAFFIC["question"], SIGNAL["question"]]
     assert call.session.errors == []
@@ -82,6 +84,28 @@ def in_time(pongs, expected):
     assert len(pongs) > expected * .8
     late = [ms for ms in pongs if ms > 100]
     assert len(late) <= 1 and max(pongs) < 1000
+
+
+# Who calls whom
+
+def test_the_dialled_range_of_the_sample_has_its_persona(world):
+    world.make()
+    text = (world.folder / "personas/prueba.md").read_text()
+    (world.folder / "personas/soporte.md").write_text(
+        text.replace(f"greeting: {GREETING}", "greeting: Soporte."))
+    world.service.start()
+    world.ready()
+    call = world.call(exten="3241000812").hears("Soporte.")
+    call.wait_log(r"persona=soporte \(asked\)")
+    call.hangup().gone()
+    world.call(exten="+573241000752").hears(GREETING)
+
+
+def test_a_caller_who_withholds_the_number_is_served(world):
+    world.start()
+    call = world.call(number="anonymous", name="Anonymous")
+    call.hears(GREETING)
+    assert any("oculto" in s.instructions for s in world.openai.sessions)
 
 
 # Keys, hold, and callers who leave
@@ -270,6 +294,22 @@ def test_a_service_that_starts_meanwhile_takes_the_ringing_call(world):
     assert call.heard() == [tone(GREETING)]
 
 
+# The operator ends a call, or all
+
+def test_a_call_that_the_operator_ends_hears_a_goodbye(world):
+    world.start(DRAIN_SECONDS=5)
+    call = world.call().hears(GREETING)
+    world.service.signal(signal.SIGTERM, call.worker)
+    call.hears(SHUTDOWN_GOODBYE).ended(why="worker was told to end")
+    assert call.phone.sip.end_reason == "BYE"
+    last = world.call().hears(GREETING)
+    world.service.signal(signal.SIGTERM)
+    last.hears(SHUTDOWN_GOODBYE).ended(why="service stops")
+    assert last.heard() == [tone(GREETING), tone(SHUTDOWN_GOODBYE)]
+    assert world.service.wait() == 0
+    world.rig.wait_idle()
+
+
 # Processes that die
 
 def test_a_killed_callworker_takes_its_own_call_only(world):
@@ -369,4 +409,5 @@ def test_sipp_makes_ten_calls_at_once(world):
     world.until(lambda: world.service.count("ENDING -> ENDED") == 10,
                 "ten calls ended")
     assert world.service.count("answered setup_ms=") == 10
+    assert world.service.count("greeting ready") == 10
     world.nothing_left(before)

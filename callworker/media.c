@@ -45,6 +45,7 @@ struct media {
 	struct playout *playout;
 	struct rtp_receiver receiver;
 	struct media_stats stats; /* what is counted here */
+	struct log_ratelimit send_log;
 	struct log_ratelimit stranger_log;
 	struct log_ratelimit source_log;
 	struct media_batch batch;
@@ -56,6 +57,20 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	media_receive(arg, clock_now_ns());
+}
+
+/* A caller who hears nothing: a route, a firewall (EPERM), a wrong family. */
+static void
+note_send_error(struct media *m, int err)
+{
+	uint32_t suppressed;
+
+	m->stats.send_errors++;
+	if (log_allow(&m->send_log, &suppressed))
+		log_warn("RTP cannot be sent error=\"%s\" total=%llu "
+			 "unlogged=%u",
+		    strerror(err), (unsigned long long)m->stats.send_errors,
+		    suppressed);
 }
 
 /* One frame to the peer. An error loses this frame, as the network could. */
@@ -81,7 +96,7 @@ send_frame(struct media *m)
 		m->peer_len) == (ssize_t)sizeof(packet))
 		m->stats.packets_out++;
 	else
-		m->stats.send_errors++;
+		note_send_error(m, errno);
 }
 
 /*

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -576,15 +577,41 @@ an_unusable_peer_is_refused(void **state)
 	    -EINVAL);
 }
 
+/* Lines in what stderr was while `log_fd` stood in for it. */
+static unsigned
+lines_in(int log_fd)
+{
+	char text[8192];
+	ssize_t n = pread(log_fd, text, sizeof(text), 0);
+	unsigned lines = 0;
+
+	assert_true(n >= 0);
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	return lines;
+}
+
 static void
-an_error_of_the_network_is_counted(void **state)
+errors_of_the_network_are_counted_and_do_not_flood_the_log(void **state)
 {
 	struct rig *rig = *state;
+	int log_fd = memfd_create("log", MFD_CLOEXEC);
+	int real_stderr = dup(STDERR_FILENO);
+	unsigned lines;
 
 	rig->peer_address.sin_port = 0;
 	start(rig);
-	tick(rig);
-	assert_int_equal(stats_of(rig).send_errors, 1);
+	dup2(log_fd, STDERR_FILENO);
+	log_set_level(LOG_LEVEL_WARN);
+	for (unsigned i = 0; i < 400; i++)
+		tick(rig);
+	log_set_level(LOG_LEVEL_ERR);
+	dup2(real_stderr, STDERR_FILENO);
+	lines = lines_in(log_fd);
+	close(real_stderr);
+	close(log_fd);
+	assert_in_range(lines, 1, 2 * LOG_RATELIMIT_BURST);
+	assert_int_equal(stats_of(rig).send_errors, 400);
 	assert_int_equal(stats_of(rig).packets_out, 0);
 }
 
@@ -798,7 +825,7 @@ main(void)
 	    T(after_stop_nothing_goes_out_or_comes_in),
 	    T(the_peer_can_change_while_running),
 	    T(an_unusable_peer_is_refused),
-	    T(an_error_of_the_network_is_counted),
+	    T(errors_of_the_network_are_counted_and_do_not_flood_the_log),
 	    T(a_damaged_ring_is_refused),
 	    cmocka_unit_test(lateness_is_measured),
 	    T(what_waits_in_the_socket_is_heard_before_silence),

@@ -49,26 +49,32 @@ static int fits_schema(
 static int misfit(struct place *place, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Writes `"PATH" SENTENCE` into WHY. Always returns -EINVAL. */
+/*
+ * Writes `"PATH" SENTENCE` into WHY, cut at a whole letter. Always returns
+ * -EINVAL.
+ */
 static int
 misfit(struct place *place, const char *fmt, ...)
 {
 	char sentence[JSON_SCHEMA_WHY_SIZE];
+	char whole[JSON_SCHEMA_WHY_SIZE + PATH_SIZE + 16];
+	size_t len;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(sentence, sizeof(sentence), fmt, ap);
-	va_end(ap);
-	if (n < 0)
+	if (vsnprintf(sentence, sizeof(sentence), fmt, ap) < 0)
 		sentence[0] = '\0';
-	n = place->path[0] != '\0'
-		? snprintf(place->why, place->size, "\"%s\" %s", place->path,
-		      sentence)
-		: snprintf(place->why, place->size, "the value %s", sentence);
-	if (n > 0 && (size_t)n >= place->size && place->size > 0)
-		place->why[utf8_cut(place->why, (size_t)n, place->size - 1)] =
-		    '\0';
+	va_end(ap);
+	if (place->path[0] != '\0')
+		snprintf(
+		    whole, sizeof(whole), "\"%s\" %s", place->path, sentence);
+	else
+		snprintf(whole, sizeof(whole), "the value %s", sentence);
+	if (place->size == 0)
+		return -EINVAL;
+	len = utf8_cut(whole, strlen(whole), place->size - 1);
+	memcpy(place->why, whole, len);
+	place->why[len] = '\0';
 	return -EINVAL;
 }
 

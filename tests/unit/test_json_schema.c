@@ -2,6 +2,8 @@
 /* test_json_schema.c – what a tool's arguments must look like. */
 #include "common/json_schema.h"
 
+#include "common/utf8.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -240,6 +242,11 @@ a_reason_fits_its_buffer_and_stays_text(void **state)
 	assert_int_not_equal(
 	    json_schema_validate(schema, value, why, sizeof(why)), 0);
 	assert_string_equal(why, "the value has an unknow");
+	for (size_t size = 1; size <= sizeof(longest); size++) {
+		json_schema_validate(schema, value, longest, size);
+		assert_true(strlen(longest) < size);
+		assert_true(utf8_count(longest, strlen(longest)) >= 0);
+	}
 	cJSON_Delete(schema);
 	cJSON_Delete(value);
 }

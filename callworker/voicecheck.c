@@ -13,6 +13,7 @@
 #include "common/json.h"
 #include "common/proc.h"
 #include "common/report.h"
+#include "common/startup.h"
 #include "common/url.h"
 
 #include <ctype.h>
@@ -251,6 +252,7 @@ main(int argc, char **argv)
 	const char *models[MODELS_MAX];
 	size_t count = 0;
 
+	startup_lock_memory();
 	for (int i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--config") == 0)
 			config_file = argv[i + 1];

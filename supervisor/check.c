@@ -13,6 +13,7 @@
 #include "common/http_fetch.h"
 #include "common/proc.h"
 #include "common/report.h"
+#include "common/startup.h"
 #include "supervisor/brief.h"
 #include "supervisor/check_asterisk.h"
 #include "supervisor/model.h"
@@ -316,6 +317,7 @@ check_run(const char *config_file)
 {
 	static struct check check;
 
+	startup_lock_memory();
 	check.config_file = config_file;
 	if (check_settings(&check) < 0) {
 		report_line(REPORT_ERROR, "no memory");

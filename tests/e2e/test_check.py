@@ -4,6 +4,7 @@ once, in an operator's words, with exit status 2, and no secret is printed."""
 
 import os
 import re
+import resource
 import socket
 import subprocess
 from pathlib import Path
@@ -232,6 +233,53 @@ def test_openai_is_not_reached(rig):
     assert report.status == 2
     assert said(report.errors, "OpenAI is not reached", str(port)), report
     assert said(report.ok, "Asterisk"), report
+
+
+def core_limits(parent):
+    """The largest core dump of a process and its children, by their names."""
+    pids = [parent]
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if stat.read_text().rsplit(")", 1)[1].split()[1] == str(parent):
+                pids.append(int(stat.parent.name))
+        except OSError:
+            pass        # it has just ended
+    limits = {}
+    for pid in pids:
+        try:
+            name = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]
+            text = Path(f"/proc/{pid}/limits").read_text()
+        except OSError:
+            continue
+        limits[Path(name).name] = re.search(
+            r"Max core file size +(\S+)", text)[1]
+    return limits
+
+
+def test_secrets_are_in_no_core_dump(rig):
+    file = rig.directory / "telefonista.env"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = {**rig.settings, "OPENAI_REALTIME_URL":
+                    f"wss://127.0.0.1:{silent.getsockname()[1]}/v1/realtime"}
+        file.write_text("".join(f"{key}='{value}'\n" for key, value
+                                in settings.items()))
+        file.chmod(0o600)
+        process = subprocess.Popen(
+            [BUILD / "telefonista", "--config", file, "--check"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=lambda: resource.setrlimit(
+                resource.RLIMIT_CORE, (4096, resource.RLIM_INFINITY)))
+        try:
+            silent.settimeout(PATIENCE)
+            connection, _ = silent.accept()     # the key is loaded now
+            limits = core_limits(process.pid)
+            connection.close()
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+    assert limits["telefonista-voicecheck"] == "0", limits
+    assert set(limits.values()) == {"0"}, limits
 
 
 def test_mikrotik_service_is_down(rig):

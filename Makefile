@@ -89,7 +89,7 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(foreach r,$(ROLES),$(B)/lib$(r).a) $(B)/libc
 .PHONY: units unit
 units: $(UNITS) $(B)/tests/ws_driver
 unit: units
-	@set -e; for t in $(UNITS); do $$t; done
+	@tests/unit/run.sh $(UNITS)
 
 # -- what people call -----------------------------------------------------------
 

@@ -175,19 +175,19 @@ static const struct voice_events spare_events = {
     .on_fault = on_voice_fault,
 };
 
+/* Where the voice is the supervisor says; the key is ours alone. */
 static void
-on_prepare(const char *model, const struct net_address *addresses, size_t count,
-    void *arg)
+on_prepare(const struct link_prepare *prepare, void *arg)
 {
 	struct net_address list[NET_ADDRESSES_MAX];
 	struct realtime_config config = {
 	    .base = worker.base,
-	    .url = worker.config.openai_realtime_url,
-	    .ca_file = worker.config.openai_ca_file,
-	    .model = model,
+	    .url = prepare->url,
+	    .ca_file = prepare->ca_file,
+	    .model = prepare->model,
 	    .key = worker.config.openai_api_key,
 	    .addresses = list,
-	    .address_count = count,
+	    .address_count = prepare->address_count,
 	    .events = &spare_events,
 	};
 	int ret;
@@ -197,9 +197,15 @@ on_prepare(const char *model, const struct net_address *addresses, size_t count,
 		log_warn("second session.prepare ignored");
 		return;
 	}
-	memcpy(list, addresses, count * sizeof(list[0]));
-	snprintf(worker.model, sizeof(worker.model), "%s", model);
+	memcpy(
+	    list, prepare->addresses, prepare->address_count * sizeof(list[0]));
+	snprintf(worker.model, sizeof(worker.model), "%s", prepare->model);
 	set_state(WORKER_CONNECTING, "session.prepare");
+	if (!config_has_secrets(&worker.config, PROC_ROLE_CALLWORKER)) {
+		on_voice_fault(
+		    VOICE_FAULT_KEY, "there is no OPENAI_API_KEY", true, NULL);
+		return;
+	}
 	ret = realtime_new(&worker.voice, &config);
 	config_wipe(&worker.config);
 	if (ret != 0)
@@ -563,9 +569,8 @@ main(int argc, char **argv)
 	log_init("callworker", LOG_LEVEL_INFO);
 	config_file = startup_parse_args(argc, argv);
 	startup_lock_memory();
-	if (!startup_load_config(&worker.config, config_file,
-		PROC_ROLE_CALLWORKER, LOG_LEVEL_DEBUG))
-		return PROC_EXIT_CONFIG;
+	startup_load_config(
+	    &worker.config, config_file, PROC_ROLE_CALLWORKER, LOG_LEVEL_DEBUG);
 	ret = main_init();
 	if (ret < 0) {
 		log_err("cannot start: %s", strerror(-ret));

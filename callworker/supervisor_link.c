@@ -156,6 +156,12 @@ static int
 on_prepare(struct supervisor_link *link, const cJSON *body)
 {
 	struct net_address addresses[NET_ADDRESSES_MAX];
+	struct link_prepare prepare = {
+	    .model = json_string(body, "model"),
+	    .url = json_string(body, "url"),
+	    .ca_file = json_string(body, "ca_file"),
+	    .addresses = addresses,
+	};
 	const cJSON *item;
 	size_t count = 0;
 
@@ -168,10 +174,10 @@ on_prepare(struct supervisor_link *link, const cJSON *body)
 			return -EBADMSG;
 		count++;
 	}
-	if (count == 0 || json_string(body, "model")[0] == '\0')
+	if (count == 0 || prepare.model[0] == '\0' || prepare.url[0] == '\0')
 		return -EBADMSG;
-	link->handlers->on_prepare(
-	    json_string(body, "model"), addresses, count, link->arg);
+	prepare.address_count = count;
+	link->handlers->on_prepare(&prepare, link->arg);
 	return 0;
 }
 

@@ -26,6 +26,15 @@ enum {
 	LINK_TEXT_SIZE = 256,
 };
 
+/* session.prepare; valid during the call only. */
+struct link_prepare {
+	const char *model;
+	const char *url;
+	const char *ca_file;                 /* "": the system's */
+	const struct net_address *addresses; /* without port: see URL */
+	size_t address_count;
+};
+
 /* call.assign; who and what, as the supervisor knows it. */
 struct link_assign {
 	char call[LINK_CALL_SIZE];
@@ -50,9 +59,7 @@ struct link_state {
 
 /* Strings live during the call only. All with ARG. */
 struct link_handlers {
-	/* ADDRESSES have no port yet: the URL names it. */
-	void (*on_prepare)(const char *model,
-	    const struct net_address *addresses, size_t count, void *arg);
+	void (*on_prepare)(const struct link_prepare *prepare, void *arg);
 	void (*on_assign)(const struct link_assign *assign, void *arg);
 	void (*on_media)(const struct net_address *peer, void *arg);
 	void (*on_dtmf)(char digit, void *arg);

@@ -97,10 +97,12 @@ take_value(struct loader *loader, const struct setting *setting,
 	char place[CONFIG_TEXT_MAX + 32];
 	char why[SETTING_WHY_SIZE];
 
-	if (setting->kind == SETTING_KIND_SECRET && !is_ours(loader, setting))
-		return;
 	if (*value == '\0' && !setting_may_be_empty(setting))
 		return;
+	if (setting->kind == SETTING_KIND_SECRET && !is_ours(loader, setting)) {
+		loader->have_secret[i] = true;
+		return;
+	}
 	if (setting_set(loader->config, setting, value, why)) {
 		loader->have_secret[i] = setting->kind == SETTING_KIND_SECRET;
 		return;
@@ -250,19 +252,26 @@ is_secrets_memfd(int fd)
 	       memcmp(link, name, sizeof(name) - 1) == 0;
 }
 
-/* The keeper's NAME=value lines: raw, no quotes, no comments. */
+/*
+ * The keeper's NAME=value lines: raw, no quotes, no comments. A bare NAME:
+ * the secret is another role's.
+ */
 static void
 take_secret_line(struct loader *loader, char *line)
 {
 	char *value = strchr(line, '=');
 	const struct setting *setting;
 
-	if (value == NULL)
-		return;
-	*value++ = '\0';
+	if (value != NULL)
+		*value++ = '\0';
 	setting = setting_find(line);
-	if (setting != NULL && setting->kind == SETTING_KIND_SECRET)
+	if (setting == NULL || setting->kind != SETTING_KIND_SECRET)
+		return;
+	if (value != NULL)
 		take_value(loader, setting, value, 0);
+	else
+		loader->config->secrets_elsewhere |= UINT64_C(1)
+						     << setting_index(setting);
 }
 
 static void
@@ -286,7 +295,15 @@ load_inherited_secrets(struct loader *loader)
 	explicit_bzero(text, sizeof(text));
 }
 
-/* Reads SETTING's value, one line, from PATH. */
+static void
+unreadable(struct loader *loader, const struct setting *setting,
+    const char *path, int err)
+{
+	config_problem(loader->problems, true, "%s: %s cannot be read: %s",
+	    setting->key, path, read_failure(err));
+}
+
+/* Reads SETTING's value, one line, from PATH, if it is ours. */
 static void
 read_secret_file(struct loader *loader, const struct setting *setting,
     const char *path, bool is_credential)
@@ -296,14 +313,18 @@ read_secret_file(struct loader *loader, const struct setting *setting,
 	char why[SETTING_WHY_SIZE];
 	char *text;
 	size_t len;
-	int ret = env_file_read(path, &text, &len, &exposed);
+	int ret;
 
 	/* One complaint about this secret is enough. */
 	loader->have_secret[setting_index(setting)] = true;
+	if (!is_ours(loader, setting)) {
+		if (access(path, R_OK) < 0)
+			unreadable(loader, setting, path, -errno);
+		return;
+	}
+	ret = env_file_read(path, &text, &len, &exposed);
 	if (ret < 0) {
-		config_problem(loader->problems, true,
-		    "%s: %s cannot be read: %s", setting->key, path,
-		    read_failure(ret));
+		unreadable(loader, setting, path, ret);
 		return;
 	}
 	value_len = strcspn(text, "\r\n");
@@ -369,25 +390,34 @@ apply_defaults(struct loader *loader)
 	}
 }
 
+static bool
+is_set(const struct loader *loader, const struct setting *setting)
+{
+	const char *value = setting_member(loader->config, setting);
+	size_t i = setting_index(setting);
+
+	return value[0] != '\0' || loader->have_secret[i] ||
+	       (loader->config->secrets_elsewhere & UINT64_C(1) << i) != 0;
+}
+
 /*
  * What has no default must be set: a role's secrets, and for the supervisor,
- * which starts first and talks to the operator, everything else.
+ * which starts first and talks to the operator, everything.
  */
 static void
 require_values(struct loader *loader)
 {
 	for (size_t i = 0; i < SETTING_COUNT; i++) {
 		const struct setting *setting = setting_at(i);
-		const char *value = setting_member(loader->config, setting);
 		bool is_secret = setting->kind == SETTING_KIND_SECRET;
 
-		if (is_secret ? !is_ours(loader, setting)
-			      : loader->role != PROC_ROLE_SUPERVISOR)
+		if (loader->role != PROC_ROLE_SUPERVISOR &&
+		    !(is_secret && is_ours(loader, setting)))
 			continue;
 		if (!is_secret &&
 		    (setting->kind != SETTING_KIND_TEXT || setting->min == 0))
 			continue;
-		if (loader->have_secret[i] || value[0] != '\0')
+		if (is_set(loader, setting))
 			continue;
 		config_problem(loader->problems, true,
 		    "%s is not set (%s): write %s=… into the "
@@ -416,13 +446,30 @@ config_load(struct config *config, const char *file, enum proc_role role,
 	load_inherited_secrets(&loader);
 	for (size_t i = 0; i < SETTING_COUNT; i++) {
 		if (setting_at(i)->kind == SETTING_KIND_SECRET &&
-		    is_ours(&loader, setting_at(i)))
+		    (is_ours(&loader, setting_at(i)) ||
+			role == PROC_ROLE_SUPERVISOR))
 			load_secret_file(&loader, setting_at(i));
 	}
 	require_values(&loader);
 	config_check(config, role, problems);
 	setenv("TZ", config->timezone, 1);
 	tzset();
+}
+
+bool
+config_has_secrets(const struct config *config, enum proc_role role)
+{
+	const struct loader loader = {.role = role};
+
+	for (size_t i = 0; i < SETTING_COUNT; i++) {
+		const struct setting *setting = setting_at(i);
+		const char *value = (const char *)config + setting->offset;
+
+		if (setting->kind == SETTING_KIND_SECRET &&
+		    is_ours(&loader, setting) && value[0] == '\0')
+			return false;
+	}
+	return true;
 }
 
 void

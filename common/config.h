@@ -142,6 +142,9 @@ struct config {
 #define X(member, key, kind, dflt, min, max, what) CONFIG_DECLARE_##kind(member)
 	CONFIG_TABLE(X)
 #undef X
+	/* Of the keeper's environment, by number in the table: a supervisor
+	 * knows that another role's secret is there, not what it is. */
+	uint64_t secrets_elsewhere;
 };
 
 /* What is wrong with the configuration, in the operator's words. */
@@ -165,9 +168,15 @@ size_t config_problems_fatal(const struct config_problems *problems);
  * role's own secrets leave the environment. PROBLEMS is appended to. Settings
  * are usable when no fatal problem was added. Sets TZ for the process from
  * TIMEZONE.
+ *
+ * The supervisor, which starts first and talks to the operator, also says
+ * when another role's secret is nowhere, without reading it.
  */
 void config_load(struct config *config, const char *file, enum proc_role role,
     struct config_problems *problems);
+
+/* Whether every secret that ROLE needs is in CONFIG. */
+bool config_has_secrets(const struct config *config, enum proc_role role);
 
 /* Overwrites the secrets; call before exit and after handing them over. */
 void config_wipe(struct config *config);

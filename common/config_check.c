@@ -193,7 +193,7 @@ check_ports(struct check *check)
 }
 
 static void
-check_openai(struct check *check, enum proc_role role)
+check_openai(struct check *check)
 {
 	const struct config *config = check->config;
 	const char *why;
@@ -215,8 +215,7 @@ check_openai(struct check *check, enum proc_role role)
 		config_problem(check->problems, true,
 		    "OPENAI_REALTIME_URL: leave out what follows the '?'; "
 		    "the model is OPENAI_REALTIME_MODEL");
-	if (role == PROC_ROLE_CALLWORKER)
-		check_ca_file(check, "OPENAI_CA_FILE", config->openai_ca_file);
+	check_ca_file(check, "OPENAI_CA_FILE", config->openai_ca_file);
 }
 
 static void
@@ -301,7 +300,7 @@ config_check(struct config *config, enum proc_role role,
 		check_folder(&check, "TOOLS_DIR", config->tools_dir);
 	}
 	if (role == PROC_ROLE_SUPERVISOR || role == PROC_ROLE_CALLWORKER)
-		check_openai(&check, role);
+		check_openai(&check);
 	if (role == PROC_ROLE_SUPERVISOR || role == PROC_ROLE_TOOLWORKER)
 		check_mikrotik(&check);
 }

@@ -27,7 +27,8 @@
  * call.action    call, action ("hangup"), reason
  * bye            call, reason, usage, media: last words before exit 0
  *
- * session.prepare  model, addresses: numeric, in the order to be tried
+ * session.prepare  model, url, ca_file ("": the system's), addresses:
+ *                  numeric, of the URL's host, in the order to be tried
  * call.assign      call, caller, caller_shown (for titles and logs),
  *                  caller_name, called, codec, persona; descriptors: RTP
  *                  socket, journal, playout, brief (a sealed memfd: what

@@ -81,6 +81,11 @@ secret_take_environment(int fds_out[PROC_ROLE_COUNT])
 			continue;
 		}
 		ret = append_line(&fds_out[role], line, strlen(line));
+		/* Who starts first shall know of it, but not what it is. */
+		if (ret == 0 && role != PROC_ROLE_SUPERVISOR &&
+		    line[strcspn(line, "=")] != '\0')
+			ret = append_line(&fds_out[PROC_ROLE_SUPERVISOR], line,
+			    strcspn(line, "="));
 		explicit_bzero(line, strlen(line));
 		remove_variable(var);
 		if (ret < 0)

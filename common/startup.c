@@ -68,18 +68,24 @@ startup_apply_log(const struct config *config)
 		    config->log_file_path, strerror(-ret));
 }
 
-void
-startup_log_problems(
-    const struct config_problems *problems, enum log_level warnings)
+static void
+log_problems(const struct config_problems *problems, enum log_level fatal,
+    enum log_level others)
 {
 	for (size_t i = 0; i < problems->count && i < CONFIG_PROBLEMS_MAX; i++)
-		log_write(problems->list[i].fatal ? LOG_LEVEL_ERR : warnings,
+		log_write(problems->list[i].fatal ? fatal : others,
 		    "configuration: %s", problems->list[i].text);
 }
 
-bool
+void
+startup_log_problems(const struct config_problems *problems)
+{
+	log_problems(problems, LOG_LEVEL_ERR, LOG_LEVEL_WARN);
+}
+
+void
 startup_load_config(struct config *config, const char *file,
-    enum proc_role role, enum log_level warnings)
+    enum proc_role role, enum log_level level)
 {
 	/* 32 kB that the stack would keep, and that are rarely needed. */
 	static struct config_problems problems;
@@ -87,6 +93,6 @@ startup_load_config(struct config *config, const char *file,
 	problems.count = 0;
 	config_load(config, file, role, &problems);
 	startup_apply_log(config);
-	startup_log_problems(&problems, warnings);
-	return config_problems_fatal(&problems) == 0;
+	log_problems(&problems,
+	    config_has_secrets(config, role) ? level : LOG_LEVEL_ERR, level);
 }

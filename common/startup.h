@@ -24,15 +24,16 @@ void startup_lock_memory(void);
 /* LOG_LEVEL and LOG_FILE_PATH; again after the file was rotated (SIGHUP). */
 void startup_apply_log(const struct config *config);
 
-/*
- * Each problem on a line: fatal ones as errors, the others as WARNINGS, which
- * is debug in the roles of which there are many.
- */
-void startup_log_problems(
-    const struct config_problems *problems, enum log_level warnings);
+/* Each problem on a line: fatal ones as errors, the others as warnings. */
+void startup_log_problems(const struct config_problems *problems);
 
-/* config_load() and both of the above. False: there was a fatal problem. */
-bool startup_load_config(struct config *config, const char *file,
-    enum proc_role role, enum log_level warnings);
+/*
+ * config_load() and both of the above, for a worker. It runs with whatever
+ * there is, since the file may be half edited: what the supervisor accepted
+ * counts, and that comes by message. Problems are logged at LEVEL, as errors
+ * only when a secret of its own is missing.
+ */
+void startup_load_config(struct config *config, const char *file,
+    enum proc_role role, enum log_level level);
 
 #endif

@@ -168,7 +168,7 @@ reload(void)
 	model_apply(&fresh, clock_wall(), &problems);
 	if (config_problems_fatal(&problems) == 0)
 		load_folders(&fresh, &problems);
-	startup_log_problems(&problems, LOG_LEVEL_WARN);
+	startup_log_problems(&problems);
 	if (config_problems_fatal(&problems) > 0) {
 		log_err("the configuration has errors, the old one stays");
 		config_wipe(&fresh);
@@ -420,7 +420,7 @@ load_configuration(void)
 	if (config_problems_fatal(&problems) == 0)
 		ret = load_folders(&me.config, &problems);
 	startup_apply_log(&me.config);
-	startup_log_problems(&problems, LOG_LEVEL_WARN);
+	startup_log_problems(&problems);
 	if (config_problems_fatal(&problems) > 0)
 		return -EINVAL;
 	return ret;

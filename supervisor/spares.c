@@ -124,6 +124,9 @@ send_prepare(struct spare *spare, const struct resolver_result *result)
 		cJSON_AddItemToArray(
 		    addresses, cJSON_CreateString(result->addresses[i].ip));
 	json_add_string(body, "model", spare->model);
+	json_add_string(
+	    body, "url", spare->spares->config->openai_realtime_url);
+	json_add_string(body, "ca_file", spare->spares->config->openai_ca_file);
 	json_add(body, "addresses", addresses);
 	worker_send(spare->worker, MESSAGE_SESSION_PREPARE, body);
 }

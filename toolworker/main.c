@@ -355,9 +355,8 @@ main(int argc, char **argv)
 	log_init("toolworker", LOG_LEVEL_INFO);
 	config_file = startup_parse_args(argc, argv);
 	startup_lock_memory();
-	if (!startup_load_config(&toolworker.config, config_file,
-		PROC_ROLE_TOOLWORKER, LOG_LEVEL_WARN))
-		return PROC_EXIT_CONFIG;
+	startup_load_config(&toolworker.config, config_file,
+	    PROC_ROLE_TOOLWORKER, LOG_LEVEL_WARN);
 	ret = main_init();
 	if (ret < 0) {
 		log_err("cannot start why=\"%s\"", strerror(-ret));

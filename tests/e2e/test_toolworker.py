@@ -205,12 +205,23 @@ def test_settings_come_from_the_file_too(service, tmp_path):
         assert "sk-not-ours" not in worker.log()
 
 
-@pytest.mark.parametrize("arguments", [
-    ["--unknown"], ["--config", "/nonexistent/telefonista.env"]])
-def test_what_the_operator_got_wrong_has_its_own_status(arguments):
-    worker = Toolworker(arguments=arguments)
+def test_wrong_arguments_have_their_own_status():
+    worker = Toolworker(arguments=["--unknown"])
     assert worker.exit_status() == 2
     worker.channel.close()
+
+
+@pytest.mark.parametrize("text", [None, "MAX_CALLS=many\nhalf a li"])
+def test_a_file_in_the_middle_of_being_edited_does_not_stop_it(
+        service, tmp_path, text):
+    """The supervisor refuses such a file; a worker does with what it has."""
+    settings = tmp_path / "telefonista.env"
+    if text:
+        settings.write_text(f"MIKROTIK_API_URL={service.url}\n{text}")
+    with Toolworker(log=tmp_path / "log",
+                    arguments=["--config", settings]) as worker:
+        assert worker.ask()[0] == ("ok" if text else "unreachable")
+        assert "configuration: " in worker.log()
 
 
 # Arguments

@@ -238,9 +238,6 @@ class Callworker:
                 command, stderr=stderr, stdin=subprocess.DEVNULL,
                 pass_fds=(3, 4), preexec_fn=inherit,
                 env={"PATH": "/usr/bin", "LC_ALL": "C.UTF-8",
-                     "OPENAI_REALTIME_URL": sim.url,
-                     **({"OPENAI_CA_FILE": str(sim.ca_file)}
-                        if sim.ca_file else {}),
                      "LOG_TRANSCRIPTS": "yes", "LOG_LEVEL": "debug",
                      "TELEFONISTA_DUMPABLE": "1", **(environment or {})})
         theirs.close()
@@ -268,7 +265,9 @@ class Callworker:
             {"type": kind, **members}).encode()], list(fds))
 
     def prepare(self, model="gpt-realtime-2.1", addresses=("127.0.0.1",)):
-        self.send("session.prepare", model=model, addresses=list(addresses))
+        self.send("session.prepare", model=model, url=self.sim.url,
+                  ca_file=str(self.sim.ca_file or ""),
+                  addresses=list(addresses))
 
     def warm(self):
         self.prepare()

@@ -84,6 +84,14 @@ load(struct fixture *f, const char *text, enum proc_role role)
 	config_load(&f->config, f->file, role, &f->problems);
 }
 
+/* For a supervisor; the key, which it may not read, is known to be there. */
+static void
+load_all(struct fixture *f, const char *text)
+{
+	f->config.secrets_elsewhere = UINT64_MAX;
+	load(f, text, PROC_ROLE_SUPERVISOR);
+}
+
 /* What a supervisor needs at least. */
 #define MINIMUM                                                                \
 	"ASTERISK_USERNAME=a\nASTERISK_PASSWORD=p\n"                           \
@@ -131,7 +139,7 @@ defaults_hold_when_only_the_required_is_set(void **state)
 {
 	struct fixture *f = *state;
 
-	load(f, MINIMUM, PROC_ROLE_SUPERVISOR);
+	load_all(f, MINIMUM);
 	assert_clean(f);
 	assert_string_equal(f->config.asterisk_host, "127.0.0.1");
 	assert_int_equal(f->config.asterisk_port, 8088);
@@ -155,16 +163,14 @@ grammar_of_the_file(void **state)
 {
 	struct fixture *f = *state;
 
-	load(f,
-	    "\xef\xbb\xbf# comment\r\n"
-	    "\r\n"
-	    "  export ASTERISK_USERNAME = user # said aloud\r\n"
-	    "ASTERISK_PASSWORD='a b#c\"$\\'\r\n"
-	    "OPENAI_VOICE=\"ce\\\"d\\\\a\\$r\" # x\r\n"
-	    "ARI_APP=a#b\r\n" /* no white space before it: no comment */
-	    "MIKROTIK_API_URL=http://10.0.0.5:8000/api/\r\n"
-	    "TIMEZONE=Europe/Madrid",
-	    PROC_ROLE_SUPERVISOR);
+	load_all(f, "\xef\xbb\xbf# comment\r\n"
+		    "\r\n"
+		    "  export ASTERISK_USERNAME = user # said aloud\r\n"
+		    "ASTERISK_PASSWORD='a b#c\"$\\'\r\n"
+		    "OPENAI_VOICE=\"ce\\\"d\\\\a\\$r\" # x\r\n"
+		    "ARI_APP=a#b\r\n" /* no white space before it: no comment */
+		    "MIKROTIK_API_URL=http://10.0.0.5:8000/api/\r\n"
+		    "TIMEZONE=Europe/Madrid");
 	assert_string_equal(f->config.asterisk_username, "user");
 	assert_string_equal(f->config.asterisk_password, "a b#c\"$\\");
 	assert_string_equal(f->config.openai_voice, "ce\"d\\a$r");
@@ -180,17 +186,15 @@ broken_lines_are_named_all_at_once(void **state)
 {
 	struct fixture *f = *state;
 
-	load(f,
-	    MINIMUM "nonsense\n"
-		    "2KEY=x\n"
-		    "OPENAI_VOICE=\"open\n"
-		    "ARI_APP='x' y\n"
-		    "MAX_CALLS=many\n"
-		    "VAD_THRESHOLD=0,5\n"
-		    "ASTERISK_TLS=perhaps\n"
-		    "TURN_DETECTION=magic\n"
-		    "RTP_PORT_MIN=80\n",
-	    PROC_ROLE_SUPERVISOR);
+	load_all(f, MINIMUM "nonsense\n"
+			    "2KEY=x\n"
+			    "OPENAI_VOICE=\"open\n"
+			    "ARI_APP='x' y\n"
+			    "MAX_CALLS=many\n"
+			    "VAD_THRESHOLD=0,5\n"
+			    "ASTERISK_TLS=perhaps\n"
+			    "TURN_DETECTION=magic\n"
+			    "RTP_PORT_MIN=80\n");
 	assert_problem(f, true, "line 4: no =");
 	assert_problem(f, true, "line 5: name");
 	assert_problem(f, true, "line 6: closing quote missing");
@@ -215,6 +219,7 @@ nul_bytes_and_control_characters_are_refused(void **state)
 	struct fixture *f = *state;
 
 	write_bytes(f->file, text, sizeof(text) - 1, 0600);
+	f->config.secrets_elsewhere = UINT64_MAX;
 	config_load(&f->config, f->file, PROC_ROLE_SUPERVISOR, &f->problems);
 	assert_problem(f, true, "line 4: NUL");
 	assert_problem(f, true, "line 5: OPENAI_VOICE control");
@@ -226,13 +231,11 @@ unknown_and_repeated_keys_are_warnings(void **state)
 {
 	struct fixture *f = *state;
 
-	load(f,
-	    MINIMUM "OPENAI_REALTIME_MODLE=x\n"
-		    "DB_PASSWORD=x\n"
-		    "max_calls=2\n"
-		    "MAX_CALLS=3\n"
-		    "MAX_CALLS=4\n",
-	    PROC_ROLE_SUPERVISOR);
+	load_all(f, MINIMUM "OPENAI_REALTIME_MODLE=x\n"
+			    "DB_PASSWORD=x\n"
+			    "max_calls=2\n"
+			    "MAX_CALLS=3\n"
+			    "MAX_CALLS=4\n");
 	assert_problem(f, false, "line 4: MODLE OPENAI_REALTIME_MODEL meant?");
 	assert_problem(f, false, "line 5: DB_PASSWORD no effect");
 	assert_problem(f, false, "line 6: max_calls MAX_CALLS meant?");
@@ -248,11 +251,11 @@ environment_wins_and_foreign_variables_are_no_problem(void **state)
 
 	setenv("MAX_CALLS", "7", 1);
 	setenv("MAX_CALS", "8", 1);
-	load(f, MINIMUM "MAX_CALLS=6\n", PROC_ROLE_SUPERVISOR);
+	load_all(f, MINIMUM "MAX_CALLS=6\n");
 	assert_clean(f);
 	assert_int_equal(f->config.max_calls, 7);
 	setenv("MAX_CALLS", "x", 1);
-	load(f, MINIMUM, PROC_ROLE_SUPERVISOR);
+	load_all(f, MINIMUM);
 	assert_problem(f, true, "environment: MAX_CALLS");
 	unsetenv("MAX_CALS");
 }
@@ -262,10 +265,9 @@ empty_means_unset_unless_empty_has_a_meaning(void **state)
 {
 	struct fixture *f = *state;
 
-	load(f,
+	load_all(f,
 	    MINIMUM "OPENAI_VOICE=\nMAX_CALLS=\nTIMEZONE=''\n"
-		    "OPENAI_REASONING_EFFORT=\nOPENAI_TRANSCRIPTION_MODEL=\n",
-	    PROC_ROLE_SUPERVISOR);
+		    "OPENAI_REASONING_EFFORT=\nOPENAI_TRANSCRIPTION_MODEL=\n");
 	assert_clean(f);
 	assert_string_equal(f->config.openai_voice, "marin");
 	assert_int_equal(f->config.max_calls, 50);
@@ -282,7 +284,8 @@ what_is_missing_is_named_to_the_role_that_needs_it(void **state)
 	load(f, "MIKROTIK_API_URL=http://h\n", PROC_ROLE_SUPERVISOR);
 	assert_problem(f, true, "ASTERISK_USERNAME not set");
 	assert_problem(f, true, "ASTERISK_PASSWORD not set _FILE");
-	assert_int_equal(f->problems.count, 2);
+	assert_problem(f, true, "OPENAI_API_KEY not set _FILE");
+	assert_int_equal(f->problems.count, 3);
 	load(f, "", PROC_ROLE_CALLWORKER);
 	assert_problem(f, true, "OPENAI_API_KEY not set");
 	assert_int_equal(f->problems.count, 1);
@@ -296,7 +299,7 @@ a_role_gets_its_own_secrets_only(void **state)
 	static const char text[] = MINIMUM "OPENAI_API_KEY=sk-1\n";
 	struct fixture *f = *state;
 
-	load(f, text, PROC_ROLE_SUPERVISOR);
+	load_all(f, text);
 	assert_string_equal(f->config.asterisk_password, "p");
 	assert_string_equal(f->config.openai_api_key, "");
 	memset(&f->config, 0, sizeof(f->config));
@@ -316,7 +319,7 @@ secret_leaves_the_environment(void **state)
 
 	setenv("ASTERISK_PASSWORD", "from-env", 1);
 	setenv("OPENAI_API_KEY", "sk-env", 1);
-	load(f, MINIMUM, PROC_ROLE_SUPERVISOR);
+	load_all(f, MINIMUM);
 	assert_string_equal(f->config.asterisk_password, "from-env");
 	assert_null(getenv("ASTERISK_PASSWORD"));
 	assert_non_null(getenv("OPENAI_API_KEY"));
@@ -393,8 +396,9 @@ exposed_configuration_with_secrets_is_a_warning(void **state)
 {
 	struct fixture *f = *state;
 
-	load(f, MINIMUM, PROC_ROLE_SUPERVISOR);
+	load_all(f, MINIMUM);
 	assert_int_equal(chmod(f->file, 0644), 0);
+	f->config.secrets_elsewhere = UINT64_MAX;
 	config_load(&f->config, f->file, PROC_ROLE_SUPERVISOR, &f->problems);
 	assert_problem(f, false, "secrets chmod 600");
 	memset(&f->problems, 0, sizeof(f->problems));
@@ -446,6 +450,45 @@ secret_comes_from_the_keepers_memfd(void **state)
 }
 
 static void
+the_supervisor_knows_whether_the_key_is_there_but_not_what_it_is(void **state)
+{
+	struct fixture *f = *state;
+	char key[128], text[512];
+	int before, fd;
+
+	/* In the file, empty, in a file of its own, in one that is gone. */
+	load(f, MINIMUM "OPENAI_API_KEY=sk-1\n", PROC_ROLE_SUPERVISOR);
+	assert_clean(f);
+	load(f, MINIMUM "OPENAI_API_KEY=\n", PROC_ROLE_SUPERVISOR);
+	assert_problem(f, true, "OPENAI_API_KEY not set");
+	snprintf(key, sizeof(key), "%s/OPENAI_API_KEY", f->dir);
+	snprintf(text, sizeof(text), MINIMUM "OPENAI_API_KEY_FILE=%s\n", key);
+	load(f, text, PROC_ROLE_SUPERVISOR);
+	assert_problem(f, true, "OPENAI_API_KEY: cannot be read: No such");
+	assert_int_equal(f->problems.count, 1);
+	write_file(key, "sk-2", 0600);
+	load(f, text, PROC_ROLE_SUPERVISOR);
+	assert_clean(f);
+	setenv("CREDENTIALS_DIRECTORY", f->dir, 1);
+	load(f, MINIMUM, PROC_ROLE_SUPERVISOR);
+	assert_clean(f);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	/* In the keeper's environment, of which only the name is passed on:
+	 * once, and that counts at a reload, too. */
+	fd = memfd_create("secrets", 0);
+	assert_int_equal(write(fd, "OPENAI_API_KEY\n", 15), 15);
+	before = place(fd);
+	for (int i = 0; i < 2; i++) {
+		load(f, MINIMUM, PROC_ROLE_SUPERVISOR);
+		assert_clean(f);
+	}
+	put_back(before);
+	assert_string_equal(f->config.openai_api_key, "");
+	assert_true(config_has_secrets(&f->config, PROC_ROLE_SUPERVISOR));
+	assert_false(config_has_secrets(&f->config, PROC_ROLE_CALLWORKER));
+}
+
+static void
 foreign_descriptor_is_left_alone(void **state)
 {
 	struct fixture *f = *state;
@@ -465,9 +508,8 @@ reload_keeps_a_secret_that_came_only_once(void **state)
 	struct fixture *f = *state;
 
 	setenv("ASTERISK_PASSWORD", "once", 1);
-	load(f, "ASTERISK_USERNAME=a\n", PROC_ROLE_SUPERVISOR);
-	load(f, "ASTERISK_USERNAME=b\nMIKROTIK_API_URL=http://h\n",
-	    PROC_ROLE_SUPERVISOR);
+	load_all(f, "ASTERISK_USERNAME=a\n");
+	load_all(f, "ASTERISK_USERNAME=b\nMIKROTIK_API_URL=http://h\n");
 	assert_clean(f);
 	assert_string_equal(f->config.asterisk_username, "b");
 	assert_string_equal(f->config.asterisk_password, "once");
@@ -486,7 +528,7 @@ no_problem_quotes_a_secret(void **state)
 	    "ASTERISK_PASSWORD='verysecret' x\nOPENAI_API_KEY verysecret\n"
 	    "ASTERISK_PASSWORD=verysecret%0600d\n",
 	    7);
-	load(f, text, PROC_ROLE_SUPERVISOR);
+	load_all(f, text);
 	assert_true(config_problems_fatal(&f->problems) >= 5);
 	for (size_t i = 0; i < f->problems.count; i++)
 		assert_null(strstr(f->problems.list[i].text, "verysecret"));
@@ -497,7 +539,7 @@ values_must_make_sense_together(void **state)
 {
 	struct fixture *f = *state;
 
-	load(f,
+	load_all(f,
 	    MINIMUM "ASTERISK_HOST=pbx.example.net\n"
 		    "RTP_PORT_MIN=22000\nRTP_PORT_MAX=21000\n"
 		    "OPENAI_REALTIME_URL=ws://api.example.net/v1/realtime\n"
@@ -505,8 +547,7 @@ values_must_make_sense_together(void **state)
 		    "TIMEZONE=America/Macondo\n"
 		    "ASTERISK_CA_FILE=/nonexistent/ca.pem\n"
 		    "PERSONA_DIR=/nonexistent\n"
-		    "FALLBACK_CONTEXT=a,b\nFALLBACK_SOUND=beep\n",
-	    PROC_ROLE_SUPERVISOR);
+		    "FALLBACK_CONTEXT=a,b\nFALLBACK_SOUND=beep\n");
 	assert_problem(f, true, "ASTERISK_HOST clear ASTERISK_TLS");
 	assert_problem(f, true, "RTP_PORT_MIN 22000 above 21000");
 	assert_problem(f, true, "OPENAI_REALTIME_URL wss://");
@@ -541,7 +582,7 @@ plain_connections_are_allowed_where_they_are_safe(void **state)
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		snprintf(text, sizeof(text), MINIMUM "%s", good[i]);
-		load(f, text, PROC_ROLE_SUPERVISOR);
+		load_all(f, text);
 		assert_clean(f);
 	}
 }
@@ -551,12 +592,11 @@ few_ports_are_a_warning_and_too_few_an_error(void **state)
 {
 	struct fixture *f = *state;
 
-	load(f, MINIMUM "RTP_PORT_MIN=21000\nRTP_PORT_MAX=21009\nMAX_CALLS=8\n",
-	    PROC_ROLE_SUPERVISOR);
+	load_all(
+	    f, MINIMUM "RTP_PORT_MIN=21000\nRTP_PORT_MAX=21009\nMAX_CALLS=8\n");
 	assert_problem(f, false, "10 ports 8");
-	load(f,
-	    MINIMUM "RTP_PORT_MIN=21000\nRTP_PORT_MAX=21009\nMAX_CALLS=11\n",
-	    PROC_ROLE_SUPERVISOR);
+	load_all(f,
+	    MINIMUM "RTP_PORT_MIN=21000\nRTP_PORT_MAX=21009\nMAX_CALLS=11\n");
 	assert_problem(f, true, "10 ports 11");
 }
 
@@ -565,11 +605,11 @@ local_address_must_be_reachable(void **state)
 {
 	struct fixture *f = *state;
 
-	load(f, MINIMUM "LOCAL_IP_ADDRESS=127.0.0.1\n", PROC_ROLE_SUPERVISOR);
+	load_all(f, MINIMUM "LOCAL_IP_ADDRESS=127.0.0.1\n");
 	assert_clean(f);
-	load(f, MINIMUM "LOCAL_IP_ADDRESS=0.0.0.0\n", PROC_ROLE_SUPERVISOR);
+	load_all(f, MINIMUM "LOCAL_IP_ADDRESS=0.0.0.0\n");
 	assert_problem(f, true, "LOCAL_IP_ADDRESS cannot");
-	load(f, MINIMUM "LOCAL_IP_ADDRESS=192.0.2.77\n", PROC_ROLE_SUPERVISOR);
+	load_all(f, MINIMUM "LOCAL_IP_ADDRESS=192.0.2.77\n");
 	assert_problem(f, false, "LOCAL_IP_ADDRESS no interface NAT");
 }
 
@@ -587,15 +627,13 @@ unusable_mikrotik_service_is_a_warning(void **state)
 		    "ASTERISK_USERNAME=a\nASTERISK_PASSWORD=p\n"
 		    "MIKROTIK_API_URL='%s'\n",
 		    bad[i]);
-		load(f, text, PROC_ROLE_SUPERVISOR);
+		load_all(f, text);
 		assert_problem(f, false, "MIKROTIK_API_URL cannot query");
 		assert_int_equal(f->problems.count, 1);
 		assert_string_equal(f->config.mikrotik_api_url, "");
 	}
-	load(f,
-	    "ASTERISK_USERNAME=a\nASTERISK_PASSWORD=p\n"
-	    "ENABLE_MIKROTIK_TOOLS=false\n",
-	    PROC_ROLE_SUPERVISOR);
+	load_all(f, "ASTERISK_USERNAME=a\nASTERISK_PASSWORD=p\n"
+		    "ENABLE_MIKROTIK_TOOLS=false\n");
 	assert_clean(f);
 }
 
@@ -606,7 +644,7 @@ time_zone_is_set_for_the_process(void **state)
 	time_t noon = 1795262400; /* 2026-11-21 12:00:00 UTC */
 	struct tm tm;
 
-	load(f, MINIMUM, PROC_ROLE_SUPERVISOR);
+	load_all(f, MINIMUM);
 	localtime_r(&noon, &tm);
 	assert_int_equal(tm.tm_hour, 7);
 }
@@ -729,6 +767,8 @@ main(void)
 	    TEST(secret_comes_from_the_credentials_directory),
 	    TEST(exposed_configuration_with_secrets_is_a_warning),
 	    TEST(secret_comes_from_the_keepers_memfd),
+	    TEST(
+		the_supervisor_knows_whether_the_key_is_there_but_not_what_it_is),
 	    TEST(foreign_descriptor_is_left_alone),
 	    TEST(reload_keeps_a_secret_that_came_only_once),
 	    TEST(no_problem_quotes_a_secret),

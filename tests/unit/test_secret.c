@@ -81,7 +81,7 @@ secrets_leave_the_environment_and_reach_their_role(void **state)
 	assert_int_equal(fds[PROC_ROLE_KEEPER], -1);
 	assert_int_equal(fds[PROC_ROLE_TOOLWORKER], -1);
 	assert_holds(fds[PROC_ROLE_SUPERVISOR],
-	    "ASTERISK_PASSWORD=s3cr3t with spaces = and #\n");
+	    "ASTERISK_PASSWORD=s3cr3t with spaces = and #\nOPENAI_API_KEY\n");
 	assert_holds(
 	    fds[PROC_ROLE_CALLWORKER], "OPENAI_API_KEY=sk-unit-0123456789\n");
 	for (int i = 0; i < PROC_ROLE_COUNT; i++) {
@@ -129,7 +129,10 @@ a_secret_that_is_set_twice_is_taken_twice(void **state)
 	assert_int_equal(second[strlen("OPENAI_API_KEY=")], '\0');
 	assert_holds(fds[PROC_ROLE_CALLWORKER],
 	    "OPENAI_API_KEY=one\nOPENAI_API_KEY=two\n");
+	assert_holds(
+	    fds[PROC_ROLE_SUPERVISOR], "OPENAI_API_KEY\nOPENAI_API_KEY\n");
 	close(fds[PROC_ROLE_CALLWORKER]);
+	close(fds[PROC_ROLE_SUPERVISOR]);
 }
 
 /* The kernel shows the environment that a program was started with. */

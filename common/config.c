@@ -136,6 +136,25 @@ note_line(struct loader *loader, const char *key, unsigned int *seen,
 	*seen = line;
 }
 
+/*
+ * A secret of a tool, or where its file is: toolworker/tool_secrets.c reads
+ * them. One that looks like a setting misspelt is told all the same.
+ */
+static bool
+is_for_tools(struct loader *loader, const char *key, const char *value)
+{
+	enum proc_role role;
+	size_t len = strlen(key);
+	bool is_file = len > 5 && strcmp(key + len - 5, "_FILE") == 0;
+
+	if (!secret_find(key, is_file ? len - 5 : len, &role) ||
+	    role != PROC_ROLE_TOOLWORKER || setting_guess(key) != NULL)
+		return false;
+	if (!is_file && *value != '\0')
+		loader->holds_secrets = true;
+	return true;
+}
+
 static void
 on_setting(const char *key, const char *value, unsigned int line, void *arg)
 {
@@ -159,7 +178,8 @@ on_setting(const char *key, const char *value, unsigned int line, void *arg)
 		    "%s", value);
 		return;
 	}
-	report_unknown(loader, key, line);
+	if (!is_for_tools(loader, key, value))
+		report_unknown(loader, key, line);
 }
 
 static void
@@ -237,21 +257,6 @@ load_environment(struct loader *loader)
 	}
 }
 
-/* A foreign descriptor may have that number when we run by hand. */
-static bool
-is_secrets_memfd(int fd)
-{
-	static const char name[] = "/memfd:secrets";
-	char path[32];
-	char link[64];
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	len = readlink(path, link, sizeof(link));
-	return len >= (ssize_t)sizeof(name) - 1 &&
-	       memcmp(link, name, sizeof(name) - 1) == 0;
-}
-
 /*
  * The keeper's NAME=value lines: raw, no quotes, no comments. A bare NAME:
  * the secret is another role's.
@@ -282,7 +287,7 @@ load_inherited_secrets(struct loader *loader)
 	char *line;
 	ssize_t len;
 
-	if (!is_secrets_memfd(PROC_FD_SECRETS))
+	if (!secret_is_memfd(PROC_FD_SECRETS))
 		return;
 	/* All spawns share one open file: its offset means nothing. */
 	len = pread(PROC_FD_SECRETS, text, sizeof(text) - 1, 0);

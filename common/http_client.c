@@ -217,10 +217,12 @@ complete(struct http_request *request, enum http_result result)
 	    .body = request->body ? request->body : "",
 	    .body_len = request->body_len,
 	    .content_type = "",
+	    .redirect_url = "",
 	    .retry_after_s = -1,
 	    .elapsed_ms = (unsigned int)(clock_now_ms() - request->begun_ms),
 	};
 	char *content_type = NULL;
+	char *redirect_url = NULL;
 	curl_off_t retry_after = 0;
 	long status = 0;
 
@@ -228,10 +230,13 @@ complete(struct http_request *request, enum http_result result)
 	response.error = request->error;
 	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &content_type);
+	curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &redirect_url);
 	curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	response.status = (int)status;
 	if (content_type)
 		response.content_type = content_type;
+	if (redirect_url)
+		response.redirect_url = redirect_url;
 	if (retry_after > 0)
 		response.retry_after_s = (long)retry_after;
 	/* Off curl's hands first: the callback may start anything. */

@@ -7,7 +7,8 @@
  * are not followed, proxies in the environment and ~/.netrc are ignored, only
  * http and https are spoken, certificates are always verified. Credentials
  * are never in a URL or a log line. A request that goes out on a kept-alive
- * connection just when the server closes it is sent again on a new one.
+ * connection just when the server closes it is sent again on a new one, unless
+ * it asks for ONCE.
  */
 #ifndef COMMON_HTTP_CLIENT_H
 #define COMMON_HTTP_CLIENT_H
@@ -48,6 +49,7 @@ struct http_response {
 	size_t body_len;
 	const char *content_type; /* "" if none */
 	long retry_after_s;       /* Retry-After in seconds, -1 if none */
+	const char *redirect_url; /* absolute, where a 3xx points; or "" */
 	/*
 	 * "" for HTTP_OK, else one printable sentence that names host:port,
 	 * "10.0.0.5:8088 refused the connection".
@@ -84,7 +86,13 @@ struct http_request_config {
 	unsigned int
 	    deadline_ms; /* of everything, queueing included; 0: 10000 */
 	unsigned int connect_timeout_ms; /* 0: 3000, at most the deadline */
-	size_t response_max;             /* bytes of body; 0: 1 MiB */
+	/*
+	 * For what must not happen twice: a connection of its own, so that
+	 * nothing is ever sent again.
+	 */
+	bool once;
+	const char *ca_file; /* PEM, absolute; NULL: the client's */
+	size_t response_max; /* bytes of body; 0: 1 MiB */
 };
 
 /* CONFIG may be NULL. 0 or -errno (see tls.h for the CA file). */

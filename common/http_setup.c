@@ -235,6 +235,8 @@ set_request(struct http_setup *setup, CURL *easy,
 
 	SET(CURLOPT_URL, config->url);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+	/* curl repeats by itself only on a connection that it had kept. */
+	SET(CURLOPT_FRESH_CONNECT, config->once ? 1L : 0L);
 	if (config->user) {
 		if (strchr(config->user, ':'))
 			return -EINVAL; /* RFC 7617 2 */
@@ -260,6 +262,8 @@ http_setup_apply(struct http_setup *setup, CURL *easy,
 {
 	int r = check_url(setup, config);
 
+	if (config->ca_file)
+		ca_file = config->ca_file;
 	if (r == 0)
 		r = set_policy(easy, ca_file, idle_s);
 	if (r == 0)

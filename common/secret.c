@@ -7,8 +7,11 @@
  */
 #include "common/secret.h"
 
+#include "common/config.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,6 +31,44 @@ static const struct {
 #undef X
 };
 
+/* The names of settings, some of which begin like a tool's secret. */
+static const char *const settings[] = {
+#define X(member, key, kind, dflt, min, max, what) #key,
+    CONFIG_TABLE(X)
+#undef X
+};
+
+static bool
+is_setting(const char *key, size_t len)
+{
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		if (strlen(settings[i]) == len &&
+		    memcmp(settings[i], key, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* TOOL_…, of A-Z, 0-9 and '_'. */
+static bool
+is_tool_secret(const char *key, size_t len)
+{
+	static const char file[] = "_FILE";
+	size_t prefix = sizeof(SECRET_TOOL_PREFIX) - 1;
+
+	if (len <= prefix || len > SECRET_KEY_MAX ||
+	    memcmp(key, SECRET_TOOL_PREFIX, prefix) != 0)
+		return false;
+	for (size_t i = prefix; i < len; i++) {
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", key[i]) ==
+		    NULL)
+			return false;
+	}
+	return (len < sizeof(file) ||
+		   memcmp(key + len - 5, file, sizeof(file) - 1) != 0) &&
+	       !is_setting(key, len);
+}
+
 bool
 secret_find(const char *key, size_t len, enum proc_role *role_out)
 {
@@ -38,7 +79,22 @@ secret_find(const char *key, size_t len, enum proc_role *role_out)
 		*role_out = secrets[i].role;
 		return true;
 	}
-	return false;
+	*role_out = PROC_ROLE_TOOLWORKER;
+	return is_tool_secret(key, len);
+}
+
+bool
+secret_is_memfd(int fd)
+{
+	static const char name[] = "/memfd:secrets";
+	char path[32];
+	char link[64];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = readlink(path, link, sizeof(link));
+	return len >= (ssize_t)sizeof(name) - 1 &&
+	       memcmp(link, name, sizeof(name) - 1) == 0;
 }
 
 static int

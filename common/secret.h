@@ -16,6 +16,16 @@
 	X(ASTERISK_PASSWORD, SUPERVISOR)                                       \
 	X(OPENAI_API_KEY, CALLWORKER)
 
+/*
+ * What begins so is a secret of the operator's own tools, a toolworker's,
+ * unless it is a setting or names a secret's file (TOOL_X_FILE).
+ */
+#define SECRET_TOOL_PREFIX "TOOL_"
+
+enum {
+	SECRET_KEY_MAX = 64, /* bytes of a key */
+};
+
 /* Whether KEY (LEN bytes) is a secret, and whose. */
 bool secret_find(const char *key, size_t len, enum proc_role *role_out);
 
@@ -26,5 +36,11 @@ bool secret_find(const char *key, size_t len, enum proc_role *role_out);
  * Returns how many were found, or -errno.
  */
 int secret_take_environment(int fds_out[PROC_ROLE_COUNT]);
+
+/*
+ * Whether FD is such a memfd, inherited: a foreign descriptor may have its
+ * number when we are run by hand.
+ */
+bool secret_is_memfd(int fd);
 
 #endif

@@ -131,27 +131,52 @@ take_path(const char *text, struct url *url)
 	return true;
 }
 
-int
-url_parse(const char *text, struct url *url_out, const char **why_out)
+/* *REST_OUT is what follows host and port. */
+static int
+take_origin(const char *text, struct url *url, const char **rest_out,
+    const char **why_out)
 {
-	struct url url = {0};
 	size_t len;
 
 	*why_out = "it does not begin with https://, http://, wss:// or ws://";
-	if (!take_scheme(&text, &url))
+	if (!take_scheme(&text, url))
 		return -EINVAL;
 	len = strcspn(text, "/?#");
 	*why_out = "user and password do not belong into a URL";
 	if (memchr(text, '@', len) != NULL)
 		return -EINVAL;
 	*why_out = "the host or the port in it is not valid";
-	if (!take_authority(text, len, &url))
+	if (!take_authority(text, len, url))
+		return -EINVAL;
+	*rest_out = text + len;
+	*why_out = "";
+	return 0;
+}
+
+int
+url_parse_origin(const char *text, struct url *url_out, const char **why_out)
+{
+	struct url url = {.path = "/"};
+	const char *rest;
+
+	if (take_origin(text, &url, &rest, why_out) < 0)
+		return -EINVAL;
+	*url_out = url;
+	return 0;
+}
+
+int
+url_parse(const char *text, struct url *url_out, const char **why_out)
+{
+	struct url url = {0};
+
+	if (take_origin(text, &url, &text, why_out) < 0)
 		return -EINVAL;
 	*why_out = "a fragment (#) makes no sense in it";
-	if (strchr(text + len, '#') != NULL)
+	if (strchr(text, '#') != NULL)
 		return -EINVAL;
 	*why_out = "its path is too long or has characters that need quoting";
-	if (!take_path(text + len, &url))
+	if (!take_path(text, &url))
 		return -EINVAL;
 	*why_out = "";
 	*url_out = url;

@@ -29,6 +29,10 @@ struct url {
  */
 int url_parse(const char *text, struct url *url_out, const char **why_out);
 
+/* The same for scheme, host and port alone; path and query may be anything. */
+int url_parse_origin(
+    const char *text, struct url *url_out, const char **why_out);
+
 /* "localhost" or a numeric loopback address; no name is resolved. */
 bool url_host_is_loopback(const char *host);
 

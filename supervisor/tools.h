@@ -9,37 +9,15 @@
 #ifndef SUPERVISOR_TOOLS_H
 #define SUPERVISOR_TOOLS_H
 
-#include "common/config.h"
+#include "common/tool_file.h"
 
-#include <cjson/cJSON.h>
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 enum {
 	TOOLS_MAX = 64,
-	TOOLS_DEADLINE_MIN_MS = 1000,
-	TOOLS_DEADLINE_MAX_MS = 600000,
 };
 
 struct tools;
-
-/* Everything belongs to the generation. No pointer is NULL. */
-struct tool {
-	const char *name;
-	const char *description;
-	const char *waiting;     /* said while it runs; "" for the persona's */
-	const char *executor;    /* "mikrotik" */
-	const cJSON *parameters; /* JSON schema, checked */
-	const cJSON *failures;   /* status name → sentence, complete */
-	/* For job.run: the members of "executor", its type as "executor". */
-	const cJSON *settings;
-	uint32_t deadline_ms; /* the longest that it may take */
-	/* The argument with which the model sets a timeout in seconds, or "" */
-	const char *timeout_argument;
-	bool read_only; /* may be run again when a worker was lost */
-	bool available; /* what its executor needs is configured */
-};
 
 /*
  * Reads FOLDER. A bad file becomes a warning in PROBLEMS that names it and

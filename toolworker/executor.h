@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * executor.h – what runs one kind of job: mikrotik, later http, routeros, sql.
+ * executor.h – what runs one kind of job: http, later routeros, sql.
  *
  * An executor takes a job, works on it without blocking the loop, may say how
  * it goes, and ends it with exactly one result. Deadline and bookkeeping are

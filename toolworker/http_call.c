@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum {
-	HEADERS_MAX = 8,
+	HEADERS_MAX = 20,
 };
 
 struct http_call {
@@ -27,6 +27,7 @@ struct http_call {
 	char *method;
 	char *user;
 	char *password;
+	char *ca_file;
 	void *body;
 	char *headers[HEADERS_MAX + 1];
 	uint64_t started_ms;
@@ -34,15 +35,25 @@ struct http_call {
 	void *arg;
 };
 
+/* What may hold a secret. NULL-safe. */
+static void
+wipe(char *text)
+{
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
 static void
 http_call_free(struct http_call *call)
 {
 	for (size_t i = 0; i < HEADERS_MAX; i++)
-		free(call->headers[i]);
+		wipe(call->headers[i]);
 	free(call->url);
 	free(call->method);
 	free(call->user);
-	free(call->password);
+	wipe(call->password);
+	free(call->ca_file);
 	free(call->body);
 	free(call);
 }
@@ -75,6 +86,7 @@ copy_request(struct http_call *call, const struct http_request_config *from)
 	if (!copy_text(&call->url, from->url) ||
 	    !copy_text(&call->method, from->method) ||
 	    !copy_text(&call->user, from->user) ||
+	    !copy_text(&call->ca_file, from->ca_file) ||
 	    !copy_text(&call->password, from->password))
 		return -ENOMEM;
 	if (from->body != NULL) {
@@ -88,6 +100,7 @@ copy_request(struct http_call *call, const struct http_request_config *from)
 	to->method = call->method;
 	to->user = call->user;
 	to->password = call->password;
+	to->ca_file = call->ca_file;
 	to->body = call->body;
 	to->headers = (const char *const *)call->headers;
 	to->addresses = NULL;
@@ -119,6 +132,7 @@ finish_unsent(struct http_call *call, enum http_result result, const char *why)
 	    .result = result,
 	    .body = "",
 	    .content_type = "",
+	    .redirect_url = "",
 	    .retry_after_s = -1,
 	    .error = why,
 	    .elapsed_ms = elapsed_ms(call),
@@ -174,7 +188,7 @@ http_call_start(struct http_call **call_out,
 	const char *why;
 	int ret;
 
-	if (url_parse(request->url, &url, &why) < 0)
+	if (url_parse_origin(request->url, &url, &why) < 0)
 		return -EINVAL;
 	call = calloc(1, sizeof(*call));
 	if (call == NULL)

@@ -14,11 +14,15 @@
 #include "common/resolver.h"
 #include "common/startup.h"
 #include "common/title.h"
+#include "toolworker/health.h"
+#include "toolworker/http_executor.h"
 #include "toolworker/jobs.h"
-#include "toolworker/mikrotik.h"
+#include "toolworker/run.h"
+#include "toolworker/tool_secrets.h"
 
 #include <errno.h>
 #include <event2/event.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +44,9 @@ static struct {
 	struct event *signal_events[SIGNALS];
 	struct peer *peer;
 	struct http_call_network network;
-	struct mikrotik *mikrotik;
+	struct tool_secrets *secrets;
+	struct http_executor *http;
+	struct health *health;
 	struct executor executors[EXECUTOR_COUNT];
 	struct jobs *jobs;
 	bool draining; /* no new jobs; exit after the last */
@@ -204,12 +210,9 @@ on_sigusr1(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	log_info("state=%s jobs=%zu http_requests=%u mikrotik=%s", state_name(),
+	log_info("state=%s jobs=%zu http_requests=%u", state_name(),
 	    jobs_count(toolworker.jobs),
-	    http_client_pending(toolworker.network.client),
-	    toolworker.config.mikrotik_api_url[0] != '\0'
-		? toolworker.config.mikrotik_api_url
-		: "none");
+	    http_client_pending(toolworker.network.client));
 	jobs_log(toolworker.jobs);
 }
 
@@ -293,14 +296,20 @@ init_jobs(void)
 	    .changed = on_jobs_changed,
 	    .now_ms = clock_now_ms,
 	};
-	int ret;
 
-	ret = mikrotik_new(&toolworker.mikrotik, &toolworker.network,
-	    toolworker.config.mikrotik_api_url);
+	return jobs_new(&toolworker.jobs, &config);
+}
+
+static int
+init_executors(void)
+{
+	int ret = http_executor_new(&toolworker.http, &toolworker.network,
+	    &toolworker.config, toolworker.secrets);
+
 	if (ret < 0)
 		return ret;
-	toolworker.executors[0] = mikrotik_executor(toolworker.mikrotik);
-	return jobs_new(&toolworker.jobs, &config);
+	toolworker.executors[0] = http_executor_interface(toolworker.http);
+	return 0;
 }
 
 static int
@@ -309,13 +318,29 @@ main_init(void)
 	int ret;
 
 	if ((ret = init_loop()) < 0 || (ret = init_channel()) < 0 ||
-	    (ret = init_network()) < 0 || (ret = init_jobs()) < 0)
+	    (ret = init_network()) < 0 || (ret = init_executors()) < 0 ||
+	    (ret = init_jobs()) < 0)
 		return ret;
 	title_set("telefonista: toolworker jobs=0");
 	send_hello();
-	if (toolworker.config.enable_mikrotik_tools)
-		mikrotik_probe(toolworker.mikrotik);
-	return 0;
+	return health_ask(
+	    &toolworker.health, &toolworker.network, &toolworker.config);
+}
+
+/* --run: no supervisor, no jobs table; one tool and its answer. */
+static enum proc_exit
+run_once(const char *name, const char *arguments)
+{
+	int ret;
+
+	if ((ret = init_loop()) < 0 || (ret = init_network()) < 0 ||
+	    (ret = init_executors()) < 0) {
+		log_err("cannot start why=\"%s\"", strerror(-ret));
+		return PROC_EXIT_INTERNAL;
+	}
+	evtimer_del(toolworker.heartbeat); /* nobody listens */
+	return run_tool(toolworker.base, toolworker.executors, EXECUTOR_COUNT,
+	    &toolworker.config, name, arguments);
 }
 
 /* Every job gets its answer before the channel goes. */
@@ -328,7 +353,8 @@ main_deinit(void)
 	if (toolworker.peer != NULL)
 		peer_flush(toolworker.peer, FAREWELL_MS);
 	jobs_free(&toolworker.jobs);
-	mikrotik_free(&toolworker.mikrotik);
+	health_free(&toolworker.health);
+	http_executor_free(&toolworker.http);
 	http_client_free(&toolworker.network.client);
 	resolver_free(&toolworker.network.resolver);
 	peer_free(&toolworker.peer);
@@ -342,21 +368,83 @@ main_deinit(void)
 		event_free(toolworker.heartbeat);
 	if (toolworker.base != NULL)
 		event_base_free(toolworker.base);
+	tool_secrets_free(&toolworker.secrets);
 	config_wipe(&toolworker.config);
+}
+
+/* -- the command line ---------------------------------------------------------- */
+
+struct options {
+	const char *config_file;
+	const char *run_name; /* NULL: a worker of the pool */
+	const char *run_arguments;
+};
+
+static const char usage[] =
+    "Usage: telefonista-toolworker [--config FILE] --run NAME ARGUMENTS\n"
+    "\n"
+    "Runs the tool NAME of etc/tools.d as a call would, and prints status,\n"
+    "time and output. ARGUMENTS is JSON: '{\"arguments\": {...}}'.\n"
+    "Exit status: 0 it answered, 1 it failed, 2 it cannot be run.\n"
+    "\n"
+    "Without --run it is a part of telefonista, which starts it itself.\n";
+
+/* Exits with PROC_EXIT_CONFIG for what makes no sense. */
+static void
+parse_args(int argc, char **argv, struct options *options)
+{
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {"run", required_argument, NULL, 'r'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			exit(PROC_EXIT_OK);
+		}
+		if (c == '?') {
+			fputs(usage, stderr);
+			exit(PROC_EXIT_CONFIG);
+		}
+		if (c == 'c')
+			options->config_file = optarg;
+		else
+			options->run_name = optarg;
+	}
+	if (optind < argc)
+		options->run_arguments = argv[optind++];
+	if (optind < argc ||
+	    (options->run_name != NULL) != (options->run_arguments != NULL)) {
+		fputs(usage, stderr);
+		exit(PROC_EXIT_CONFIG);
+	}
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *config_file;
+	struct options options = {0};
 	int ret;
 
 	title_init(argc, argv);
 	log_init("toolworker", LOG_LEVEL_INFO);
-	config_file = startup_parse_args(argc, argv);
+	parse_args(argc, argv, &options);
 	startup_lock_memory();
-	startup_load_config(&toolworker.config, config_file,
+	ret = tool_secrets_new(&toolworker.secrets, options.config_file);
+	if (ret < 0)
+		return PROC_EXIT_INTERNAL;
+	startup_load_config(&toolworker.config, options.config_file,
 	    PROC_ROLE_TOOLWORKER, LOG_LEVEL_WARN);
+	if (options.run_name != NULL) {
+		toolworker.exit_status =
+		    run_once(options.run_name, options.run_arguments);
+		main_deinit();
+		return toolworker.exit_status;
+	}
 	ret = main_init();
 	if (ret < 0) {
 		log_err("cannot start why=\"%s\"", strerror(-ret));

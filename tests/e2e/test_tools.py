@@ -44,7 +44,6 @@ def with_deadline(world, ms):
     folder = world.folder / "tools.d"
     folder.mkdir()
     definition = {**DEFINITION, "deadline_ms": ms}
-    definition.pop("timeout_argument")
     (folder / f"{TOOL}.json").write_text(json.dumps(definition))
     return folder
 
@@ -145,7 +144,7 @@ FAILURES = {
 @pytest.mark.parametrize("faults", [
     list(FAILURES)[n:n + 8] for n in (0, 8)], ids=lambda f: f[0])
 def test_each_failed_query_is_admitted_and_the_call_goes_on(world, faults):
-    world.expect("mikrotik query failed", "tool answered .*status=")
+    world.expect("tool query failed", "tool answered .*status=")
     for fault in faults:
         world.mikrotik.answer(f"«{fault}»", "", fault={
             "kind": fault, **FAILURES[fault][1]})
@@ -170,7 +169,7 @@ def test_each_failed_query_is_admitted_and_the_call_goes_on(world, faults):
 
 def test_a_service_that_is_down_is_admitted(world):
     world.mikrotik.refuse_tcp()
-    world.expect("mikrotik query failed", "tool answered .*unreachable",
+    world.expect("tool query failed", "tool answered .*unreachable",
                  "mikrotik service cannot be reached")
     world.answers(calling(QUESTION, then="No pude."))
     world.start()
@@ -184,7 +183,7 @@ def test_a_service_that_is_down_is_admitted(world):
 def test_a_query_without_an_answer_ends_at_its_deadline(
         world, fault, arguments):
     world.expect("tool answered .*status=timeout")
-    world.allow("mikrotik query failed")
+    world.allow("tool query failed")
     world.mikrotik.next(fault, **arguments)
     world.answers(calling(QUESTION, then="No pude."), "Claro.")
     world.start(TOOLS_DIR=with_deadline(world, 2000))

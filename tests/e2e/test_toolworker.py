@@ -5,6 +5,7 @@ service, the network, the deadline or the supervisor does."""
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,7 +20,20 @@ REPO = Path(__file__).resolve().parents[2]
 BUILD = REPO / os.environ.get("TELEFONISTA_BUILD", "build")
 PATIENCE = 30           # seconds until a test gives up: generous, machines differ
 JOBS_MAX = 32
-OUTPUT_MAX = 16384
+ANSWER_MAX = 4096
+
+
+def settings_of(definition):
+    """What the supervisor puts into a job.run of this tool."""
+    executor = dict(definition["executor"])
+    return {**executor, "executor": executor.pop("type"),
+            "parameters": definition["parameters"],
+            "timeout_argument": definition.get("timeout_argument", ""),
+            "read_only": definition.get("read_only", False)}
+
+
+MIKROTIK = settings_of(json.loads(
+    (REPO / "etc/tools.d/consultar_mikrotik.json").read_text()))
 
 
 class Toolworker:
@@ -58,10 +72,10 @@ class Toolworker:
         self.channel.send(json.dumps({"type": kind, **members}).encode())
 
     def run(self, job, question="¿Cuántos clientes hay?", deadline_ms=60000,
-            settings={"executor": "mikrotik"}, **arguments):
+            settings=MIKROTIK, tool="consultar_mikrotik", **arguments):
         if question is not None:
             arguments["question"] = question
-        self.send("job.run", id=job, tool="consultar_mikrotik",
+        self.send("job.run", id=job, tool=tool,
                   arguments=arguments, settings=settings,
                   deadline_ms=deadline_ms)
 
@@ -326,12 +340,23 @@ def test_without_a_url_every_question_is_unreachable(tmp_path):
         assert worker.ask() == ("unreachable", "MIKROTIK_API_URL is not set")
 
 
+def test_a_long_answer_is_cut_after_a_line(worker, service):
+    line = "El cliente tiene buena señal. Otro dato.\n"
+    service.answer("clientes", line * 500)
+    status, output = worker.ask()
+    assert status == "ok"
+    kept, _, note = output.rpartition("\n")
+    assert kept == (line * 500)[:len(kept)] and kept.endswith("Otro dato.")
+    assert note.startswith("[… cut off here: ")
+    assert len(output.encode()) <= ANSWER_MAX
+
+
 def test_a_long_answer_is_cut_at_a_whole_letter(worker, service):
     service.answer("clientes", "ñ" * 30000)
     status, output = worker.ask()
     assert status == "ok"
-    assert output.endswith("ñ\n[…]")
-    assert OUTPUT_MAX - 8 < len(output.encode()) < OUTPUT_MAX
+    assert re.search(r"ñ\n\[… cut off here: \d+ more bytes\]$", output)
+    assert ANSWER_MAX - 80 < len(output.encode()) <= ANSWER_MAX
 
 
 def test_an_answer_full_of_quotes_still_fits_a_message(worker, service):
@@ -482,10 +507,12 @@ def test_sigusr1_logs_what_runs(worker, service):
 @pytest.mark.parametrize("message", [
     {"tool": "consultar_mikrotik", "settings": {"executor": "shell"},
      "arguments": {}, "deadline_ms": 1000},
-    {"tool": "consultar_mikrotik", "settings": {"executor": "mikrotik"},
+    {"tool": "consultar_mikrotik", "settings": MIKROTIK,
      "arguments": "[]", "deadline_ms": 1000},
-    {"tool": "consultar_mikrotik", "settings": {"executor": "mikrotik"},
+    {"tool": "consultar_mikrotik", "settings": MIKROTIK,
      "arguments": {"question": "abc"}, "deadline_ms": 0},
+    {"tool": "consultar_mikrotik", "settings": {"executor": "http"},
+     "arguments": {"question": "abc"}, "deadline_ms": 1000},
     {"tool": 7}])
 def test_a_job_that_makes_no_sense_is_answered(worker, service, message):
     worker.send("job.run", id="j", **message)

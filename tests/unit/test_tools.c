@@ -21,7 +21,9 @@
 #define PARAMETERS                                                             \
 	"\"parameters\":{\"type\":\"object\",\"properties\":{\"timeout\":"     \
 	"{\"type\":\"integer\",\"default\":60}}}"
-#define EXECUTOR "\"executor\":{\"type\":\"mikrotik\",\"extra\":1}"
+#define EXECUTOR                                                                \
+	"\"executor\":{\"type\":\"http\",\"url\":\"${setting:MIKROTIK_API_URL}" \
+	"/query\",\"redirects\":1}"
 #define TOOL(name, rest)                                                       \
 	"{\"name\":\"" name "\",\"description\":\"d\"," PARAMETERS             \
 	"," EXECUTOR "," FAILURES rest "}"
@@ -116,15 +118,19 @@ tool_is_loaded_completely(void **state)
 	assert_ptr_equal(tool, tools_at(f->tools, 0));
 	assert_string_equal(tool->description, "d");
 	assert_string_equal(tool->waiting, "w");
-	assert_string_equal(tool->executor, "mikrotik");
+	assert_string_equal(tool->executor, "http");
 	assert_int_equal(tool->deadline_ms, 5000);
 	assert_string_equal(tool->timeout_argument, "timeout");
 	assert_true(tool->read_only);
 	assert_true(tool->available);
 	assert_string_equal(json_string(tool->failures, "lost"), "l");
+	assert_string_equal(json_string(tool->settings, "executor"), "http");
+	assert_int_equal(json_int(tool->settings, "redirects", 0), 1);
 	assert_string_equal(
-	    json_string(tool->settings, "executor"), "mikrotik");
-	assert_int_equal(json_int(tool->settings, "extra", 0), 1);
+	    json_string(tool->settings, "timeout_argument"), "timeout");
+	assert_true(json_bool(tool->settings, "read_only", false));
+	assert_true(cJSON_Compare(
+	    json_object(tool->settings, "parameters"), tool->parameters, true));
 	assert_false(cJSON_HasObjectItem(tool->settings, "type"));
 	assert_null(tools_find(f->tools, "other"));
 }
@@ -142,6 +148,159 @@ what_is_left_out_has_a_default(void **state)
 	assert_string_equal(tool->waiting, "");
 	assert_string_equal(tool->timeout_argument, "");
 	assert_false(tool->read_only);
+	assert_false(tool->exclusive);
+	assert_string_equal(tool->target, "probe");
+	assert_int_equal(tool->target_limit, 0);
+	assert_int_equal(tool->cache_s, 0);
+	assert_string_equal(tool->stale, "");
+}
+
+static void
+what_the_queue_needs_is_taken(void **state)
+{
+	struct fixture *f = *state;
+	const struct tool *tool;
+
+	add_file(f, "a.json",
+	    TOOL("probe",
+		",\"read_only\":true,\"cache_s\":30,\"stale\":\"hace "
+		"{seconds} s\",\"target\":\"router ${argument:timeout}\","
+		"\"target_limit\":2,\"exclusive\":true,\"who\":\"public\","
+		"\"confirm\":false"));
+	load(f);
+	assert_int_equal(f->problems.count, 0);
+	tool = tools_find(f->tools, "probe");
+	assert_int_equal(tool->cache_s, 30);
+	assert_string_equal(tool->stale, "hace {seconds} s");
+	assert_string_equal(tool->target, "router ${argument:timeout}");
+	assert_int_equal(tool->target_limit, 2);
+	assert_true(tool->exclusive);
+}
+
+static void
+what_the_queue_could_not_use_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_refused(f, TOOL("x", ",\"exclusive\":\"no\""), "exclusive");
+	assert_refused(f, TOOL("x", ",\"cache_s\":30,\"stale\":\"{seconds}\""),
+	    "read_only");
+	assert_refused(
+	    f, TOOL("x", ",\"read_only\":true,\"cache_s\":30"), "{seconds}");
+	assert_refused(f, TOOL("x", ",\"cache_s\":3601"), "0 to 3600");
+	assert_refused(f, TOOL("x", ",\"target\":\"\""), "target");
+	assert_refused(f, TOOL("x", ",\"target\":\"${argument:no}\""), "no");
+	assert_refused(f, TOOL("x", ",\"target\":\"${secret:TOOL_X}\""),
+	    "${argument:NAME}");
+	assert_refused(f, TOOL("x", ",\"target\":\"${argument:timeout\""),
+	    "${argument:NAME}");
+	assert_refused(f,
+	    TOOL("x", ",\"target\":\"${argument:timeout}${argument:timeout}\""),
+	    "${argument:NAME}");
+	assert_refused(f, TOOL("x", ",\"target_limit\":0"), "target_limit");
+	assert_refused(f, TOOL("x", ",\"who\":\"nobody\""), "\"who\"");
+	assert_refused(f, TOOL("x", ",\"who\":\"staff\""), "public");
+	assert_refused(f, TOOL("x", ",\"confirm\":true"), "confirm");
+	assert_refused(f, TOOL("x", ",\"confirm\":1"), "confirm");
+}
+
+#define HTTP(members)                                                          \
+	"{\"name\":\"x\",\"description\":\"d\"," PARAMETERS "," FAILURES       \
+	",\"executor\":{\"type\":\"http\"," members "}}"
+#define URL "\"url\":\"https://crm.test/c\""
+
+/* The fault, and the place that its message must name. */
+static const char *const bad_executors[][2] = {
+    {HTTP("\"method\":\"GET\""), "\"url\" is missing"},
+    {HTTP(URL ",\"colour\":1"), "\"executor\": \"colour\""},
+    {HTTP(URL ",\"parameters\":{}"), "\"executor\": \"parameters\""},
+    {HTTP(URL ",\"executor\":\"sql\""), "\"executor\": \"executor\""},
+    {HTTP(URL ",\"read_only\":true"), "\"executor\": \"read_only\""},
+    {HTTP("\"url\":\"ftp://h/\""), "\"url\": "},
+    {HTTP("\"url\":\"https://u:p@h/\""), "password"},
+    {HTTP("\"url\":\"https://h/#f\""), "\"url\": "},
+    {HTTP("\"url\":\"https://h/a b\""), "\"url\": "},
+    {HTTP("\"url\":\"https://${argument:timeout}/\""), "written out"},
+    {HTTP("\"url\":\"https://h:${argument:timeout}/\""), "written out"},
+    {HTTP("\"url\":\"${argument:timeout}\""), "must begin with"},
+    {HTTP("\"url\":\"${setting:MIKROTIK_API_URL}x\""), "'/' must follow"},
+    {HTTP("\"url\":\"${setting:OPENAI_API_KEY}/\""), "may not name"},
+    {HTTP("\"url\":\"https://h/${secret:TOOL_X}\""), "not in a URL"},
+    {HTTP("\"url\":\"https://h/${argument:no}\""), "does not describe"},
+    {HTTP("\"url\":\"https://h/${no:x}\""), "${argument:NAME}"},
+    {HTTP("\"url\":\"https://h/${argument:timeout\""), "${argument:NAME}"},
+    {HTTP(URL ",\"method\":\"TRACE\""), "\"method\""},
+    {HTTP(URL ",\"method\":\"GET\",\"body\":1"), "GET has no body"},
+    {HTTP(URL ",\"body\":1,\"form\":{}"), "\"form\""},
+    {HTTP(URL ",\"body\":{\"a\":[\"${argument:no}\"]}"), "\"body\": "},
+    {HTTP(URL ",\"body\":{\"${argument:timeout}\":1}"), "written out"},
+    {HTTP(URL ",\"form\":{\"a\":1}"), "\"form\": \"a\""},
+    {HTTP(URL ",\"headers\":{\"Host\":\"h\"}"), "\"Host\""},
+    {HTTP(URL ",\"headers\":{\"a b\":\"c\"}"), "\"a b\""},
+    {HTTP(URL ",\"headers\":{\"X\":\"a\\r\\nb: c\"}"), "\"X\": "},
+    {HTTP(URL ",\"headers\":{\"X\":\"${secret:OPENAI_API_KEY}\"}"), "TOOL_"},
+    {HTTP(URL ",\"headers\":{\"X\":\"${secret:TOOL_x}\"}"), "TOOL_"},
+    {HTTP(URL ",\"headers\":{\"X\":\"${secret:TOOL_X_FILE}\"}"), "TOOL_"},
+    {HTTP(URL ",\"user\":\"${argument:timeout}\""), "\"user\": "},
+    {HTTP(URL ",\"password\":\"${secret:TOOL_X}\""), "\"user\""},
+    {HTTP(URL ",\"ca_file\":\"ca.pem\""), "absolute"},
+    {HTTP(URL ",\"redirects\":6"), "\"redirects\""},
+    {HTTP(URL ",\"response\":[]"), "\"response\""},
+    {HTTP(URL ",\"response\":{\"x\":1}"), "\"response\": \"x\""},
+    {HTTP(URL ",\"response\":{\"type\":\"xml\"}"), "json or text"},
+    {HTTP(URL ",\"response\":{\"answer\":\"a\"}"), "\"answer\""},
+    {HTTP(URL ",\"response\":{\"reason\":[\"a\"]}"), "\"reason\""},
+    {HTTP(URL ",\"response\":{\"success\":{}}"), "\"success\""},
+    {HTTP(URL ",\"response\":{\"status\":{\"99\":\"ok\"}}"), "\"99\""},
+    {HTTP(URL ",\"response\":{\"status\":{\"404\":\"lost\"}}"), "\"404\""},
+    {HTTP(URL ",\"response\":{\"max_bytes\":0}"), "\"max_bytes\""},
+    {HTTP(URL ",\"response\":{\"type\":\"text\",\"answer\":\"/a\"}"),
+	"a text has no"},
+};
+
+static void
+what_an_http_tool_could_not_send_is_refused(void **state)
+{
+	for (size_t i = 0; i < sizeof(bad_executors) / sizeof(*bad_executors);
+	     i++)
+		assert_refused(
+		    *state, bad_executors[i][0], bad_executors[i][1]);
+}
+
+static void
+settings_that_no_job_could_carry_are_refused(void **state)
+{
+	char text[16384];
+
+	snprintf(text, sizeof(text),
+	    HTTP(URL ",\"body\":[\"%04000d\",\"%04000d\",\"%04000d\"]"), 1, 2,
+	    3);
+	assert_refused(*state, text, "8192");
+}
+
+static void
+an_http_tool_may_use_all_that_there_is(void **state)
+{
+	struct fixture *f = *state;
+
+	add_file(f, "a.json",
+	    HTTP("\"url\":\"https://crm.test:8443/c/${argument:timeout}/x?q="
+		 "${argument:timeout}\",\"method\":\"PUT\",\"headers\":{"
+		 "\"Authorization\":\"Bearer ${secret:TOOL_CRM}\"},\"body\":{"
+		 "\"a\":[\"${argument:timeout}\",1,null]},\"user\":\"u\","
+		 "\"password\":\"${secret:TOOL_PASSWORD}\",\"ca_file\":"
+		 "\"/etc/ca.pem\",\"redirects\":5,\"response\":{\"type\":"
+		 "\"json\",\"answer\":\"/data/0\",\"success\":{\"pointer\":"
+		 "\"/ok\",\"equals\":\"yes\"},\"reason\":[\"\",\"/e\"],"
+		 "\"status\":{\"404\":\"refused\"},\"max_bytes\":1000}"));
+	load(f);
+	for (size_t i = 0; i < f->problems.count; i++)
+		print_message("%s\n", f->problems.list[i].text);
+	assert_int_equal(f->problems.count, 0);
+	/* It names no setting: nothing has to be configured. */
+	f->config.mikrotik_api_url[0] = '\0';
+	load(f);
+	assert_true(tools_find(f->tools, "x")->available);
 }
 
 static void
@@ -286,6 +445,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(tool_is_loaded_completely),
 	    TEST(what_is_left_out_has_a_default),
+	    TEST(what_the_queue_needs_is_taken),
+	    TEST(what_the_queue_could_not_use_is_refused),
+	    TEST(what_an_http_tool_could_not_send_is_refused),
+	    TEST(settings_that_no_job_could_carry_are_refused),
+	    TEST(an_http_tool_may_use_all_that_there_is),
 	    TEST(bad_files_are_named_and_do_not_harm_others),
 	    TEST(every_fault_of_a_file_is_told_at_once),
 	    TEST(only_json_files_count),

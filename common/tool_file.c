@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tool_file.c – reads and checks the definition of one tool.
+ *
+ * Invariant: a tool that comes out is complete; nobody who uses it has to
+ * look for a missing member.
+ */
+#include "common/tool_file.h"
+
+#include "common/http_tool.h"
+#include "common/json.h"
+#include "common/json_schema.h"
+#include "common/tool_status.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	DESCRIPTION_MAX = 4096, /* bytes */
+	SENTENCE_MAX = 600,
+	NAME_MAX_LEN = 64, /* OpenAI's limit for a function's name */
+	DEADLINE_DEFAULT_MS = 60000,
+};
+
+/* One run of tool_file_parse(). */
+struct reader {
+	const char *path;
+	const cJSON *json;
+	const struct config *config;
+	struct config_problems *problems;
+	struct tool tool;
+	bool good;
+};
+
+static const char *const members[] = {"name", "description", "parameters",
+    "executor", "deadline_ms", "timeout_argument", "read_only", "exclusive",
+    "cache_s", "stale", "target", "target_limit", "who", "confirm", "failures",
+    "waiting"};
+
+static void __attribute__((format(printf, 2, 3)))
+bad(struct reader *reader, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	config_problem(reader->problems, false,
+	    "%s: %s; this tool is not offered", reader->path, text);
+	reader->good = false;
+}
+
+/* The line of TEXT in which JSON stops making sense. */
+static unsigned int
+error_line(const char *text, size_t len)
+{
+	const char *end = text;
+	unsigned int line = 1;
+
+	cJSON_Delete(cJSON_ParseWithLengthOpts(text, len, &end, 0));
+	for (const char *c = text; c < end && c < text + len; c++)
+		line += *c == '\n';
+	return line;
+}
+
+static void
+check_members(struct reader *reader)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, reader->json) {
+		bool known = false;
+
+		for (size_t i = 0; i < sizeof(members) / sizeof(members[0]);
+		     i++)
+			known = known || strcmp(members[i], item->string) == 0;
+		if (!known)
+			bad(reader, "\"%.64s\" is not a member that a tool has",
+			    item->string);
+		else if (cJSON_GetObjectItemCaseSensitive(
+			     reader->json, item->string) != item)
+			bad(reader, "\"%s\" is there twice", item->string);
+	}
+}
+
+/* -- members of one kind each ------------------------------------------------ */
+
+/* A string of 1 … MAX bytes, or what is OPTIONAL and not there. */
+static const char *
+take_string(struct reader *reader, const char *key, size_t max, bool optional)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(reader->json, key);
+	const char *value = json_string(reader->json, key);
+
+	if (item == NULL && optional)
+		return "";
+	if (value[0] == '\0' || strlen(value) > max)
+		bad(reader, "\"%s\" must be a text of 1 to %zu bytes", key,
+		    max);
+	return value;
+}
+
+static bool
+take_switch(struct reader *reader, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(reader->json, key);
+
+	if (item != NULL && !cJSON_IsBool(item))
+		bad(reader, "\"%s\" must be true or false", key);
+	return json_bool(reader->json, key, false);
+}
+
+static uint32_t
+take_number(struct reader *reader, const char *key, uint32_t otherwise,
+    uint32_t min, uint32_t max)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(reader->json, key);
+
+	if (item == NULL)
+		return otherwise;
+	if (cJSON_IsNumber(item) && item->valuedouble >= min &&
+	    item->valuedouble <= max)
+		return (uint32_t)item->valuedouble;
+	bad(reader, "\"%s\" must be a number from %u to %u", key, min, max);
+	return otherwise;
+}
+
+/* -- one member each ------------------------------------------------------------ */
+
+static void
+take_name(struct reader *reader)
+{
+	const char *name = take_string(reader, "name", NAME_MAX_LEN, false);
+
+	reader->tool.name = name;
+	for (const char *c = name; *c != '\0'; c++) {
+		if (!isalnum((unsigned char)*c) && *c != '_' && *c != '-') {
+			bad(reader,
+			    "\"name\" may contain only letters, digits, '_' "
+			    "and '-'");
+			return;
+		}
+	}
+}
+
+static void
+take_parameters(struct reader *reader)
+{
+	const cJSON *parameters = json_object(reader->json, "parameters");
+	char why[JSON_SCHEMA_WHY_SIZE];
+
+	reader->tool.parameters = parameters;
+	if (parameters == NULL ||
+	    strcmp(json_string(parameters, "type"), "object") != 0)
+		bad(reader,
+		    "\"parameters\" must be a JSON schema of type object");
+	else if (json_schema_check(parameters, why, sizeof(why)) < 0)
+		bad(reader, "\"parameters\": %.300s", why);
+}
+
+static void
+take_failures(struct reader *reader)
+{
+	const cJSON *failures = json_object(reader->json, "failures");
+	enum tool_status status;
+	const cJSON *item;
+
+	reader->tool.failures = failures;
+	if (failures == NULL) {
+		bad(reader, "\"failures\" must be an object with a sentence "
+			    "for each status");
+		return;
+	}
+	for (int i = 0; i < TOOL_STATUS_COUNT; i++) {
+		const char *name = tool_status_name((enum tool_status)i);
+		const char *sentence = json_string(failures, name);
+
+		if (tool_status_has_sentence((enum tool_status)i) &&
+		    (sentence[0] == '\0' || strlen(sentence) > SENTENCE_MAX))
+			bad(reader,
+			    "\"failures\" must have a sentence of 1 to %d "
+			    "bytes for \"%s\"",
+			    SENTENCE_MAX, name);
+	}
+	cJSON_ArrayForEach(item, failures) {
+		if (tool_status_find(item->string, &status) < 0 ||
+		    !tool_status_has_sentence(status))
+			bad(reader,
+			    "\"failures\": \"%.64s\" is no status of a failure",
+			    item->string);
+	}
+}
+
+static void
+take_deadline(struct reader *reader)
+{
+	struct tool *tool = &reader->tool;
+	const cJSON *argument;
+
+	tool->deadline_ms = take_number(reader, "deadline_ms",
+	    DEADLINE_DEFAULT_MS, TOOL_DEADLINE_MIN_MS, TOOL_DEADLINE_MAX_MS);
+	tool->timeout_argument =
+	    take_string(reader, "timeout_argument", NAME_MAX_LEN, true);
+	if (tool->timeout_argument[0] == '\0')
+		return;
+	argument = json_at(
+	    tool->parameters, "properties", tool->timeout_argument, NULL);
+	if (json_number(argument, "default", -1) <= 0)
+		bad(reader,
+		    "\"timeout_argument\": \"parameters\" must describe "
+		    "\"%s\" with a default, in seconds",
+		    tool->timeout_argument);
+}
+
+static void
+take_cache(struct reader *reader)
+{
+	struct tool *tool = &reader->tool;
+
+	tool->read_only = take_switch(reader, "read_only");
+	tool->exclusive = take_switch(reader, "exclusive");
+	tool->cache_s = take_number(reader, "cache_s", 0, 0, TOOL_CACHE_MAX_S);
+	tool->stale = take_string(reader, "stale", SENTENCE_MAX, true);
+	if (tool->cache_s == 0)
+		return;
+	if (!tool->read_only)
+		bad(reader, "\"cache_s\": only what is \"read_only\" may be "
+			    "answered from memory");
+	if (strstr(tool->stale, "{seconds}") == NULL)
+		bad(reader,
+		    "\"cache_s\" needs \"stale\", a text with {seconds} that "
+		    "says how old an answer is");
+}
+
+/* At most one reference, to an argument whose values are plain. */
+static void
+check_target(struct reader *reader, const char *target)
+{
+	static const char head[] = "${argument:";
+	const char *start = strstr(target, "${");
+	char name[NAME_MAX_LEN + 1];
+	const char *type;
+	size_t len;
+
+	if (start == NULL)
+		return;
+	len = strncmp(start, head, sizeof(head) - 1) == 0
+		  ? strcspn(start + sizeof(head) - 1, "}")
+		  : 0;
+	if (len == 0 || len > NAME_MAX_LEN ||
+	    start[sizeof(head) - 1 + len] != '}' ||
+	    strstr(start + 2, "${") != NULL) {
+		bad(reader, "\"target\" may hold one ${argument:NAME} and no "
+			    "other reference");
+		return;
+	}
+	memcpy(name, start + sizeof(head) - 1, len);
+	name[len] = '\0';
+	type = json_string(
+	    json_at(reader->tool.parameters, "properties", name, NULL), "type");
+	if (strcmp(type, "string") != 0 && strcmp(type, "integer") != 0)
+		bad(reader,
+		    "\"target\": \"parameters\" must describe \"%s\" as a "
+		    "string or an integer",
+		    name);
+}
+
+static void
+take_target(struct reader *reader)
+{
+	struct tool *tool = &reader->tool;
+
+	tool->target =
+	    take_string(reader, "target", TOOL_TARGET_SIZE - 1, true);
+	if (tool->target[0] == '\0')
+		tool->target = tool->name;
+	check_target(reader, tool->target);
+	tool->target_limit =
+	    take_number(reader, "target_limit", 0, 1, TOOL_TARGET_LIMIT_MAX);
+}
+
+/*
+ * Who a tool is for, and whether the caller must confirm, cannot be enforced
+ * yet: what asks for it is not offered to anybody.
+ */
+static void
+take_audience(struct reader *reader)
+{
+	static const char *const words[] = {"public", "identified", "staff"};
+	const cJSON *item =
+	    cJSON_GetObjectItemCaseSensitive(reader->json, "who");
+	const char *who = json_string(reader->json, "who");
+	bool known = item == NULL;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		known = known || strcmp(who, words[i]) == 0;
+	if (!known)
+		bad(reader, "\"who\" must be public, identified or staff");
+	else if (item != NULL && strcmp(who, "public") != 0)
+		bad(reader, "\"who\": only public tools can be offered so far");
+	if (take_switch(reader, "confirm"))
+		bad(reader, "\"confirm\": a tool that must be confirmed "
+			    "cannot be offered so far");
+}
+
+/* -- the executor ---------------------------------------------------------------- */
+
+static void
+on_executor_problem(const char *text, void *arg)
+{
+	bad(arg, "\"executor\": %s", text);
+}
+
+static void
+check_executor(struct reader *reader, const cJSON *executor)
+{
+	struct http_tool http;
+
+	if (strcmp(reader->tool.executor, "http") != 0)
+		bad(reader,
+		    "\"executor\": the type \"%.40s\" is not known; there is: "
+		    "http",
+		    reader->tool.executor);
+	else if (http_tool_read(&http, executor, reader->tool.parameters,
+		     on_executor_problem, reader) == 0)
+		reader->tool.available =
+		    http_tool_is_configured(&http, reader->config);
+}
+
+/* What the executor gets with each job, or NULL. */
+static cJSON *
+make_settings(const struct reader *reader, const cJSON *executor)
+{
+	const struct tool *tool = &reader->tool;
+	cJSON *settings = cJSON_Duplicate(executor, true);
+
+	cJSON_DeleteItemFromObjectCaseSensitive(settings, "type");
+	json_add_string(settings, "executor", tool->executor);
+	json_add(
+	    settings, "parameters", cJSON_Duplicate(tool->parameters, true));
+	if (tool->timeout_argument[0] != '\0')
+		json_add_string(
+		    settings, "timeout_argument", tool->timeout_argument);
+	json_add_bool(settings, "read_only", tool->read_only);
+	return settings;
+}
+
+static bool
+fits(const cJSON *settings)
+{
+	char *text = cJSON_PrintUnformatted(settings);
+	bool fitting = text != NULL && strlen(text) <= TOOL_SETTINGS_MAX;
+
+	free(text);
+	return fitting;
+}
+
+static cJSON *
+take_executor(struct reader *reader)
+{
+	static const char *const ours[] = {
+	    "executor", "parameters", "timeout_argument", "read_only"};
+	const cJSON *executor = json_object(reader->json, "executor");
+	cJSON *settings;
+
+	reader->tool.executor = json_string(executor, "type");
+	if (reader->tool.executor[0] == '\0') {
+		bad(reader, "\"executor\" must be an object with a \"type\"");
+		return NULL;
+	}
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		if (json_at(executor, ours[i], NULL) != NULL)
+			bad(reader,
+			    "\"executor\": \"%s\" is not a member that it has",
+			    ours[i]);
+	}
+	check_executor(reader, executor);
+	if (!reader->good)
+		return NULL;
+	settings = make_settings(reader, executor);
+	if (!fits(settings)) {
+		bad(reader,
+		    "\"parameters\" and \"executor\" together may have %d "
+		    "bytes",
+		    TOOL_SETTINGS_MAX);
+		cJSON_Delete(settings);
+		return NULL;
+	}
+	reader->tool.settings = settings;
+	return settings;
+}
+
+static cJSON *
+read_members(struct reader *reader)
+{
+	check_members(reader);
+	take_name(reader);
+	reader->tool.description =
+	    take_string(reader, "description", DESCRIPTION_MAX, false);
+	reader->tool.waiting =
+	    take_string(reader, "waiting", SENTENCE_MAX, true);
+	take_parameters(reader);
+	take_failures(reader);
+	take_deadline(reader);
+	take_cache(reader);
+	take_target(reader);
+	take_audience(reader);
+	return take_executor(reader);
+}
+
+int
+tool_file_parse(struct tool_file *file_out, const char *path, const char *text,
+    size_t len, const struct config *config, struct config_problems *problems)
+{
+	cJSON *json = json_parse(text, len);
+	struct reader reader = {
+	    .path = path,
+	    .json = json,
+	    .config = config,
+	    .problems = problems,
+	    .good = true,
+	};
+	struct tool_file file = {.json = json};
+
+	if (json == NULL)
+		bad(&reader, "line %u: this is not JSON",
+		    error_line(text, len));
+	else if (!cJSON_IsObject(json))
+		bad(&reader, "a tool is one JSON object");
+	else
+		file.settings = read_members(&reader);
+	if (!reader.good || file.settings == NULL) {
+		tool_file_free(&file);
+		return -EINVAL;
+	}
+	file.tool = reader.tool;
+	*file_out = file;
+	return 0;
+}
+
+void
+tool_file_free(struct tool_file *file)
+{
+	cJSON_Delete(file->json);
+	cJSON_Delete(file->settings);
+	*file = (struct tool_file){0};
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * health.h – whether the MikroTik query service is up when this process
+ * starts: one GET MIKROTIK_API_URL/health, whose outcome is a log line and
+ * nothing else.
+ */
+#ifndef TOOLWORKER_HEALTH_H
+#define TOOLWORKER_HEALTH_H
+
+#include "common/config.h"
+#include "toolworker/http_call.h"
+
+struct health;
+
+/*
+ * Asks, unless the service is not configured: then *HEALTH_OUT is NULL.
+ * NETWORK outlives it. 0 or -ENOMEM.
+ */
+int health_ask(struct health **health_out,
+    const struct http_call_network *network, const struct config *config);
+
+/* NULL-safe, clears *HEALTH. */
+void health_free(struct health **health);
+
+#endif

@@ -398,8 +398,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		if (now_ms - worker.title_ms >= TITLE_MS)
 			update_title();
 	}
+	/* Not NOW_MS: this very tick may have ended it. */
 	if (worker.state == WORKER_ENDED &&
-	    (worker.link_gone || now_ms - worker.state_ms >= HANGUP_MS)) {
+	    (worker.link_gone ||
+		clock_now_ms() - worker.state_ms >= HANGUP_MS)) {
 		log_warn("nobody let the call go, leaving all the same");
 		quit(worker.exit_status);
 	}

@@ -173,9 +173,9 @@ class Service:
         return self.until(lambda: self.find(pattern, since),
                           f"log line {pattern}", seconds)
 
-    def complaints(self):
-        """Lines that say error or warning, and what no logger wrote."""
-        return [line for line in self.text().splitlines()
+    def complaints(self, since=0):
+        """Lines that say error or warning, and reports of sanitizers."""
+        return [line for line in self.text()[since:].splitlines()
                 if LEVEL.match(line) or SANITIZER.search(line)]
 
     def until(self, predicate, what, seconds=PATIENCE):

@@ -232,6 +232,7 @@ class World:
         self.expected = []          # of what is logged: must come
         self.allowed = []           # may come
         self.status = 0             # of the service, at the end
+        self.since = 0              # where in its log judging begins
         self.closing = contextlib.ExitStack()   # after the service's end
         self._numbers = itertools.count(1)
         self._finished = False
@@ -361,12 +362,16 @@ class World:
             call.gone()
         self.until(lambda: not self.made(), lambda: f"gone: {self.made()}")
         self.judge()
-        self.calls.clear()
 
     def begin(self):
-        """In a shared world: start the service if no test has yet."""
+        """In a shared world: start the service if no test has yet, and look
+        at nothing that was before."""
         if self.service is None:
             self.start()
+        self.since = self.service.mark()
+        self.calls.clear()
+        self.ari.take_violations()
+        self.openai.violations.clear()
         self.script()
         self.openai.faults.clear()
         self.ari.faults.clear()
@@ -385,7 +390,7 @@ class World:
         assert self.ari.keys_in_urls == 0
         assert self.openai.violations == []
         assert self.mikrotik.violations == []
-        complaints = self.service.complaints()
+        complaints = self.service.complaints(self.since)
         reports = [line for line in complaints if SANITIZER.search(line)]
         assert reports == []
         wanted = self.expected + self.allowed

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tool_answers.c – a list of results, oldest first; all live equally long. */
+/* tool_answers.c – a list of results, oldest first. */
 #include "supervisor/tool_answers.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 
 struct answer {
 	TAILQ_ENTRY(answer) entry;
+	uint64_t since_ms;
 	uint64_t until_ms;
 	enum tool_status status;
 	char id[TOOL_JOB_ID_SIZE];
@@ -20,28 +21,31 @@ struct tool_answers {
 	TAILQ_HEAD(, answer) list;
 	size_t count;
 	size_t count_max;
-	uint64_t keep_ms;
 };
 
 static void
-drop_oldest(struct tool_answers *answers)
+drop(struct tool_answers *answers, struct answer *answer)
 {
-	struct answer *oldest = TAILQ_FIRST(&answers->list);
-
-	TAILQ_REMOVE(&answers->list, oldest, entry);
+	TAILQ_REMOVE(&answers->list, answer, entry);
 	answers->count--;
-	free(oldest);
+	free(answer);
 }
 
 uint64_t
 tool_answers_purge(struct tool_answers *answers, uint64_t now_ms)
 {
-	while (!TAILQ_EMPTY(&answers->list) &&
-	       TAILQ_FIRST(&answers->list)->until_ms <= now_ms)
-		drop_oldest(answers);
-	return TAILQ_EMPTY(&answers->list)
-		   ? UINT64_MAX
-		   : TAILQ_FIRST(&answers->list)->until_ms;
+	struct answer *answer, *next;
+	uint64_t first_ms = UINT64_MAX;
+
+	for (answer = TAILQ_FIRST(&answers->list); answer != NULL;
+	     answer = next) {
+		next = TAILQ_NEXT(answer, entry);
+		if (answer->until_ms <= now_ms)
+			drop(answers, answer);
+		else if (answer->until_ms < first_ms)
+			first_ms = answer->until_ms;
+	}
+	return first_ms;
 }
 
 int
@@ -56,14 +60,16 @@ tool_answers_find(struct tool_answers *answers, uint64_t now_ms, const char *id,
 			continue;
 		answer_out->status = answer->status;
 		answer_out->detail = answer->detail;
+		answer_out->age_ms = now_ms - answer->since_ms;
 		return 0;
 	}
 	return -ENOENT;
 }
 
 void
-tool_answers_add(struct tool_answers *answers, uint64_t now_ms, const char *id,
-    enum tool_status status, const char *detail)
+tool_answers_add(struct tool_answers *answers, uint64_t now_ms,
+    uint64_t keep_ms, const char *id, enum tool_status status,
+    const char *detail)
 {
 	size_t size = strlen(detail) + 1;
 	struct tool_answer known;
@@ -74,19 +80,19 @@ tool_answers_add(struct tool_answers *answers, uint64_t now_ms, const char *id,
 	answer = calloc(1, sizeof(*answer) + size);
 	if (answer == NULL)
 		return;
-	answer->until_ms = now_ms + answers->keep_ms;
+	answer->since_ms = now_ms;
+	answer->until_ms = now_ms + keep_ms;
 	answer->status = status;
 	snprintf(answer->id, sizeof(answer->id), "%s", id);
 	memcpy(answer->detail, detail, size);
 	if (answers->count == answers->count_max)
-		drop_oldest(answers);
+		drop(answers, TAILQ_FIRST(&answers->list));
 	TAILQ_INSERT_TAIL(&answers->list, answer, entry);
 	answers->count++;
 }
 
 int
-tool_answers_new(
-    struct tool_answers **answers_out, size_t count, uint64_t keep_ms)
+tool_answers_new(struct tool_answers **answers_out, size_t count)
 {
 	struct tool_answers *answers = calloc(1, sizeof(*answers));
 
@@ -94,7 +100,6 @@ tool_answers_new(
 		return -ENOMEM;
 	TAILQ_INIT(&answers->list);
 	answers->count_max = count;
-	answers->keep_ms = keep_ms;
 	*answers_out = answers;
 	return 0;
 }
@@ -108,6 +113,6 @@ tool_answers_free(struct tool_answers **answers_ptr)
 		return;
 	*answers_ptr = NULL;
 	while (!TAILQ_EMPTY(&answers->list))
-		drop_oldest(answers);
+		drop(answers, TAILQ_FIRST(&answers->list));
 	free(answers);
 }

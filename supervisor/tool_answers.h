@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tool_answers.h – results that came lately, by job, so that a request which
- * is repeated does not run again. Bounded in number and time.
+ * tool_answers.h – results that came lately, by a name, so that what is asked
+ * again need not run again: the queue's memory of requests, and its cache.
+ * Bounded in number and time.
  */
 #ifndef SUPERVISOR_TOOL_ANSWERS_H
 #define SUPERVISOR_TOOL_ANSWERS_H
@@ -16,19 +17,20 @@ struct tool_answers;
 struct tool_answer {
 	enum tool_status status;
 	const char *detail; /* as the toolworker said it */
+	uint64_t age_ms;
 };
 
-/* Keeps at most COUNT results for KEEP_MS. 0 or -ENOMEM. */
-int tool_answers_new(
-    struct tool_answers **answers_out, size_t count, uint64_t keep_ms);
+/* Keeps at most COUNT results. 0 or -ENOMEM. */
+int tool_answers_new(struct tool_answers **answers_out, size_t count);
 void tool_answers_free(struct tool_answers **answers);
 
 /*
- * Remembers how job ID ended, unless that is known; the oldest result makes
- * room. Without memory it is not remembered.
+ * Remembers for KEEP_MS how ID ended, unless that is known; the oldest result
+ * makes room. Without memory it is not remembered.
  */
 void tool_answers_add(struct tool_answers *answers, uint64_t now_ms,
-    const char *id, enum tool_status status, const char *detail);
+    uint64_t keep_ms, const char *id, enum tool_status status,
+    const char *detail);
 
 /* -ENOENT when ID is not known. The answer lives until the next call. */
 int tool_answers_find(struct tool_answers *answers, uint64_t now_ms,

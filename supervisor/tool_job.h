@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tool_job.h – one function call of a voice on its way through the queue, as
- * data: what was asked, what it may take, which words each end gets. Private
- * to tool_queue.c; the moves are made there.
+ * tool_job.h – what the queue moves about, as data: the request of a call, and
+ * the job that answers it, perhaps together with others. Private to
+ * tool_queue*.c; the moves are made there.
  */
 #ifndef SUPERVISOR_TOOL_JOB_H
 #define SUPERVISOR_TOOL_JOB_H
 
 #include "common/tool_status.h"
+#include "supervisor/tool_key.h"
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
@@ -15,14 +16,33 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+struct tool_party;
 struct tool_queue_tool;
 struct tool_slot;
 
 enum {
 	TOOL_REQUEST_ID_MAX = 128,     /* bytes of a function call's id */
+	TOOL_TARGET_MAX = 128,         /* bytes of a target, NUL included */
 	TOOL_TIMEOUT_MARGIN_MS = 5000, /* over the model's own timeout */
-	TOOL_DEADLINE_MAX_MS = 600000,
+	TOOL_JOB_DEADLINE_MAX_MS = 600000,
 };
+
+/* A function call of a voice; exists until it is answered. */
+struct tool_request {
+	TAILQ_ENTRY(tool_request) entry;  /* all, first come first */
+	TAILQ_ENTRY(tool_request) waiter; /* of its job */
+	struct tool_job *job;             /* not NULL */
+	struct tool_party *caller;        /* by the call's id */
+	uint64_t started_ms;
+	uint64_t deadline_ms;       /* moment: then the answer is TIMEOUT */
+	uint64_t notice_ms;         /* moment of the next "still waiting" */
+	char key[TOOL_JOB_ID_SIZE]; /* tool_job_make_id() */
+	char *id;
+	char *name;
+	cJSON *failures; /* status name -> sentence; may be NULL */
+};
+
+TAILQ_HEAD(tool_request_list, tool_request);
 
 enum tool_job_state {
 	TOOL_JOB_WAITING,   /* for a worker */
@@ -34,30 +54,43 @@ enum tool_job_state {
 struct tool_job {
 	TAILQ_ENTRY(tool_job) entry;
 	enum tool_job_state state;
-	struct tool_slot *slot; /* NULL only while WAITING */
-	unsigned int attempts;  /* job.runs sent */
+	struct tool_request_list waiters; /* some if WAITING or RUNNING */
+	struct tool_slot *slot;           /* NULL only while WAITING */
+	struct tool_party *target;        /* NULL while nobody asked */
+	unsigned int target_limit;        /* 0: the pool's */
+	unsigned int attempts;            /* job.runs sent */
+	uint32_t cache_s;
 	bool read_only;
-	uint64_t started_ms;  /* the request, or the adoption */
-	uint64_t deadline_ms; /* moment: answer, claim or confirmation */
-	uint64_t notice_ms;   /* moment of the next "still waiting" */
+	bool exclusive;
+	uint64_t started_ms;  /* the first request, or the adoption */
+	uint64_t deadline_ms; /* of the run, the claim or the confirmation */
 	char id[TOOL_JOB_ID_SIZE];
-	/* NULL while UNCLAIMED and CANCELLED. */
-	char *call;
-	char *request;
+	char key[TOOL_KEY_SIZE]; /* "": answers one request only */
 	char *name;
 	cJSON *arguments;
 	cJSON *settings; /* may be NULL */
-	cJSON *failures; /* status name -> sentence */
 };
 
 TAILQ_HEAD(tool_job_list, tool_job);
 
 /*
- * The id under which a request runs, the same in every supervisor: "CALL/ID",
- * or a digest if that were too long or ambiguous.
+ * The id of a request, the same in every supervisor: "CALL/ID", or a digest
+ * if that were too long or ambiguous. A job that answers only this request
+ * runs under it.
  */
 void tool_job_make_id(
     char *buf, size_t size, const char *call, const char *request);
+
+/*
+ * The id of a job that may answer many, "run/KEY/SERIAL", and of what is
+ * known of all of them, "run/KEY". Never one that tool_job_make_id() makes.
+ */
+void tool_job_make_run_id(
+    char *buf, size_t size, const char *key, uint64_t serial);
+void tool_job_make_run_group(char *buf, size_t size, const char *key);
+
+/* The KEY in the id of a run; -ENOENT if ID is not of that kind. */
+int tool_job_run_key(char key[TOOL_KEY_SIZE], const char *id);
 
 /*
  * Checks TEXT against TOOL's schema. Returns the arguments, or NULL with what
@@ -75,19 +108,29 @@ unsigned int tool_job_deadline(
     const struct tool_queue_tool *tool, const cJSON *arguments);
 
 /*
- * A job of a request, or an unclaimed one when CALL is NULL (then only ID is
- * used). Everything is copied except ARGUMENTS, which are taken, also on
+ * Whom the tool NAME burdens with ARGUMENTS: TOOL's target, in which one
+ * "${argument:X}" is that argument, or NAME. Cut to SIZE.
+ */
+void tool_job_target(char *buf, size_t size, const char *name,
+    const struct tool_queue_tool *tool, const cJSON *arguments);
+
+/*
+ * A job of TOOL called NAME, or an unclaimed one when TOOL is NULL (then only
+ * ID is used). Everything is copied except ARGUMENTS, which are taken, also on
  * failure. NULL: no memory.
  */
-struct tool_job *tool_job_new(const char *id, const char *call,
-    const char *request, const char *name, const struct tool_queue_tool *tool,
-    cJSON *arguments);
+struct tool_job *tool_job_new(const char *id, const char *name,
+    const struct tool_queue_tool *tool, cJSON *arguments);
 
-/* Forgets who asked and what, when it has been answered. */
-void tool_job_disown(struct tool_job *job);
-
-/* NULL-safe. The job must be in no list. */
+/* NULL-safe. The job must be in no list, have no slot and no target. */
 void tool_job_free(struct tool_job *job);
+
+/* KEY is of tool_job_make_id(). Everything is copied. NULL: no memory. */
+struct tool_request *tool_request_new(const char *key, const char *id,
+    const char *name, const struct tool_queue_tool *tool);
+
+/* NULL-safe. Must be in no list and have no caller. */
+void tool_request_free(struct tool_request *request);
 
 /*
  * What the voice gets for STATUS: the detail itself for OK and
@@ -97,5 +140,12 @@ void tool_job_free(struct tool_job *job);
  */
 void tool_job_words(char *buf, size_t size, const cJSON *failures,
     enum tool_status status, const char *detail);
+
+/*
+ * An answer that is AGE_S seconds old: DETAIL, cut so that NOTE fits in behind
+ * it, with the age in place of NOTE's "{seconds}".
+ */
+void tool_job_words_aged(char *buf, size_t size, const char *detail,
+    const char *note, unsigned int age_s);
 
 #endif

@@ -4,10 +4,15 @@
  * and back.
  *
  * Every tool.request gets exactly one tool.result, whatever happens to the
- * model's arguments, the worker, the service or the clock, unless its call
+ * model's arguments, the workers, the service or the clock, unless its call
  * ends first. The deadline is kept here, so that a worker which hangs costs
  * its caller an honest sentence and nothing else. Every ten seconds a request
  * that waits is logged and its call told, with tool.progress.
+ *
+ * What runs is a job. Requests of a read-only tool that ask the same share
+ * one, and find its answer in a cache for as long as the tool allows; a job
+ * is cancelled when nobody waits for it any more. A target that is asked a lot
+ * or answers slowly gets a part of the workers and no more. Calls take turns.
  *
  * Requests are known by (call, id), workers by pointer. A request repeated
  * while it is open, or just after it was answered, does not run again: so a
@@ -15,8 +20,8 @@
  * repeated requests, in any order. Pure logic: messages and the timer are
  * callbacks, none of which may call back into the queue.
  *
- * Which job runs next and where is decided in one function of tool_queue.c;
- * fairness between calls and merging of equal questions belong there.
+ * tool_queue.c has the calls and the clock, tool_queue_dispatch.c decides
+ * which job runs next and where, tool_queue_workers.c hears the workers.
  */
 #ifndef SUPERVISOR_TOOL_QUEUE_H
 #define SUPERVISOR_TOOL_QUEUE_H
@@ -32,17 +37,21 @@ struct tool_queue;
 struct worker; /* fleet.h; never looked into */
 
 enum {
-	TOOL_QUEUE_MAX = 256,       /* open requests; more are BUSY */
-	TOOL_QUEUE_CALL_MAX = 8,    /* … of one call */
-	TOOL_QUEUE_WORKER_MAX = 32, /* jobs on one worker at once */
+	TOOL_QUEUE_MAX = 1024,       /* open requests; more are BUSY */
+	TOOL_QUEUE_CALL_MAX = 32,    /* … of one call */
+	TOOL_QUEUE_TARGET_MAX = 256, /* jobs for one target; ditto */
+	TOOL_QUEUE_WORKER_MAX = 32,  /* jobs on one worker, or 1 exclusive */
+	TOOL_QUEUE_SHARE = 4, /* a target gets this part of all: a quarter */
 	TOOL_QUEUE_ATTEMPTS_MAX = 2,
 	TOOL_QUEUE_NOTICE_MS = 10000,    /* between "still waiting" */
 	TOOL_QUEUE_RETRY_MS = 5000,      /* least time left for a retry */
 	TOOL_QUEUE_NO_WORKER_MS = 10000, /* then waiting makes no sense: LOST */
 	TOOL_QUEUE_CLAIM_MS = 30000,   /* for a job of an earlier supervisor */
 	TOOL_QUEUE_CONFIRM_MS = 5000,  /* for job.cancel: else it is stuck */
-	TOOL_QUEUE_ANSWERS_MAX = 32,   /* remembered, */
+	TOOL_QUEUE_ANSWERS_MAX = 256,  /* remembered, */
 	TOOL_QUEUE_ANSWERS_MS = 60000, /* so long */
+	TOOL_QUEUE_CACHE_MAX = 256,    /* answers for others */
+	TOOL_QUEUE_FRESH_MS = 1000, /* younger: its age is not worth a word */
 };
 
 /* What the queue needs of a tool's definition; copied when a job is made. */
@@ -56,7 +65,18 @@ struct tool_queue_tool {
 	 * "" if there is none.
 	 */
 	const char *timeout_argument;
-	bool read_only; /* may be run again when a worker was lost */
+	bool read_only;   /* may be merged, cached, run again when lost */
+	bool exclusive;   /* a job needs a worker for itself */
+	uint32_t cache_s; /* how long an OK answer serves others */
+	/* Said after such an answer, "{seconds}" is its age. NULL: nothing. */
+	const char *stale;
+	/*
+	 * Whom it burdens; one "${argument:NAME}" in it is that argument. NULL
+	 * or "": each tool is its own target.
+	 */
+	const char *target;
+	/* Jobs of the target at once; 0: its TOOL_QUEUE_SHARE, at least 1. */
+	unsigned int target_limit;
 };
 
 struct tool_queue_config {
@@ -103,7 +123,7 @@ int tool_queue_on_request(
 int tool_queue_on_cancel(
     struct tool_queue *queue, const char *call, const cJSON *body);
 
-/* CALL is over: its jobs are cancelled, nobody is answered. */
+/* CALL is over: it is not answered, and jobs only it waited for end. */
 void tool_queue_end_call(struct tool_queue *queue, const char *call);
 
 /*
@@ -123,8 +143,9 @@ void tool_queue_worker_gone(struct tool_queue *queue, struct worker *worker);
 void tool_queue_tick(struct tool_queue *queue);
 
 struct tool_queue_counts {
-	size_t waiting;
-	size_t running; /* including what nobody waits for any more */
+	size_t requests; /* not yet answered */
+	size_t waiting;  /* jobs that no worker has */
+	size_t running;  /* including what nobody waits for any more */
 	size_t workers;
 };
 

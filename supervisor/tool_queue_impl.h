@@ -1,28 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tool_queue_impl.h – what tool_queue.c (calls, clock, dispatch) and
- * tool_queue_workers.c (what workers say) share. Nobody else includes it.
+ * tool_queue_impl.h – what tool_queue.c (calls, clock), tool_queue_dispatch.c
+ * (which job next, and where) and tool_queue_workers.c (what workers say)
+ * share. Nobody else includes it.
  */
 #ifndef SUPERVISOR_TOOL_QUEUE_IMPL_H
 #define SUPERVISOR_TOOL_QUEUE_IMPL_H
 
 #include "supervisor/tool_answers.h"
 #include "supervisor/tool_job.h"
+#include "supervisor/tool_party.h"
 #include "supervisor/tool_queue.h"
 
 /* A toolworker. */
 struct tool_slot {
 	TAILQ_ENTRY(tool_slot) entry;
 	struct worker *worker;
-	size_t jobs; /* of any state but WAITING */
-	bool closed; /* drains, is stuck or does not listen: no new jobs */
+	size_t jobs;      /* of any state but WAITING */
+	size_t exclusive; /* of those */
+	bool closed;      /* drains, is stuck or does not listen: no new jobs */
+	bool reserved;    /* becomes empty for an exclusive job */
 };
 
 struct tool_queue {
 	struct tool_queue_config config;
-	struct tool_job_list jobs; /* first come, first served */
+	struct tool_request_list requests; /* first come first */
+	struct tool_job_list jobs;
+	struct tool_party_list callers;
+	struct tool_party_list targets;
 	TAILQ_HEAD(, tool_slot) slots;
-	struct tool_answers *answers;
+	struct tool_answers *answers; /* by request, and by run group */
+	struct tool_answers *cache;   /* by key */
+	uint64_t turn;                /* the last caller's */
+	uint64_t serial;              /* of the last run */
+	uint64_t born_ms;
 	uint64_t idle_since_ms; /* no worker takes jobs since; UINT64_MAX */
 };
 
@@ -32,7 +43,12 @@ tool_queue_now(const struct tool_queue *queue)
 	return queue->config.now_ms();
 }
 
+/* -- tool_queue.c ---------------------------------------------------------- */
+
+/* By its id; NULL if there is none. */
 struct tool_job *tool_queue_find(struct tool_queue *queue, const char *id);
+
+const char *tool_queue_state_name(enum tool_job_state state);
 
 /* One setter per machine: logs old -> new (why). */
 void tool_queue_set_state(
@@ -44,7 +60,7 @@ void tool_queue_set_slot(struct tool_job *job, struct tool_slot *slot);
 /* Frees a job that nobody waits for. */
 void tool_queue_remove(struct tool_queue *queue, struct tool_job *job);
 
-/* Answers the call that waits for JOB, and frees the job. */
+/* Answers everyone who waits for JOB, and frees it. */
 void tool_queue_finish(struct tool_queue *queue, struct tool_job *job,
     enum tool_status status, const char *detail);
 
@@ -52,11 +68,19 @@ void tool_queue_finish(struct tool_queue *queue, struct tool_job *job,
 void tool_queue_lose(
     struct tool_queue *queue, struct tool_job *job, const char *why);
 
-/* Tells the call that waits for JOB how it goes. */
+/* When the last of those who wait for JOB gives up. */
+uint64_t tool_queue_last_deadline(const struct tool_job *job);
+
+/* Tells everyone who waits for JOB how it goes. */
 void tool_queue_send_progress(
     struct tool_queue *queue, const struct tool_job *job, const char *text);
 
 /* The end of every public function that may have changed something. */
 void tool_queue_settle(struct tool_queue *queue);
+
+/* -- tool_queue_dispatch.c --------------------------------------------------- */
+
+/* Gives workers what can be run now. */
+void tool_queue_dispatch(struct tool_queue *queue);
 
 #endif

@@ -44,14 +44,42 @@ slot_get(struct tool_queue *queue, struct worker *worker)
 	return slot;
 }
 
+/* Whether calls may still repeat what they asked an earlier supervisor. */
+static bool
+is_new(const struct tool_queue *queue)
+{
+	return tool_queue_now(queue) < queue->born_ms + TOOL_QUEUE_CLAIM_MS;
+}
+
+/* The job that waits for what ID is about, under another supervisor's id. */
+static struct tool_job *
+find_waiting(struct tool_queue *queue, const char *id)
+{
+	char key[TOOL_KEY_SIZE];
+	struct tool_job *job;
+
+	if (tool_job_run_key(key, id) < 0)
+		return NULL;
+	TAILQ_FOREACH(job, &queue->jobs, entry) {
+		if (job->state == TOOL_JOB_WAITING &&
+		    strcmp(job->key, key) == 0)
+			return job;
+	}
+	return NULL;
+}
+
 /* A job that runs there since before this supervisor. */
 static void
 adopt(struct tool_queue *queue, struct tool_slot *slot, const char *id)
 {
 	struct tool_job *job = tool_queue_find(queue, id);
 
-	if (job == NULL && id[0] != '\0' && strlen(id) < TOOL_JOB_ID_SIZE) {
-		job = tool_job_new(id, NULL, NULL, NULL, NULL, NULL);
+	if (id[0] == '\0' || strlen(id) >= TOOL_JOB_ID_SIZE)
+		return;
+	if (job == NULL)
+		job = find_waiting(queue, id);
+	if (job == NULL) {
+		job = tool_job_new(id, NULL, NULL, NULL);
 		if (job == NULL)
 			return;
 		job->started_ms = tool_queue_now(queue);
@@ -60,9 +88,11 @@ adopt(struct tool_queue *queue, struct tool_slot *slot, const char *id)
 		tool_queue_set_state(
 		    job, TOOL_JOB_UNCLAIMED, "named by its worker");
 		TAILQ_INSERT_TAIL(&queue->jobs, job, entry);
-	} else if (job != NULL && job->state == TOOL_JOB_WAITING) {
+	} else if (job->state == TOOL_JOB_WAITING) {
+		memmove(job->id, id, strlen(id) + 1);
 		tool_queue_set_slot(job, slot);
 		job->attempts++;
+		job->deadline_ms = tool_queue_last_deadline(job);
 		tool_queue_set_state(
 		    job, TOOL_JOB_RUNNING, "named by its worker");
 	}
@@ -100,7 +130,7 @@ on_progress(struct tool_queue *queue, struct worker *worker, const cJSON *body)
 		tool_queue_send_progress(queue, job, json_string(body, "text"));
 }
 
-/* The result of a job that a call waits for. */
+/* The result of a job that calls wait for. */
 static void
 on_wanted_result(struct tool_queue *queue, struct tool_job *job,
     enum tool_status status, const char *detail)
@@ -117,6 +147,32 @@ on_wanted_result(struct tool_queue *queue, struct tool_job *job,
 	}
 }
 
+/*
+ * Nobody has asked for job ID, but may yet, if this supervisor is new. What
+ * many may ask for is kept for as long as calls need to repeat themselves; a
+ * question of later is not to be answered with it.
+ */
+static void
+keep_result(struct tool_queue *queue, const char *id, enum tool_status status,
+    const char *detail)
+{
+	uint64_t now_ms = tool_queue_now(queue);
+	char key[TOOL_KEY_SIZE], group[TOOL_JOB_ID_SIZE];
+
+	if (status == TOOL_STATUS_LOST || status == TOOL_STATUS_CANCELLED ||
+	    strlen(id) >= TOOL_JOB_ID_SIZE)
+		return;
+	if (tool_job_run_key(key, id) < 0) {
+		tool_answers_add(queue->answers, now_ms, TOOL_QUEUE_ANSWERS_MS,
+		    id, status, detail);
+	} else if (is_new(queue)) {
+		tool_job_make_run_group(group, sizeof(group), key);
+		tool_answers_add(queue->answers, now_ms,
+		    queue->born_ms + TOOL_QUEUE_CLAIM_MS - now_ms, group,
+		    status, detail);
+	}
+}
+
 static void
 on_result(struct tool_queue *queue, struct worker *worker, const cJSON *body)
 {
@@ -124,26 +180,23 @@ on_result(struct tool_queue *queue, struct worker *worker, const cJSON *body)
 	const char *detail = json_string(body, "output");
 	struct tool_job *job = tool_queue_find(queue, id);
 	enum tool_status status = TOOL_STATUS_INTERNAL;
-	bool gone;
 
 	if (tool_status_find(json_string(body, "status"), &status) < 0)
 		log_err("toolworker answered with an unknown status job=%s "
 			"status=%s",
 		    id, json_string(body, "status"));
-	gone = status == TOOL_STATUS_LOST || status == TOOL_STATUS_CANCELLED;
+	/* Asked for again before its worker was heard. */
+	if (job == NULL && is_new(queue))
+		job = find_waiting(queue, id);
 	if (job != NULL && !job_is_of(job, worker)) {
 		log_warn("result of a job that runs elsewhere job=%s", id);
 		return;
 	}
-	if (job != NULL && job->call != NULL) {
+	if (job != NULL && !TAILQ_EMPTY(&job->waiters)) {
 		on_wanted_result(queue, job, status, detail);
 	} else {
-		bool given_up = job != NULL && job->state == TOOL_JOB_CANCELLED;
-
-		/* Its call may yet ask, if this supervisor is new. */
-		if (!gone && !given_up && strlen(id) < TOOL_JOB_ID_SIZE)
-			tool_answers_add(queue->answers, tool_queue_now(queue),
-			    id, status, detail);
+		if (job == NULL || job->state != TOOL_JOB_CANCELLED)
+			keep_result(queue, id, status, detail);
 		if (job != NULL)
 			tool_queue_remove(queue, job);
 	}

@@ -69,6 +69,11 @@ find_tool(const char *call_id, const char *name,
 	    .deadline_ms = tool->deadline_ms,
 	    .timeout_argument = tool->timeout_argument,
 	    .read_only = tool->read_only,
+	    .exclusive = tool->exclusive,
+	    .cache_s = tool->cache_s,
+	    .stale = tool->stale,
+	    .target = tool->target,
+	    .target_limit = tool->target_limit,
 	};
 	return 0;
 }

@@ -1,330 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_tool_queue.c – one answer to every function call, come what may. */
-#include "supervisor/tool_queue.h"
-
-#include "common/json.h"
-#include "common/tool_status.h"
-
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-enum {
-	SENT_MAX = 1024,
-	WORKERS = 2,
-};
-
-struct worker {
-	int number;
-	int send_error; /* what sending to it returns */
-};
-
-struct sent {
-	enum message_type type;
-	struct worker *worker; /* NULL: to a call */
-	char call[32];
-	cJSON *body;
-};
-
-static struct {
-	uint64_t now_ms;
-	uint64_t armed_ms; /* a moment; UINT64_MAX for none */
-	struct worker workers[WORKERS];
-	struct worker *stuck;
-	struct sent sent[SENT_MAX];
-	size_t sent_count;
-	int call_send_error; /* for the next message to a call */
-	bool read_only;
-	cJSON *parameters;
-	cJSON *settings;
-	cJSON *failures;
-	struct tool_queue *queue;
-} rig;
-
-/* -- the queue's surroundings ------------------------------------------------ */
-
-static uint64_t
-fake_now_ms(void)
-{
-	return rig.now_ms;
-}
-
-static void
-fake_arm(uint64_t delay_ms, void *arg)
-{
-	(void)arg;
-	rig.armed_ms =
-	    delay_ms == UINT64_MAX ? UINT64_MAX : rig.now_ms + delay_ms;
-}
-
-static int
-fake_find_tool(const char *call, const char *name,
-    struct tool_queue_tool *tool_out, void *arg)
-{
-	(void)arg;
-	if (strcmp(name, "consultar") != 0 || strcmp(call, "no-tools") == 0)
-		return -ENOENT;
-	*tool_out = (struct tool_queue_tool){
-	    .parameters = rig.parameters,
-	    .settings = rig.settings,
-	    .failures = rig.failures,
-	    .deadline_ms = 95000,
-	    .timeout_argument = "timeout",
-	    .read_only = rig.read_only,
-	};
-	return 0;
-}
-
-static struct sent *
-remember(enum message_type type, cJSON *body)
-{
-	struct sent *sent;
-
-	assert_in_range(rig.sent_count, 0, SENT_MAX - 1);
-	sent = &rig.sent[rig.sent_count++];
-	sent->type = type;
-	sent->body = body;
-	return sent;
-}
-
-static int
-fake_send_worker(
-    struct worker *worker, enum message_type type, cJSON *body, void *arg)
-{
-	(void)arg;
-	if (worker->send_error != 0) {
-		cJSON_Delete(body);
-		return worker->send_error;
-	}
-	remember(type, body)->worker = worker;
-	return 0;
-}
-
-static int
-fake_send_call(const char *call, enum message_type type, cJSON *body, void *arg)
-{
-	struct sent *sent;
-	int error = rig.call_send_error;
-
-	(void)arg;
-	rig.call_send_error = 0;
-	if (error != 0) {
-		cJSON_Delete(body);
-		return error;
-	}
-	sent = remember(type, body);
-	snprintf(sent->call, sizeof(sent->call), "%s", call);
-	assert_string_equal(json_string(body, "call"), call);
-	return 0;
-}
-
-static void
-fake_stuck(struct worker *worker, void *arg)
-{
-	(void)arg;
-	rig.stuck = worker;
-}
-
-static int
-set_up(void **state)
-{
-	static const struct tool_queue_config config = {
-	    .find_tool = fake_find_tool,
-	    .send_worker = fake_send_worker,
-	    .send_call = fake_send_call,
-	    .worker_stuck = fake_stuck,
-	    .arm = fake_arm,
-	    .now_ms = fake_now_ms,
-	};
-
-	(void)state;
-	memset(&rig, 0, sizeof(rig));
-	rig.now_ms = 5000000;
-	rig.armed_ms = UINT64_MAX;
-	rig.workers[1].number = 1;
-	rig.parameters = cJSON_Parse(
-	    "{\"type\":\"object\",\"properties\":{\"question\":{\"type\":"
-	    "\"string\",\"minLength\":3},\"timeout\":{\"type\":\"integer\","
-	    "\"minimum\":15,\"maximum\":90,\"default\":60}},\"required\":["
-	    "\"question\"],\"additionalProperties\":false}");
-	rig.settings = cJSON_Parse("{\"executor\":\"mikrotik\"}");
-	rig.failures = cJSON_Parse(
-	    "{\"timeout\":\"Tardó demasiado.\",\"unreachable\":\"Sin conexión.\","
-	    "\"http_error\":\"Falló.\",\"busy\":\"Ocupado.\",\"malformed\":"
-	    "\"Sin sentido.\",\"refused\":\"Dice: {detail} Eso dice.\","
-	    "\"lost\":\"Se perdió.\"}");
-	assert_non_null(rig.parameters);
-	assert_non_null(rig.settings);
-	assert_non_null(rig.failures);
-	return tool_queue_new(&rig.queue, &config);
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	tool_queue_free(&rig.queue);
-	for (size_t i = 0; i < rig.sent_count; i++)
-		cJSON_Delete(rig.sent[i].body);
-	cJSON_Delete(rig.parameters);
-	cJSON_Delete(rig.settings);
-	cJSON_Delete(rig.failures);
-	return 0;
-}
-
-/* -- what a test says ---------------------------------------------------------- */
-
-/* Time passes, ticks come exactly when they were asked for. */
-static void
-pass_ms(uint64_t ms)
-{
-	uint64_t end_ms = rig.now_ms + ms;
-
-	while (rig.armed_ms <= end_ms) {
-		if (rig.armed_ms > rig.now_ms)
-			rig.now_ms = rig.armed_ms;
-		rig.armed_ms = UINT64_MAX;
-		tool_queue_tick(rig.queue);
-	}
-	rig.now_ms = end_ms;
-}
-
-static int
-request_named(
-    const char *call, const char *id, const char *name, const char *arguments)
-{
-	cJSON *body = cJSON_CreateObject();
-	int ret;
-
-	json_add_string(body, "call", call);
-	json_add_string(body, "id", id);
-	json_add_string(body, "name", name);
-	json_add_string(body, "arguments", arguments);
-	ret = tool_queue_on_request(rig.queue, call, body);
-	cJSON_Delete(body);
-	return ret;
-}
-
-static void
-request(const char *call, const char *id)
-{
-	assert_int_equal(request_named(call, id, "consultar",
-			     "{\"question\":\"cuántos clientes hay\"}"),
-	    0);
-}
-
-static void
-cancel(const char *call, const char *id)
-{
-	cJSON *body = cJSON_CreateObject();
-
-	json_add_string(body, "id", id);
-	assert_int_equal(tool_queue_on_cancel(rig.queue, call, body), 0);
-	cJSON_Delete(body);
-}
-
-static void
-worker_says(int number, enum message_type type, const char *text)
-{
-	cJSON *body = cJSON_Parse(text);
-
-	assert_non_null(body);
-	tool_queue_on_worker(rig.queue, &rig.workers[number], type, body);
-	cJSON_Delete(body);
-}
-
-static void
-worker_up(int number)
-{
-	worker_says(number, MESSAGE_HELLO, "{\"role\":\"toolworker\"}");
-}
-
-static void
-result(int number, const char *job, const char *status, const char *output)
-{
-	cJSON *body = cJSON_CreateObject();
-
-	json_add_string(body, "id", job);
-	json_add_string(body, "status", status);
-	json_add_string(body, "output", output);
-	tool_queue_on_worker(
-	    rig.queue, &rig.workers[number], MESSAGE_JOB_RESULT, body);
-	cJSON_Delete(body);
-}
-
-/* -- what a test looks at ------------------------------------------------------ */
-
-static size_t
-count(enum message_type type, const char *key, const char *value)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < rig.sent_count; i++)
-		n += rig.sent[i].type == type &&
-		     strcmp(json_string(rig.sent[i].body, key), value) == 0;
-	return n;
-}
-
-static const struct sent *
-last(enum message_type type)
-{
-	static const struct sent none;
-
-	for (size_t i = rig.sent_count; i > 0; i--) {
-		if (rig.sent[i - 1].type == type)
-			return &rig.sent[i - 1];
-	}
-	fail_msg("no %s was sent", message_name(type));
-	return &none;
-}
-
-/* The one answer of a request: its status and, if not NULL, its words. */
-static void
-assert_answer(
-    const char *call, const char *id, const char *status, const char *output)
-{
-	const cJSON *found = NULL;
-
-	for (size_t i = 0; i < rig.sent_count; i++) {
-		const struct sent *sent = &rig.sent[i];
-
-		if (sent->type != MESSAGE_TOOL_RESULT ||
-		    strcmp(sent->call, call) != 0 ||
-		    strcmp(json_string(sent->body, "id"), id) != 0)
-			continue;
-		if (found != NULL)
-			fail_msg("two answers to %s %s", call, id);
-		found = sent->body;
-	}
-	if (found == NULL)
-		fail_msg("no answer to %s %s", call, id);
-	assert_string_equal(json_string(found, "status"), status);
-	if (output != NULL)
-		assert_string_equal(json_string(found, "output"), output);
-}
-
-static void
-assert_unanswered(const char *id)
-{
-	assert_int_equal(count(MESSAGE_TOOL_RESULT, "id", id), 0);
-}
-
-static void
-assert_counts(size_t waiting, size_t running, size_t workers)
-{
-	struct tool_queue_counts counts = tool_queue_count(rig.queue);
-
-	assert_int_equal(counts.waiting, waiting);
-	assert_int_equal(counts.running, running);
-	assert_int_equal(counts.workers, workers);
-}
+#include "tests/unit/tool_queue_rig.h"
 
 /* -- a request's usual way --------------------------------------------------- */
 
@@ -595,14 +271,14 @@ static void
 a_read_only_job_is_run_once_more(void **state)
 {
 	(void)state;
-	rig.read_only = true;
+	rig.tool.read_only = true;
 	worker_up(0);
 	request("c", "call_a");
 	tool_queue_worker_gone(rig.queue, &rig.workers[0]);
 	assert_unanswered("call_a");
 	assert_counts(1, 0, 0);
 	worker_up(1);
-	assert_int_equal(count(MESSAGE_JOB_RUN, "id", "c/call_a"), 2);
+	assert_int_equal(count(MESSAGE_JOB_RUN, "id", last_job()), 2);
 	assert_ptr_equal(last(MESSAGE_JOB_RUN)->worker, &rig.workers[1]);
 	tool_queue_worker_gone(rig.queue, &rig.workers[1]);
 	assert_answer("c", "call_a", "lost", NULL);
@@ -612,7 +288,7 @@ static void
 no_second_run_without_time_for_it(void **state)
 {
 	(void)state;
-	rig.read_only = true;
+	rig.tool.read_only = true;
 	worker_up(0);
 	worker_up(1);
 	request("c", "call_a");
@@ -625,14 +301,14 @@ static void
 a_worker_that_ends_politely_gets_its_jobs_taken_away(void **state)
 {
 	(void)state;
-	rig.read_only = true;
+	rig.tool.read_only = true;
 	worker_up(0);
 	request("c", "call_a");
 	worker_up(1);
-	result(0, "c/call_a", "lost", "the toolworker was ended");
+	result(0, last_job(), "lost", "the toolworker was ended");
 	assert_ptr_equal(last(MESSAGE_JOB_RUN)->worker, &rig.workers[1]);
 	tool_queue_worker_gone(rig.queue, &rig.workers[0]);
-	result(1, "c/call_a", "ok", "Hay 12.");
+	result(1, last_job(), "ok", "Hay 12.");
 	assert_answer("c", "call_a", "ok", "Hay 12.");
 }
 
@@ -719,6 +395,7 @@ too_many_requests_are_busy_at_once(void **state)
 	char call[32];
 
 	(void)state;
+	rig.tool.target = "${argument:router}";
 	for (int i = 0; i < TOOL_QUEUE_CALL_MAX; i++) {
 		snprintf(call, sizeof(call), "call_%d", i);
 		request("greedy", call);
@@ -726,8 +403,11 @@ too_many_requests_are_busy_at_once(void **state)
 	request("greedy", "one_more");
 	assert_answer("greedy", "one_more", "busy", "Ocupado.");
 	for (int i = 0; i < TOOL_QUEUE_MAX - TOOL_QUEUE_CALL_MAX; i++) {
+		char router[16];
+
 		snprintf(call, sizeof(call), "c%d", i);
-		request(call, "call_a");
+		snprintf(router, sizeof(router), "r%d", i % 8);
+		ask(call, "call_a", "cuántos", router);
 	}
 	assert_counts(TOOL_QUEUE_MAX, 0, 0);
 	request("late", "call_z");
@@ -895,89 +575,6 @@ an_unclaimed_job_goes_with_its_worker(void **state)
 	assert_answer("c", "a", "cancelled", NULL);
 }
 
-/* -- whatever happens ---------------------------------------------------------------- */
-
-static unsigned int
-dice(unsigned int *seed, unsigned int sides)
-{
-	*seed = *seed * 1103515245u + 12345u;
-	return (*seed >> 16) % sides;
-}
-
-/* One of twelve things; true: request number SERIAL was made. */
-static bool
-random_event(unsigned int *seed, int serial)
-{
-	static const char *const statuses[] = {
-	    "ok", "lost", "cancelled", "busy", "timeout", "nonsense"};
-	int earlier = serial - (int)dice(seed, serial < 8 ? 1 : 8);
-	unsigned int event = dice(seed, 12);
-	int number = (int)dice(seed, WORKERS);
-	char call[8], id[16], job[32];
-
-	if (event < 4)
-		earlier = serial;
-	snprintf(call, sizeof(call), "c%d", earlier % 6);
-	snprintf(id, sizeof(id), "%d", earlier);
-	snprintf(job, sizeof(job), "%s/%s", call, id);
-	if (event < 4)
-		request(call, id);
-	else if (event == 4)
-		worker_up(number);
-	else if (event == 5)
-		tool_queue_worker_gone(rig.queue, &rig.workers[number]);
-	else if (event == 6)
-		tool_queue_worker_drain(rig.queue, &rig.workers[number]);
-	else if (event == 7)
-		cancel(call, id);
-	else if (event == 8)
-		pass_ms(dice(seed, 20000));
-	else
-		result(number, job, statuses[dice(seed, 6)], "x");
-	return event < 4;
-}
-
-enum {
-	RANDOM_EVENTS = 120,
-};
-
-static void
-random_round(unsigned int seed)
-{
-	bool requested[RANDOM_EVENTS];
-	char id[16];
-
-	for (int serial = 0; serial < RANDOM_EVENTS; serial++)
-		requested[serial] = random_event(&seed, serial);
-	/* In the end everybody dies, and time passes. */
-	tool_queue_worker_gone(rig.queue, &rig.workers[0]);
-	tool_queue_worker_gone(rig.queue, &rig.workers[1]);
-	pass_ms(200000);
-	assert_counts(0, 0, 0);
-	assert_true(rig.armed_ms == UINT64_MAX);
-	for (int serial = 0; serial < RANDOM_EVENTS; serial++) {
-		snprintf(id, sizeof(id), "%d", serial);
-		assert_int_equal(count(MESSAGE_TOOL_RESULT, "id", id),
-		    requested[serial] ? 1 : 0);
-	}
-	for (size_t i = 0; i < rig.sent_count; i++)
-		cJSON_Delete(rig.sent[i].body);
-	rig.sent_count = 0;
-}
-
-static void
-in_any_disorder_each_request_is_answered_exactly_once(void **state)
-{
-	(void)state;
-	for (unsigned int round = 1; round <= 60; round++) {
-		rig.read_only = round % 2 == 0;
-		random_round(round);
-	}
-}
-
-#define queue_test(name)                                                       \
-	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int
 main(void)
 {
@@ -1014,7 +611,6 @@ main(void)
 	    queue_test(a_result_from_before_finds_the_request_that_is_repeated),
 	    queue_test(a_job_that_nobody_claims_is_cancelled),
 	    queue_test(an_unclaimed_job_goes_with_its_worker),
-	    queue_test(in_any_disorder_each_request_is_answered_exactly_once),
 	};
 
 	return cmocka_run_group_tests_name("tool_queue", tests, NULL, NULL);

@@ -285,6 +285,17 @@ uplink_packet(struct uplink *u, const struct rtp_packet *packet, uint64_t seq,
 	deliver_ready(u, now_ns);
 }
 
+/*
+ * Nothing came for so long that it is no jitter. From then on silence comes
+ * frame by frame, so that the server hears at once that the caller does not
+ * speak.
+ */
+static bool
+is_gap(const struct uplink *u, int64_t behind)
+{
+	return behind > (u->in_gap ? 0 : UPLINK_GAP);
+}
+
 void
 uplink_tick(struct uplink *u, uint64_t now_ns)
 {
@@ -292,7 +303,7 @@ uplink_tick(struct uplink *u, uint64_t now_ns)
 
 	end_wait(u, now_ns);
 	behind = -lead(u, now_ns);
-	if (behind <= UPLINK_GAP)
+	if (!is_gap(u, behind))
 		return;
 	if (behind > UPLINK_FILL_MAX) {
 		int64_t excess = behind - UPLINK_FILL_MAX;
@@ -312,7 +323,7 @@ uplink_tick(struct uplink *u, uint64_t now_ns)
 bool
 uplink_is_due(const struct uplink *u, uint64_t now_ns)
 {
-	return has_waited(u, now_ns) || -lead(u, now_ns) > UPLINK_GAP;
+	return has_waited(u, now_ns) || is_gap(u, -lead(u, now_ns));
 }
 
 void

@@ -219,6 +219,27 @@ a_gap_is_filled_while_it_lasts_and_not_twice(void **state)
 	assert_in_range(stats_of(rig).filled, 1940 * 8, 2040 * 8);
 }
 
+/* The server must not hear of the end of a turn later than it could. */
+static void
+in_a_gap_silence_comes_frame_by_frame(void **state)
+{
+	struct rig *rig = *state;
+
+	push(rig, 0, 0, LOUD);
+	advance(rig, 100);
+	assert_lead(rig, 0, 0);
+	for (unsigned i = 0; i < 50; i++) {
+		size_t before = rig->out_len;
+
+		advance(rig, 20);
+		assert_int_equal(rig->out_len - before, UPLINK_FRAME_LEN);
+	}
+	/* Back again, jitter is jitter: 60 ms without a packet are no gap. */
+	push(rig, 1, 160 * 55, LOUD);
+	advance(rig, 60);
+	assert_int_equal(stats_of(rig).gaps, 1);
+}
+
 static void
 a_gap_without_timestamps_loses_no_word(void **state)
 {
@@ -488,6 +509,7 @@ main(void)
 	    cmocka_unit_test(any_packet_length_becomes_frames_of_20_ms),
 	    T(silence_comes_by_the_clock_before_the_first_packet),
 	    T(a_gap_is_filled_while_it_lasts_and_not_twice),
+	    T(in_a_gap_silence_comes_frame_by_frame),
 	    T(a_gap_without_timestamps_loses_no_word),
 	    T(a_timestamp_jump_alone_does_not_fill),
 	    T(a_sender_that_counts_twice_as_fast_cannot_flood_us),

@@ -169,6 +169,7 @@ on_response(const struct http_response *response, void *arg)
 		return;
 	http_outcome_read(
 	    &outcome, &exchange->tool, response, exchange->deadline_ms);
+	tool_secrets_hide(exchange->executor->secrets, outcome.text);
 	log_outcome(exchange, &outcome, response);
 	exchange_free(exchange);
 	events.result(outcome.status, outcome.text, events.arg);

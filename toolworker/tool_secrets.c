@@ -266,6 +266,23 @@ tool_secrets_find(struct tool_secrets *secrets, const char *name)
 	return entry->value;
 }
 
+void
+tool_secrets_hide(const struct tool_secrets *secrets, char *text)
+{
+	for (size_t i = 0; i < secrets->count; i++) {
+		const char *value = secrets->list[i].value;
+		size_t len = value != NULL ? strlen(value) : 0;
+		char *at = text;
+
+		if (len < TOOL_SECRET_HIDE_MIN)
+			continue;
+		while ((at = strstr(at, value)) != NULL) {
+			memset(at, '*', len);
+			at += len;
+		}
+	}
+}
+
 int
 tool_secrets_new(struct tool_secrets **secrets_out, const char *config_file)
 {

@@ -15,7 +15,8 @@ struct tool_secrets;
 
 enum {
 	TOOL_SECRETS_MAX = 64,
-	TOOL_SECRET_SIZE = 4096, /* bytes of a value, NUL included */
+	TOOL_SECRET_HIDE_MIN = 6, /* shorter ones occur by chance */
+	TOOL_SECRET_SIZE = 4096,  /* bytes of a value, NUL included */
 };
 
 /*
@@ -34,5 +35,11 @@ void tool_secrets_free(struct tool_secrets **secrets);
  * logged. It lives as long as SECRETS.
  */
 const char *tool_secrets_find(struct tool_secrets *secrets, const char *name);
+
+/*
+ * Overwrites with '*' what in TEXT is one of the values read so far: a
+ * service may repeat in its answer what it was sent.
+ */
+void tool_secrets_hide(const struct tool_secrets *secrets, char *text);
 
 #endif

@@ -163,6 +163,17 @@ what_could_break_a_header_is_no_secret(void **state)
 }
 
 static void
+a_secret_that_comes_back_is_hidden(void **state)
+{
+	struct fixture *f = *state;
+	char text[] = "token=abcdef, abcdefabcdef, abcde; x";
+
+	load(f, "TOOL_A=abcdef\nTOOL_B=x\n");
+	tool_secrets_hide(f->secrets, text);
+	assert_string_equal(text, "token=******, ************, abcde; x");
+}
+
+static void
 settings_and_file_names_are_no_secrets(void **state)
 {
 	static const char *const not_ours[] = {"TOOL_", "TOOL_A_FILE",
@@ -190,6 +201,7 @@ main(void)
 	    TEST(a_file_is_read_when_it_is_needed),
 	    TEST(systemd_may_have_it),
 	    TEST(what_could_break_a_header_is_no_secret),
+	    TEST(a_secret_that_comes_back_is_hidden),
 	    TEST(settings_and_file_names_are_no_secrets),
 	};
 

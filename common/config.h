@@ -117,6 +117,10 @@ enum {
 	X(tools_dir, TOOLS_DIR, TEXT, "", 0, 255,                              \
 	    "folder of *.json tools; empty: etc/tools.d, see README")          \
 	/* Tools */                                                            \
+	X(tool_workers, TOOL_WORKERS, NUMBER, "4", 1, 32,                      \
+	    "processes that run tools")                                        \
+	X(tool_worker_jobs, TOOL_WORKER_JOBS, NUMBER, "1000", 1, 1000000,      \
+	    "jobs after which such a process is replaced by a fresh one")      \
 	X(enable_mikrotik_tools, ENABLE_MIKROTIK_TOOLS, SWITCH, "yes", 0, 0,   \
 	    "offer consultar_mikrotik to the voice")                           \
 	X(mikrotik_api_url, MIKROTIK_API_URL, TEXT, "", 0, 255,                \

@@ -484,7 +484,8 @@ main_init(void)
 		    fleet_new(&me.fleet, me.base, PROC_FD_CHANNEL, &callbacks);
 	if (ret == 0)
 		ret = toolworkers_new(
-		    &me.toolworkers, me.base, me.fleet, &me.calls);
+		    &me.toolworkers, me.base, me.fleet, &me.calls,
+		    &me.config);
 	if (ret == 0)
 		ret = spares_new(
 		    &me.spares, me.base, me.fleet, me.resolver, &me.config);

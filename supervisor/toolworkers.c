@@ -4,11 +4,13 @@
  * them, the queue and the calls.
  *
  * Invariant: the queue hears of a worker's death exactly once, after its
- * last message.
+ * last message. A worn worker goes on until its successor is up, so that
+ * recycling never makes the pool smaller.
  */
 #include "supervisor/toolworkers.h"
 
 #include "common/clock.h"
+#include "common/config.h"
 #include "common/log.h"
 #include "supervisor/call.h"
 #include "supervisor/calls.h"
@@ -24,30 +26,49 @@
 
 enum {
 	RESTART_FIRST_MS = 100,
-	RESTART_MAX_MS = 10000,
-	STEADY_MS = 30000, /* one that ran this long was healthy */
+	RESTART_MAX_MS = 10000,   /* of those that do not even come up */
+	RESTART_UP_MAX_MS = 1000, /* of those that came up */
+	STEADY_MS = 30000,        /* one that ran this long was healthy */
 };
 
 struct member {
 	TAILQ_ENTRY(member) entry;
 	struct toolworkers *pool;
 	struct worker *worker;
+	bool up;      /* it has said something */
+	bool worn;    /* has run its jobs: leaves when another is up */
 	bool leaving; /* drains: does not count any more */
+	long jobs;    /* given to it */
 	uint64_t started_ms;
 };
 
 struct toolworkers {
+	const struct config *config;
 	struct fleet *fleet;
 	struct calls **calls;
 	struct tool_queue *queue;
 	struct event *queue_timer;
 	struct event *start_timer;
+	struct event *recycle_timer;
 	unsigned int restart_ms;
 	bool running;
 	TAILQ_HEAD(, member) members;
 };
 
 static void fill(struct toolworkers *pool);
+
+/* NULL if it is none of the pool's. */
+static struct member *
+member_find(const struct toolworkers *pool, const struct worker *worker)
+{
+	struct member *member;
+
+	TAILQ_FOREACH(member, &pool->members, entry) {
+		if (member->worker == worker)
+			return member;
+	}
+	return NULL;
+}
 
 /* -- what the queue asks for ------------------------------------------------------ */
 
@@ -82,7 +103,16 @@ static int
 send_worker(
     struct worker *worker, enum message_type type, cJSON *body, void *arg)
 {
-	(void)arg;
+	static const struct timeval now = {0};
+	struct toolworkers *pool = arg;
+	struct member *member = member_find(pool, worker);
+
+	if (type == MESSAGE_JOB_RUN && member != NULL && !member->worn &&
+	    ++member->jobs >= pool->config->tool_worker_jobs) {
+		member->worn = true;
+		/* Not from here: the queue is at work. */
+		event_add(pool->recycle_timer, &now);
+	}
 	return worker_send(worker, type, body);
 }
 
@@ -134,26 +164,57 @@ on_queue_timer(evutil_socket_t fd, short what, void *arg)
 /* -- the processes ------------------------------------------------------------------ */
 
 static void
+member_drain(struct member *member)
+{
+	member->leaving = true;
+	tool_queue_worker_drain(member->pool->queue, member->worker);
+	if (worker_send(member->worker, MESSAGE_DRAIN, NULL) < 0)
+		worker_kill(member->worker, SIGTERM);
+}
+
+/* One more is up: one that is worn may go. */
+static void
+recycle(struct toolworkers *pool)
+{
+	struct member *member;
+
+	TAILQ_FOREACH(member, &pool->members, entry) {
+		if (!member->worn || member->leaving)
+			continue;
+		log_info("toolworker recycled jobs=%ld", member->jobs);
+		member_drain(member);
+		return;
+	}
+}
+
+static void
 on_message(
     struct worker *worker, enum message_type type, const cJSON *body, void *arg)
 {
 	struct member *member = arg;
+	bool first = !member->up;
 
+	member->up = true;
 	tool_queue_on_worker(member->pool->queue, worker, type, body);
+	if (first && !member->leaving)
+		recycle(member->pool);
 }
 
 static void
 start_later(struct toolworkers *pool, const struct member *dead)
 {
+	unsigned int max_ms = dead->up ? RESTART_UP_MAX_MS : RESTART_MAX_MS;
 	struct timeval tv;
 
+	if (event_pending(pool->start_timer, EV_TIMEOUT, NULL))
+		return; /* that fills all gaps, and is not put off */
 	if (clock_now_ms() - dead->started_ms >= STEADY_MS)
 		pool->restart_ms = RESTART_FIRST_MS;
+	if (pool->restart_ms > max_ms)
+		pool->restart_ms = max_ms;
 	tv.tv_sec = (time_t)(pool->restart_ms / 1000);
 	tv.tv_usec = (suseconds_t)(pool->restart_ms % 1000) * 1000;
-	pool->restart_ms = pool->restart_ms * 2 < RESTART_MAX_MS
-			       ? pool->restart_ms * 2
-			       : RESTART_MAX_MS;
+	pool->restart_ms *= 2;
 	event_add(pool->start_timer, &tv);
 }
 
@@ -213,6 +274,7 @@ member_start(struct toolworkers *pool)
 	return 0;
 }
 
+/* Those that stay: the worn ones are as good as gone. */
 static size_t
 count_staying(const struct toolworkers *pool)
 {
@@ -220,14 +282,15 @@ count_staying(const struct toolworkers *pool)
 	size_t n = 0;
 
 	TAILQ_FOREACH(member, &pool->members, entry)
-		n += !member->leaving;
+		n += !member->leaving && !member->worn;
 	return n;
 }
 
 static void
 fill(struct toolworkers *pool)
 {
-	while (pool->running && count_staying(pool) < TOOLWORKERS_COUNT) {
+	while (pool->running &&
+	       count_staying(pool) < (size_t)pool->config->tool_workers) {
 		if (member_start(pool) < 0)
 			break;
 	}
@@ -247,12 +310,8 @@ drain_all(struct toolworkers *pool)
 	struct member *member;
 
 	TAILQ_FOREACH(member, &pool->members, entry) {
-		if (member->leaving)
-			continue;
-		member->leaving = true;
-		tool_queue_worker_drain(pool->queue, member->worker);
-		if (worker_send(member->worker, MESSAGE_DRAIN, NULL) < 0)
-			worker_kill(member->worker, SIGTERM);
+		if (!member->leaving)
+			member_drain(member);
 	}
 }
 
@@ -269,6 +328,7 @@ toolworkers_adopt(struct toolworkers *pool, struct worker *worker)
 		return;
 	}
 	member->worker = worker;
+	member->up = true;
 	owner = owner_of(member);
 	worker_set_owner(worker, &owner);
 	TAILQ_INSERT_TAIL(&pool->members, member, entry);
@@ -305,7 +365,7 @@ toolworkers_queue(struct toolworkers *pool)
 
 int
 toolworkers_new(struct toolworkers **pool_out, struct event_base *base,
-    struct fleet *fleet, struct calls **calls)
+    struct fleet *fleet, struct calls **calls, const struct config *settings)
 {
 	struct toolworkers *pool = calloc(1, sizeof(*pool));
 	const struct tool_queue_config config = {
@@ -321,12 +381,15 @@ toolworkers_new(struct toolworkers **pool_out, struct event_base *base,
 	if (pool == NULL)
 		return -ENOMEM;
 	TAILQ_INIT(&pool->members);
+	pool->config = settings;
 	pool->fleet = fleet;
 	pool->calls = calls;
 	pool->restart_ms = RESTART_FIRST_MS;
 	pool->queue_timer = event_new(base, -1, 0, on_queue_timer, pool);
 	pool->start_timer = event_new(base, -1, 0, on_start_timer, pool);
+	pool->recycle_timer = event_new(base, -1, 0, on_start_timer, pool);
 	if (pool->queue_timer == NULL || pool->start_timer == NULL ||
+	    pool->recycle_timer == NULL ||
 	    tool_queue_new(&pool->queue, &config) < 0) {
 		toolworkers_free(&pool);
 		return -ENOMEM;
@@ -355,5 +418,7 @@ toolworkers_free(struct toolworkers **pool_ptr)
 		event_free(pool->queue_timer);
 	if (pool->start_timer != NULL)
 		event_free(pool->start_timer);
+	if (pool->recycle_timer != NULL)
+		event_free(pool->recycle_timer);
 	free(pool);
 }

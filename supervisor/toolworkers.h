@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * toolworkers.h – the processes that run tool jobs, tied to the queue.
+ * toolworkers.h – the processes that run tool jobs, tied to the queue:
+ * TOOL_WORKERS of them, each replaced when it dies, is stuck, or has run
+ * TOOL_WORKER_JOBS jobs.
  */
 #ifndef SUPERVISOR_TOOLWORKERS_H
 #define SUPERVISOR_TOOLWORKERS_H
@@ -8,22 +10,20 @@
 #include <stddef.h>
 
 struct calls;
+struct config;
 struct event_base;
 struct fleet;
 struct tool_queue;
 struct toolworkers;
 struct worker;
 
-enum {
-	TOOLWORKERS_COUNT = 1,
-};
-
 /*
  * CALLS_PTR: where the table of calls will be (it is made after the queue
- * that it needs). Returns 0 or -errno.
+ * that it needs). CONFIG must outlive it; toolworkers_reload() after it has
+ * changed. Returns 0 or -errno.
  */
 int toolworkers_new(struct toolworkers **workers_out, struct event_base *base,
-    struct fleet *fleet, struct calls **calls_ptr);
+    struct fleet *fleet, struct calls **calls_ptr, const struct config *config);
 void toolworkers_free(struct toolworkers **workers);
 
 struct tool_queue *toolworkers_queue(struct toolworkers *workers);
@@ -31,7 +31,7 @@ struct tool_queue *toolworkers_queue(struct toolworkers *workers);
 /* One that an earlier supervisor left, with its jobs. */
 void toolworkers_adopt(struct toolworkers *workers, struct worker *worker);
 
-/* Keeps TOOLWORKERS_COUNT processes running. */
+/* From now on the pool is kept at its size. */
 void toolworkers_start(struct toolworkers *workers);
 /* No more are started; those there end. */
 void toolworkers_stop(struct toolworkers *workers);

@@ -265,7 +265,7 @@ class World:
             "LOCAL_IP_ADDRESS": "127.0.0.1",
             "RTP_PORT_MIN": first, "RTP_PORT_MAX": first + 99,
             "TOOLS_DIR": REPO / "etc/tools.d", "PERSONA": "prueba", "PERSONA_DIR": self.folder / "personas",
-            "FALLBACK_CONTEXT": FALLBACK, "WARM_WORKERS": 1,
+            "FALLBACK_CONTEXT": FALLBACK, "WARM_WORKERS": 1, "TOOL_WORKERS": 1,
             "ANSWER_TIMEOUT_MS": 15000, "VAD_SILENCE_MS": 200}
 
     def make(self, **settings):

@@ -2,6 +2,7 @@
 /* test_toolworkers.c – the pool of toolworkers between fleet and queue. */
 #include "supervisor/toolworkers.h"
 
+#include "common/config.h"
 #include "common/log.h"
 #include "supervisor/call.h"
 #include "supervisor/calls.h"
@@ -11,7 +12,13 @@
 #include "tests/unit/fake_fleet.h"
 #include "tests/unit/timers.h"
 
+enum {
+	COUNT = 3,
+	JOBS = 5,
+};
+
 static struct {
+	struct config config;
 	struct event_base *base;
 	struct toolworkers *pool;
 	struct calls *calls; /* only its address matters */
@@ -33,6 +40,11 @@ static const struct tool tool = {.name = "consultar",
     .deadline_ms = 60000,
     .timeout_argument = "timeout",
     .read_only = true,
+    .exclusive = true,
+    .cache_s = 7,
+    .stale = "hace {seconds} s",
+    .target = "router",
+    .target_limit = 3,
     .available = true};
 static const struct tool broken = {.name = "rota", .available = false};
 
@@ -128,7 +140,10 @@ setup(void **state)
 	fake_fleet_reset();
 	fake_now_ms += 1000000;
 	rig.base = event_base_new();
-	return toolworkers_new(&rig.pool, rig.base, NULL, &rig.calls);
+	rig.config.tool_workers = 1;
+	rig.config.tool_worker_jobs = JOBS;
+	return toolworkers_new(
+	    &rig.pool, rig.base, NULL, &rig.calls, &rig.config);
 }
 
 static int
@@ -154,13 +169,18 @@ static void
 as_many_as_configured_run_and_no_more(void **state)
 {
 	(void)state;
+	rig.config.tool_workers = COUNT;
 	assert_int_equal(fake_fleet.count, 0);
 	toolworkers_start(rig.pool);
-	assert_int_equal(fake_fleet.count, TOOLWORKERS_COUNT);
+	assert_int_equal(fake_fleet.count, COUNT);
 	assert_int_equal(worker(0)->role, PROC_ROLE_TOOLWORKER);
 	toolworkers_start(rig.pool);
 	timers_expire(rig.base);
-	assert_int_equal(fake_fleet.count, TOOLWORKERS_COUNT);
+	assert_int_equal(fake_fleet.count, COUNT);
+	/* Another size holds from the next reload on. */
+	rig.config.tool_workers = 1;
+	toolworkers_reload(rig.pool);
+	assert_int_equal(fake_fleet.count, COUNT + 1);
 }
 
 static void
@@ -187,6 +207,58 @@ the_queue_hears_of_a_death_once_and_a_new_one_is_started_later(void **state)
 }
 
 static void
+many_deaths_are_made_good_together_and_none_puts_it_off(void **state)
+{
+	(void)state;
+	rig.config.tool_workers = COUNT;
+	toolworkers_start(rig.pool);
+	for (size_t i = 0; i < COUNT; i++)
+		fake_worker_says(worker(i), MESSAGE_HELLO, NULL);
+	for (size_t i = 0; i < COUNT; i++)
+		fake_worker_dies(worker(i), "killed by signal 9");
+	assert_int_equal(rig.gone_count, COUNT);
+	timers_expire(rig.base);
+	assert_int_equal(fake_fleet.count, 2 * COUNT);
+}
+
+static void
+give_jobs(struct worker *to, int count)
+{
+	for (int i = 0; i < count; i++)
+		assert_int_equal(rig.queue.send_worker(to, MESSAGE_JOB_RUN,
+				     cJSON_CreateObject(), rig.queue.arg),
+		    0);
+	timers_settle(rig.base);
+}
+
+static void
+one_that_has_run_its_jobs_goes_when_another_is_up(void **state)
+{
+	(void)state;
+	toolworkers_start(rig.pool);
+	fake_worker_says(worker(0), MESSAGE_HELLO, NULL);
+	give_jobs(worker(0), JOBS - 1);
+	assert_int_equal(fake_fleet.count, 1);
+	give_jobs(worker(0), 1);
+	assert_int_equal(fake_fleet.count, 2);
+	assert_int_equal(fake_worker_told(worker(0), MESSAGE_DRAIN), 0);
+	give_jobs(worker(0), 1); /* it still works */
+	/* A successor that never comes up changes nothing. */
+	fake_worker_dies(worker(1), "killed by signal 9");
+	timers_expire(rig.base);
+	assert_int_equal(fake_fleet.count, 3);
+	assert_int_equal(fake_worker_told(worker(0), MESSAGE_DRAIN), 0);
+	fake_worker_says(worker(2), MESSAGE_HELLO, NULL);
+	fake_worker_says(worker(2), MESSAGE_HEARTBEAT, NULL);
+	assert_int_equal(fake_worker_told(worker(0), MESSAGE_DRAIN), 1);
+	assert_ptr_equal(rig.draining, worker(0));
+	fake_worker_dies(worker(0), "exited with status 0");
+	timers_expire(rig.base);
+	assert_int_equal(fake_fleet.count, 3);
+	assert_int_equal(fake_worker_told(worker(2), MESSAGE_DRAIN), 0);
+}
+
+static void
 one_that_cannot_be_started_is_tried_again(void **state)
 {
 	(void)state;
@@ -197,7 +269,7 @@ one_that_cannot_be_started_is_tried_again(void **state)
 	assert_int_equal(fake_fleet.count, 0);
 	fake_fleet.spawn_fails = false;
 	timers_expire(rig.base);
-	assert_int_equal(fake_fleet.count, TOOLWORKERS_COUNT);
+	assert_int_equal(fake_fleet.count, 1);
 }
 
 static void
@@ -272,6 +344,11 @@ the_queue_finds_the_tools_that_the_call_was_offered(void **state)
 	assert_int_equal(found.deadline_ms, 60000);
 	assert_string_equal(found.timeout_argument, "timeout");
 	assert_true(found.read_only);
+	assert_true(found.exclusive);
+	assert_int_equal(found.cache_s, 7);
+	assert_string_equal(found.stale, "hace {seconds} s");
+	assert_string_equal(found.target, "router");
+	assert_int_equal(found.target_limit, 3);
 	assert_int_equal(
 	    rig.queue.find_tool("17.4", "rota", &found, rig.queue.arg),
 	    -ENOENT);
@@ -329,7 +406,8 @@ without_memory_for_the_queue_there_is_no_pool(void **state)
 	(void)state;
 	rig.queue_fails = true;
 	assert_int_equal(
-	    toolworkers_new(&pool, rig.base, NULL, &rig.calls), -ENOMEM);
+	    toolworkers_new(&pool, rig.base, NULL, &rig.calls, &rig.config),
+	    -ENOMEM);
 	assert_null(pool);
 }
 
@@ -342,6 +420,8 @@ main(void)
 	    TEST(what_a_worker_says_reaches_the_queue),
 	    TEST(
 		the_queue_hears_of_a_death_once_and_a_new_one_is_started_later),
+	    TEST(many_deaths_are_made_good_together_and_none_puts_it_off),
+	    TEST(one_that_has_run_its_jobs_goes_when_another_is_up),
 	    TEST(one_that_cannot_be_started_is_tried_again),
 	    TEST(a_reload_replaces_them_and_waits_for_their_jobs),
 	    TEST(one_that_cannot_be_told_to_drain_gets_a_signal),

@@ -32,7 +32,8 @@ struct check {
 	struct config config;
 	struct event_base *base;
 	struct http_client *client;
-	char origin[512]; /* "https://api.openai.com:443/v1" */
+	/* "https://api.openai.com:443/v1" */
+	char origin[URL_HOST_SIZE + URL_PATH_SIZE + 32];
 	char authorization[CONFIG_SECRET_MAX + 32];
 	bool failed;
 };

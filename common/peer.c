@@ -220,18 +220,21 @@ datagram_check(const struct peer *peer, const struct datagram *datagram,
 	return MESSAGE_OK;
 }
 
-/* An upgrade in progress may know messages that we do not. */
+/*
+ * An upgrade in progress may know messages that we do not. The build is
+ * unknown of a worker that said hello to our predecessor, and of a supervisor.
+ */
 static bool
 fault_is_tolerable(struct peer *peer, enum message_fault fault)
 {
 	uint32_t suppressed;
 
-	if (fault != MESSAGE_UNKNOWN || peer->build[0] == '\0' ||
+	if (fault != MESSAGE_UNKNOWN ||
 	    strcmp(peer->build, proc_build_id()) == 0)
 		return false;
 	if (log_allow(&peer->unknown_limit, &suppressed))
-		log_info("unknown message ignored, peer is of another build "
-			 "build=%s suppressed=%u",
+		log_info("unknown message ignored, peer may be of another "
+			 "build build=%s suppressed=%u",
 		    peer->build, suppressed);
 	return true;
 }

@@ -3,8 +3,9 @@
  * calls.c – the table of calls: admission, events, reconciliation, drain.
  *
  * Invariant: every channel in our application is either a call here or one
- * of the ledger's; a list from Asterisk (after each connect, and every
- * minute) puts right what an event that was lost would have told.
+ * of the ledger's; a list from Asterisk puts right what an event that was
+ * lost would have told: after each connect also who came, every minute who
+ * went.
  */
 #include "supervisor/calls.h"
 

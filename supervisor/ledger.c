@@ -249,15 +249,26 @@ ledger_belongs(const struct ledger *ledger, enum ledger_kind kind,
 	return strncmp(id, start, (size_t)n) == 0;
 }
 
-void
-ledger_stray(struct ledger *ledger, enum ledger_kind kind, const char *id)
+static void
+take_away(struct ledger *ledger, enum ledger_kind kind, const char *id,
+    enum log_level level)
 {
 	if (!ledger_is_ours(ledger, id) || find(ledger, id) != NULL)
 		return;
-	log_warn(
-	    "left over in Asterisk, deleting it %s=%s", kind_words[kind], id);
+	log_write(level, "left over in Asterisk, deleting it %s=%s",
+	    kind_words[kind], id);
 	if (enter(ledger, kind, id) != NULL)
 		ledger_remove(ledger, id);
+}
+
+/*
+ * Nothing to warn of: events and answers come in no order, and this one may
+ * have overtaken the answer to its own deletion.
+ */
+void
+ledger_stray(struct ledger *ledger, enum ledger_kind kind, const char *id)
+{
+	take_away(ledger, kind, id, LOG_LEVEL_INFO);
 }
 
 static bool
@@ -281,9 +292,11 @@ ledger_reconcile(
 	const cJSON *item;
 
 	cJSON_ArrayForEach(item, channels)
-		ledger_stray(ledger, LEDGER_CHANNEL, json_string(item, "id"));
+		take_away(ledger, LEDGER_CHANNEL, json_string(item, "id"),
+		    LOG_LEVEL_WARN);
 	cJSON_ArrayForEach(item, bridges)
-		ledger_stray(ledger, LEDGER_BRIDGE, json_string(item, "id"));
+		take_away(ledger, LEDGER_BRIDGE, json_string(item, "id"),
+		    LOG_LEVEL_WARN);
 	for (entry = LIST_FIRST(&ledger->entries); entry != NULL;
 	     entry = next) {
 		next = LIST_NEXT(entry, link);

@@ -126,12 +126,13 @@ check:
 check-stages:
 	@tests/check.sh
 
-# The same objects with sanitizers, in a tree of their own.
+# The same objects with sanitizers, in a tree of their own. Not -Werror: what
+# the instrumented code looks like to gcc 12 is no fault of ours.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 check-asan:
-	$(MAKE) --no-print-directory B=build/asan OPT="-O1 -g" HARDEN=-fPIE \
-		EXTRA_CFLAGS="$(SANITIZE)" -j$(JOBS) all unit
+	$(MAKE) --no-print-directory B=build/asan CI= OPT="-O1 -g" \
+		HARDEN=-fPIE EXTRA_CFLAGS="$(SANITIZE)" -j$(JOBS) all unit
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 lint:

@@ -227,7 +227,7 @@ place_of(const char *question)
 static void
 a_call_that_asks_one_thing_is_next_to_one_that_asks_twenty(void **state)
 {
-	char text[16];
+	char text[32];
 
 	(void)state;
 	rig.tool.target_limit = 1;
@@ -251,7 +251,7 @@ a_call_that_asks_one_thing_is_next_to_one_that_asks_twenty(void **state)
 static void
 two_that_ask_much_take_turns(void **state)
 {
-	char text[16];
+	char text[32];
 
 	(void)state;
 	rig.tool.target_limit = 1;
@@ -417,7 +417,7 @@ one_dead_target_does_not_delay_the_healthy_ones(void **state)
 static void
 a_target_gets_its_part_and_no_more(void **state)
 {
-	char text[16];
+	char text[32];
 
 	(void)state;
 	rig.tool.target = "${argument:router}";
@@ -442,7 +442,7 @@ a_target_gets_its_part_and_no_more(void **state)
 static void
 a_target_that_too_many_ask_is_busy_others_are_not(void **state)
 {
-	char text[16], id[16];
+	char text[32], id[16];
 
 	(void)state;
 	rig.tool.target = "${argument:router}";
@@ -464,7 +464,7 @@ a_target_that_too_many_ask_is_busy_others_are_not(void **state)
 static void
 ask_another(const char *call, int number)
 {
-	char text[16];
+	char text[32];
 
 	snprintf(text, sizeof(text), "otra %d", number);
 	ask(call, text, text, NULL);

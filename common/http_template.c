@@ -599,7 +599,7 @@ render_string(cJSON **json_out, const char *template,
 {
 	struct piece piece;
 	const cJSON *value;
-	char *text;
+	char *text = NULL;
 	int ret;
 
 	*json_out = NULL;

@@ -369,8 +369,10 @@ take_response(struct reader *reader, struct http_tool *tool)
 		bad(reader, "\"response\" must be an object");
 		response = NULL;
 	}
-	check_members(reader, response, "\"response\": ", response_members,
-	    COUNT(response_members));
+	if (response != NULL)
+		check_members(reader, response,
+		    "\"response\": ", response_members,
+		    COUNT(response_members));
 	if (json_at(response, "type", NULL) != NULL &&
 	    strcmp(type, "json") != 0 && strcmp(type, "text") != 0)
 		bad(reader, "\"response\": \"type\" must be json or text");

@@ -3,6 +3,7 @@
  * not. */
 #include "toolworker/tool_secrets.h"
 
+#include "common/proc.h"
 #include "common/secret.h"
 
 #include <setjmp.h>
@@ -112,6 +113,31 @@ the_environment_wins_and_is_emptied(void **state)
 }
 
 static void
+what_the_keeper_took_comes_as_a_memfd(void **state)
+{
+	struct fixture *f = *state;
+	int fds[PROC_ROLE_COUNT];
+
+	setenv("TOOL_A", "x=y # z", 1);
+	setenv("TOOL_A_FILE", "/nonexistent", 1);
+	setenv("OPENAI_API_KEY", "sk", 1);
+	assert_int_equal(secret_take_environment(fds), 2);
+	assert_null(getenv("TOOL_A"));
+	assert_string_equal(getenv("TOOL_A_FILE"), "/nonexistent");
+	assert_true(fds[PROC_ROLE_TOOLWORKER] >= 0);
+	assert_int_equal(
+	    dup2(fds[PROC_ROLE_TOOLWORKER], PROC_FD_SECRETS), PROC_FD_SECRETS);
+	load(f, "TOOL_A=of the file\n");
+	assert_secret(f, "TOOL_A", "x=y # z");
+	assert_secret(f, "OPENAI_API_KEY", NULL);
+	close(PROC_FD_SECRETS);
+	for (int i = 0; i < PROC_ROLE_COUNT; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+}
+
+static void
 a_file_is_read_when_it_is_needed(void **state)
 {
 	struct fixture *f = *state;
@@ -198,6 +224,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_line_of_the_configuration_is_one),
 	    TEST(the_environment_wins_and_is_emptied),
+	    TEST(what_the_keeper_took_comes_as_a_memfd),
 	    TEST(a_file_is_read_when_it_is_needed),
 	    TEST(systemd_may_have_it),
 	    TEST(what_could_break_a_header_is_no_secret),

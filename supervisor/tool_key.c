@@ -50,9 +50,9 @@ hash_members(EVP_MD_CTX *ctx, const cJSON *object)
 	struct member *members = calloc(count + 1, sizeof(*members));
 	const cJSON *item;
 	size_t n = 0;
-	bool good = members != NULL;
+	bool good = true;
 
-	if (!good)
+	if (members == NULL)
 		return false;
 	cJSON_ArrayForEach(item, object) {
 		members[n].item = item;

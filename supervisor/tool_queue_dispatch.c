@@ -17,6 +17,7 @@
 
 #include "common/json.h"
 
+#include <assert.h>
 #include <errno.h>
 
 /* Where jobs could go now; NULL: nowhere. */
@@ -135,6 +136,7 @@ run(struct tool_queue *queue, struct tool_request *request,
 	uint64_t end_ms = tool_queue_last_deadline(job);
 	int ret;
 
+	assert(slot != NULL); /* next_request() looked */
 	ret = send_run(queue, job, slot, end_ms > now_ms ? end_ms - now_ms : 1);
 	if (ret == 0) {
 		tool_queue_set_slot(job, slot);

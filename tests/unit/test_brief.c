@@ -23,10 +23,11 @@
 
 #define TOOL                                                                   \
 	"{\"name\":\"probe\",\"description\":\"d\",\"parameters\":{\"type\":"  \
-	"\"object\"},\"executor\":{\"type\":\"mikrotik\"},\"deadline_ms\":"    \
-	"5000,\"failures\":{\"timeout\":\"t\",\"unreachable\":\"u\","          \
-	"\"http_error\":\"h\",\"busy\":\"b\",\"malformed\":\"m\","             \
-	"\"refused\":\"r\",\"lost\":\"l\"}}"
+	"\"object\"},\"executor\":{\"type\":\"http\",\"url\":"                 \
+	"\"${setting:MIKROTIK_API_URL}/query\",\"response\":{\"answer\":"      \
+	"\"/response\"}},\"deadline_ms\":5000,\"failures\":{\"timeout\":"      \
+	"\"t\",\"unreachable\":\"u\",\"http_error\":\"h\",\"busy\":\"b\","     \
+	"\"malformed\":\"m\",\"refused\":\"r\",\"lost\":\"l\"}}"
 
 static const char notes_text[] =
     "<data>\n"

@@ -77,6 +77,16 @@ on_voice_failed(struct call *call, const cJSON *body)
 	voice_lost(call);
 }
 
+/* Nobody is hung up on while he still hears ringing. */
+static void
+end_by_worker(struct call *call, const char *why)
+{
+	if (call->state < CALL_TALKING)
+		call_fallback(call, why);
+	else
+		call_hangup(call, why);
+}
+
 static void
 on_action(struct call *call, const cJSON *body)
 {
@@ -90,15 +100,15 @@ on_action(struct call *call, const cJSON *body)
 	if (strcmp(reason, "voice_lost") == 0)
 		voice_lost(call);
 	else if (strcmp(reason, "silent") == 0)
-		call_hangup(call, "silent caller");
+		end_by_worker(call, "silent caller");
 	else if (strcmp(reason, "limit") == 0)
-		call_hangup(call, "longest call");
+		end_by_worker(call, "longest call");
 	else if (strcmp(reason, "shutdown") == 0)
-		call_hangup(call, "service stops");
+		end_by_worker(call, "service stops");
 	else if (strcmp(reason, "terminated") == 0)
-		call_hangup(call, "worker was told to end");
+		end_by_worker(call, "worker was told to end");
 	else
-		call_hangup(call, "voice hung up");
+		end_by_worker(call, "voice hung up");
 }
 
 static void

@@ -40,8 +40,9 @@ struct worker {
 	struct peer *peer;
 	bool hello;
 	bool exited;
-	bool dying;      /* SIGKILL was sent */
-	int kill_signal; /* once the keeper has said who it is, or 0 */
+	bool dying;       /* SIGKILL was sent */
+	bool told_to_end; /* SIGTERM was sent */
+	int kill_signal;  /* once the keeper has said who it is, or 0 */
 	uint64_t heard_ms;
 	char how[128];
 	struct worker_owner owner;
@@ -102,6 +103,7 @@ worker_kill(struct worker *worker, int sig)
 	if (worker->exited)
 		return;
 	worker->dying = worker->dying || sig == SIGKILL;
+	worker->told_to_end = worker->told_to_end || sig == SIGTERM;
 	if (worker->child == 0) {
 		if (worker->kill_signal != SIGKILL)
 			worker->kill_signal = sig;
@@ -308,6 +310,7 @@ on_exited(struct fleet *fleet, const struct keeper_message *m)
 {
 	struct worker *worker = find_by_child(fleet, m->child);
 	int status = m->value;
+	bool expected = status == 0;
 	char how[128];
 
 	if (WIFSIGNALED(status))
@@ -320,7 +323,10 @@ on_exited(struct fleet *fleet, const struct keeper_message *m)
 		keeper_client_release(fleet->keeper, m->child);
 		return;
 	}
-	log_write(status == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+	/* It had not come as far as handling the signal. */
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)
+		expected = worker->told_to_end;
+	log_write(expected ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
 	    "%s %s pid=%d cpu_ms=%llu max_rss_kib=%llu",
 	    proc_role_name(worker->role), how, m->pid,
 	    (unsigned long long)((m->user_us + m->system_us) / 1000),

@@ -145,6 +145,38 @@ load_folders(const struct config *config, struct config_problems *problems)
 	return 0;
 }
 
+static void
+keep_text(struct config_problems *problems, const char *key, char *fresh,
+    const char *old)
+{
+	if (strcmp(fresh, old) == 0)
+		return;
+	config_problem(problems, false,
+	    "%s changed: not while there are calls; SIGHUP after them, or a "
+	    "restart",
+	    key);
+	snprintf(fresh, CONFIG_TEXT_MAX, "%s", old);
+}
+
+/* Of another Asterisk or application we would not hear how calls end. */
+static void
+keep_asterisk(struct config *fresh, struct config_problems *problems)
+{
+	const struct config *old = &me.config;
+
+	if (calls_count(me.calls) == 0 && ledger_count(me.ledger) == 0)
+		return;
+	keep_text(problems, "ASTERISK_HOST", fresh->asterisk_host,
+	    old->asterisk_host);
+	keep_text(problems, "ARI_APP", fresh->ari_app, old->ari_app);
+	if (fresh->asterisk_port == old->asterisk_port)
+		return;
+	config_problem(problems, false,
+	    "ASTERISK_PORT changed: not while there are calls; SIGHUP after "
+	    "them, or a restart");
+	fresh->asterisk_port = old->asterisk_port;
+}
+
 static bool
 ari_settings_differ(const struct config *a, const struct config *b)
 {
@@ -168,6 +200,7 @@ reload(void)
 	model_apply(&fresh, clock_wall(), &problems);
 	if (config_problems_fatal(&problems) == 0)
 		load_folders(&fresh, &problems);
+	keep_asterisk(&fresh, &problems);
 	startup_log_problems(&problems);
 	if (config_problems_fatal(&problems) > 0) {
 		log_err("the configuration has errors, the old one stays");
@@ -484,8 +517,7 @@ main_init(void)
 		    fleet_new(&me.fleet, me.base, PROC_FD_CHANNEL, &callbacks);
 	if (ret == 0)
 		ret = toolworkers_new(
-		    &me.toolworkers, me.base, me.fleet, &me.calls,
-		    &me.config);
+		    &me.toolworkers, me.base, me.fleet, &me.calls, &me.config);
 	if (ret == 0)
 		ret = spares_new(
 		    &me.spares, me.base, me.fleet, me.resolver, &me.config);

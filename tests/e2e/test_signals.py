@@ -184,6 +184,44 @@ def test_the_supervisor_can_be_told_to_stop_the_service(world):
     stopped(world, 8)
 
 
+def test_a_supervisor_that_dies_in_the_drain_does_not_cost_the_farewell(world):
+    world.expect("supervisor ended by signal 9")
+    world.start(DRAIN_SECONDS=12)
+    call = world.call().hears(GREETING)
+    world.service.signal(signal.SIGTERM)
+    world.service.wait_log("draining calls=1")
+    world.service.signal(signal.SIGKILL, world.supervisor)
+    call.hears(SHUTDOWN_GOODBYE).ended(why="service stops")
+    stopped(world, 12)
+
+
+def test_a_service_told_to_stop_while_it_starts_stops(world):
+    """Whatever it was at; the last time with a session that is being made."""
+    world.openai.settings.one_way_ms = 200
+    world.make()
+    for wait_for in ("keeper.* starting", "supervisor started pid=",
+                     "ari down -> connecting", "ari listing -> up",
+                     "starting -> connecting"):
+        mark = world.service.mark()
+        world.service.start()
+        world.service.wait_log(wait_for, since=mark)
+        world.service.signal(signal.SIGTERM)
+        assert world.service.wait() == 0, wait_for
+    assert world.made() == []
+
+
+def test_an_asterisk_that_is_gone_does_not_hold_up_the_end(world):
+    world.allow("ari ", "alarm=", "call=.*Asterisk cannot be asked",
+                "goes to the fallback")
+    world.start(DRAIN_SECONDS=1)
+    world.call().hears(GREETING)
+    world.ari.stop_pbx()
+    world.service.wait_log("ari up -> ")
+    world.service.signal(signal.SIGTERM)
+    stopped(world, 15)
+    world.calls.clear()
+
+
 # The service is told to read its settings again
 
 def test_new_calls_use_the_new_settings_and_old_ones_keep_theirs(world):
@@ -239,6 +277,47 @@ def test_a_broken_configuration_is_refused_and_the_old_one_stays(world, name):
     old.asks("y yo", "Sigo.")
     assert world.supervisor == supervisor
     assert world.service.count("configuration: .*" + said) == 1
+
+
+def test_asterisk_is_not_exchanged_under_calls(world):
+    """They would be left with nobody; without calls it is no matter."""
+    for name in ("ARI_APP", "ASTERISK_HOST", "ASTERISK_PORT"):
+        world.expect(f"{name} changed: not while there are calls")
+    world.answers("Sigo.")
+    world.start()
+    service, port = world.service, world.ari.port
+    call = world.call().hears(GREETING)
+    service.write_config(ARI_APP="other-app", ASTERISK_PORT=1,
+                         ASTERISK_HOST="127.0.0.2", SHOW_CALLER_NUMBER="full")
+    service.signal(signal.SIGHUP)
+    service.wait_log("ARI_APP changed")
+    call.asks("y yo", "Sigo.")
+    other = world.healthy()
+    other.wait_log(rf"arrived caller=\+57{other.phone.number} ")
+    call.hangup().gone()
+    world.until(lambda: not world.made(), "nothing is left of it")
+    service.write_config(ASTERISK_PORT=port, ASTERISK_HOST="127.0.0.1")
+    service.signal(signal.SIGHUP)
+    world.until(lambda: world.ari.session_of("other-app"), "the new one")
+    world.call(app="other-app").hears(GREETING)
+    assert not world.ari.session_of("openai-app")
+
+
+def test_a_query_that_runs_while_the_settings_are_read_is_answered(world):
+    world.mikrotik.answer("clientes", "Hay 12.", delay=1)
+    world.answers(asks_for_a_query("Son doce."))
+    world.start()
+    call = world.call().hears(GREETING)
+    call.says("cuántos")
+    world.until(lambda: world.mikrotik.in_flight, "the query")
+    old = world.service.the("toolworker")
+    for _ in range(3):
+        world.service.signal(signal.SIGHUP)
+    call.hears("Son doce.")
+    assert len(world.mikrotik.questions) == len(outputs(call)) == 1
+    world.service.wait_gone(old)
+    world.service.wait_title(world.supervisor, "calls=1 spares=1$")
+    world.healthy()
 
 
 def test_every_role_opens_its_log_file_again(world):
@@ -326,6 +405,18 @@ def test_a_callworker_that_is_told_to_end_says_goodbye_first(world):
     assert call.phone.hung_up_by == "agent"
     world.service.wait_gone(worker)
     other.asks("y yo", "Sigo.")
+    world.healthy()
+
+
+def test_a_callworker_told_to_end_while_it_rings_passes_the_caller_on(world):
+    world.expect('goes to the fallback why="worker was told to end"')
+    world.allow("ari request refused .*addChannel")
+    world.start()
+    slow = world.ari.fault("POST", "/bridges/.*", delay_s=.5)
+    call = world.call()
+    world.until(lambda: slow.hits, "the bridge is being made")
+    world.service.signal(signal.SIGTERM, call.worker)
+    call.to_fallback(why="worker was told to end")
     world.healthy()
 
 

@@ -44,6 +44,9 @@ enum {
 	/* A sentence may be finished before the goodbye. */
 	CONVERSATION_LAST_SENTENCE_MS = 3000,
 	CONVERSATION_FAREWELL_MS = 12000, /* all of it, then it is cut */
+	/* From its last packet to the hang-up: its end is still under way,
+	 * in the network and in the telephone's jitter buffer. */
+	CONVERSATION_LINGER_MS = 300,
 	/* What is queued may be heard when the voice is lost. */
 	CONVERSATION_LOST_MS = 3000,
 };

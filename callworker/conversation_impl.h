@@ -68,9 +68,10 @@ struct conversation {
 	/* The end. */
 	char reason[CONVERSATION_REASON_SIZE];
 	enum brief_phrase farewell;
-	uint64_t leave_ms;  /* since when */
-	bool farewell_said; /* voice_say() was called for it */
-	unsigned farewells; /* attempts */
+	uint64_t leave_ms;         /* since when */
+	bool farewell_said;        /* voice_say() was called for it */
+	unsigned farewells;        /* attempts */
+	uint64_t farewell_sent_ms; /* its last packet; 0: not yet */
 	enum voice_fault fault;
 	char detail[VOICE_DETAIL_MAX];
 };

@@ -74,7 +74,9 @@ conversation_farewell_over(struct conversation *c, bool heard)
 {
 	if (c->phase != CONVERSATION_LEAVING)
 		return;
-	if (heard || c->farewells > 1)
+	if (heard)
+		c->farewell_sent_ms = c->now_ms;
+	else if (c->farewells > 1)
 		hang_up(c, c->reason);
 	else
 		say_farewell(c); /* once more */
@@ -85,7 +87,10 @@ watch_leaving(struct conversation *c)
 {
 	uint64_t elapsed_ms = c->now_ms - c->leave_ms;
 
-	if (elapsed_ms >= CONVERSATION_FAREWELL_MS) {
+	if (c->farewell_sent_ms != 0) {
+		if (c->now_ms - c->farewell_sent_ms >= CONVERSATION_LINGER_MS)
+			hang_up(c, c->reason);
+	} else if (elapsed_ms >= CONVERSATION_FAREWELL_MS) {
 		log_warn("goodbye not heard in time");
 		hang_up(c, c->reason);
 	} else if (!c->farewell_said &&

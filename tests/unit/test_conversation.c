@@ -276,7 +276,7 @@ a_silent_caller_is_asked_once_and_then_let_go(void **state)
 	speak(w, "f", CONVERSATION_TAG_FAREWELL, 500);
 	end(w, "f", CONVERSATION_TAG_FAREWELL, VOICE_END_COMPLETE);
 	assert_null(strstr(w->lines, "hang up"));
-	fake_pass(w, 600);
+	fake_pass(w, 600 + CONVERSATION_LINGER_MS);
 	assert_non_null(strstr(w->lines, "hang up silent\n"));
 }
 
@@ -541,6 +541,8 @@ a_goodbye_is_heard_to_its_end(void **state)
 	fake_pass(w, 900);
 	expect_nothing(w);
 	fake_pass(w, 200);
+	assert_null(strstr(w->lines, "hang up")); /* it is under way */
+	fake_pass(w, CONVERSATION_LINGER_MS);
 	assert_non_null(strstr(w->lines, "hang up limit\n"));
 }
 

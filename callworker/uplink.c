@@ -252,6 +252,20 @@ wait_for_older(struct uplink *u, const struct rtp_packet *packet, uint64_t seq,
 		u->wait_since_ns = now_ns;
 }
 
+/*
+ * The first packet of all is on time: the clock begins with it. Else the
+ * stream would run behind by up to a packet's length, and the jitter of long
+ * ones would look like a gap.
+ */
+static void
+begin_on_time(struct uplink *u, uint64_t now_ns)
+{
+	int64_t behind = -lead(u, now_ns);
+
+	if (behind > 0 && behind <= UPLINK_GAP)
+		u->start_ns += (uint64_t)behind * NS_PER_SAMPLE;
+}
+
 void
 uplink_packet(struct uplink *u, const struct rtp_packet *packet, uint64_t seq,
     enum rtp_verdict verdict, uint64_t now_ns)
@@ -262,6 +276,8 @@ uplink_packet(struct uplink *u, const struct rtp_packet *packet, uint64_t seq,
 	if (new_source) {
 		while (u->waiting_count > 0)
 			pass_hole(u, now_ns);
+		if (!u->has_source)
+			begin_on_time(u, now_ns);
 		u->has_source = true;
 		u->next_seq = seq;
 	}

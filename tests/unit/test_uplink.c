@@ -439,6 +439,22 @@ jitter_changes_nothing(void **state)
 	assert_int_equal(count_code(rig, LOUD), 3000 * 160);
 }
 
+/* 60 ms of audio in each packet, the first one 55 ms after the start. */
+static void
+jitter_of_long_packets_is_no_gap(void **state)
+{
+	struct rig *rig = *state;
+
+	for (unsigned i = 0; i < 100; i++) {
+		uint64_t sent = START + (55 + 60 * i) * MS;
+
+		advance_to(rig, sent + i % 2 * 40 * MS);
+		push_verdict(rig, i, 480 * i, LOUD, 480, RTP_VERDICT_NEXT);
+	}
+	assert_int_equal(stats_of(rig).filled, 0);
+	assert_int_equal(count_code(rig, LOUD), 100 * 480);
+}
+
 static void
 a_new_source_goes_on_where_the_old_one_ended(void **state)
 {
@@ -521,6 +537,7 @@ main(void)
 	    T(a_fast_crystal_does_not_fill_a_buffer),
 	    T(a_slow_crystal_does_not_fall_behind),
 	    T(jitter_changes_nothing),
+	    T(jitter_of_long_packets_is_no_gap),
 	    T(a_new_source_goes_on_where_the_old_one_ended),
 	    T(a_stopped_process_does_not_send_minutes_of_silence),
 	    T(random_packets_keep_the_bounds),

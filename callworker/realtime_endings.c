@@ -96,9 +96,10 @@ report_failure(struct realtime_responses *rr, struct realtime_order *order,
 		events->on_fault(fault, detail, false, rr->config.events_arg);
 }
 
-void
-realtime_responses_fail(struct realtime_responses *rr,
-    struct realtime_order *order, enum voice_fault fault, const char *detail)
+/* ORDER came to nothing: tries again later, or reports. Empties it. */
+static void
+fail_order(struct realtime_responses *rr, struct realtime_order *order,
+    enum voice_fault fault, const char *detail)
 {
 	int64_t wait = retry_delay(rr, fault);
 
@@ -119,6 +120,41 @@ realtime_responses_fail(struct realtime_responses *rr,
 	rr->stats.retries++;
 	rr->retry_at_ms = rr->now_ms + (uint64_t)wait;
 	realtime_responses_reorder(rr, order);
+}
+
+/* Nobody wants any more what was asked for, and it never began. */
+static void
+drop_order(struct realtime_responses *rr, struct realtime_order *order,
+    enum voice_fault fault, const char *detail)
+{
+	bool was_say = order->text != NULL;
+	int64_t wait = retry_delay(rr, fault);
+	int tag = order->tag;
+
+	log_info("voice response that nobody waits for failed fault=%s",
+	    voice_fault_name(fault));
+	/* What waits behind it would meet the same limit. */
+	if (wait > 0)
+		rr->retry_at_ms = rr->now_ms + (uint64_t)wait;
+	realtime_order_drop(order);
+	if (was_say)
+		rr->config.events->on_utterance_done(
+		    "", tag, VOICE_END_CUT, detail, rr->config.events_arg);
+}
+
+void
+realtime_responses_ask_failed(
+    struct realtime_responses *rr, enum voice_fault fault, const char *detail)
+{
+	struct realtime_order order = {0};
+	bool stopped = rr->cancel_asked;
+
+	rr->asked = rr->cancel_asked = false;
+	realtime_order_move(&order, &rr->asked_order);
+	if (stopped && !fault_is_fatal(fault))
+		drop_order(rr, &order, fault, detail);
+	else
+		fail_order(rr, &order, fault, detail);
 }
 
 /* ---- function calls --------------------------------------------------- */
@@ -252,7 +288,7 @@ end_failed(struct realtime_responses *rr, struct realtime_active *run,
 		realtime_order_drop(&run->order);
 		return;
 	}
-	realtime_responses_fail(rr, &run->order, fault, why);
+	fail_order(rr, &run->order, fault, why);
 }
 
 static void
@@ -262,6 +298,9 @@ end_complete(
 	const struct voice_events *events = rr->config.events;
 
 	rr->attempts = 0;
+	/* A call is an answer: the voice goes on once it has the result. */
+	if (run->order.text == NULL && run->calls_count > 0)
+		rr->outbox.nudged = false;
 	end_utterances(rr, run->id, VOICE_END_COMPLETE, why);
 	if (run->order.text != NULL && !run->spoke)
 		events->on_utterance_done("", run->order.tag, VOICE_END_FAILED,
@@ -384,13 +423,9 @@ on_item_refused(struct realtime_responses *rr, const struct realtime_event *ev)
 static void
 on_ask_refused(struct realtime_responses *rr, const struct realtime_event *ev)
 {
-	struct realtime_order order = {0};
-
 	if (!rr->asked)
 		return;
-	rr->asked = false;
-	realtime_order_move(&order, &rr->asked_order);
-	realtime_responses_fail(rr, &order,
+	realtime_responses_ask_failed(rr,
 	    realtime_error_fault(
 		ev->error_type, ev->error_code, ev->error_message),
 	    ev->error_code[0] != '\0' ? ev->error_code : ev->error_type);

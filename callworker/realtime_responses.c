@@ -154,7 +154,8 @@ on_created(struct realtime_responses *rr, const struct realtime_event *ev)
 	} else {
 		rr->automatic_until_ms = 0;
 	}
-	if (is_answer)
+	/* One that is cancelled at once answers nothing. */
+	if (is_answer && !(ours && rr->cancel_asked))
 		realtime_outbox_answered(&rr->outbox, ours);
 	if (ours && rr->cancel_asked) {
 		cancel_run(rr);
@@ -396,20 +397,15 @@ check_run(struct realtime_responses *rr)
 void
 realtime_responses_tick(struct realtime_responses *rr, uint64_t now_ms)
 {
-	struct realtime_order order = {0};
-
 	if (rr->over)
 		return;
 	rr->now_ms = now_ms;
 	if (rr->active)
 		check_run(rr);
 	if (rr->asked && !rr->active &&
-	    now_ms - rr->asked_ms >= REALTIME_ASK_MS) {
-		rr->asked = false;
-		realtime_order_move(&order, &rr->asked_order);
-		realtime_responses_fail(rr, &order, VOICE_FAULT_TIMEOUT,
-		    "no answer to response.create");
-	}
+	    now_ms - rr->asked_ms >= REALTIME_ASK_MS)
+		realtime_responses_ask_failed(
+		    rr, VOICE_FAULT_TIMEOUT, "no answer to response.create");
 	pump(rr);
 }
 

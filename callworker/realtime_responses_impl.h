@@ -91,9 +91,12 @@ void realtime_responses_add_call(struct realtime_responses *rr, const char *id,
 void realtime_responses_end(
     struct realtime_responses *rr, const struct realtime_event *ev);
 
-/* ORDER came to nothing: tries again later, or reports. Empties it. */
-void realtime_responses_fail(struct realtime_responses *rr,
-    struct realtime_order *order, enum voice_fault fault, const char *detail);
+/*
+ * No response comes of what we asked for: tries again later, or reports; if
+ * it was to be cancelled anyway, it is over.
+ */
+void realtime_responses_ask_failed(
+    struct realtime_responses *rr, enum voice_fault fault, const char *detail);
 
 /* An `error` event; false when it is none of this room's business. */
 bool realtime_responses_error(

@@ -847,6 +847,68 @@ the_queue_of_texts_is_bounded(void **state)
 	expect(w, "send say\n");
 }
 
+static void
+what_was_stopped_is_not_tried_again(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_say(w->rr, "Un momento", 3);
+	realtime_responses_stop(w->rr);
+	expect(w, "send say\n");
+	refuse(w, "rate_limit_exceeded", w->last_ask);
+	expect(w, "told done  tag 3 cut\n");
+	later(w, 30000);
+	expect(w, "");
+	assert_false(realtime_responses_is_busy(w->rr));
+}
+
+static void
+what_was_stopped_and_never_began_is_forgotten(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_nudge(w->rr);
+	realtime_responses_stop(w->rr);
+	expect(w, "send ask\n");
+	later(w, REALTIME_ASK_MS);
+	later(w, REALTIME_ASK_MS);
+	expect(w, "");
+	assert_false(realtime_responses_is_busy(w->rr));
+}
+
+static void
+a_nudge_after_a_stop_is_not_lost_with_what_was_stopped(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_nudge(w->rr);
+	realtime_responses_stop(w->rr);
+	realtime_responses_nudge(w->rr);
+	created(w, "r1", w->last_ask);
+	expect(w, "send ask\nsend response.cancel r1\n");
+	done(w, "r1", "cancelled");
+	expect(w, "send ask\n");
+	created(w, "r2", w->last_ask);
+	done(w, "r2", "completed");
+	expect(w, "");
+}
+
+static void
+a_call_answers_the_nudge_that_came_meanwhile(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	realtime_responses_nudge(w->rr); /* it takes long */
+	call_done(w, "r1", "c1");
+	done(w, "r1", "completed");
+	expect(
+	    w, "told call c1 consultar {}\n"); /* no word before the result */
+	realtime_responses_answer_tool(w->rr, "c1", "a");
+	realtime_responses_prompt(w->rr);
+	expect(w, "send item function_call_output\nsend ask\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -886,6 +948,10 @@ main(void)
 	    TEST(a_second_done_for_the_same_response_is_ignored),
 	    TEST(everything_may_be_called_from_inside_an_event),
 	    TEST(the_queue_of_texts_is_bounded),
+	    TEST(what_was_stopped_is_not_tried_again),
+	    TEST(what_was_stopped_and_never_began_is_forgotten),
+	    TEST(a_nudge_after_a_stop_is_not_lost_with_what_was_stopped),
+	    TEST(a_call_answers_the_nudge_that_came_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

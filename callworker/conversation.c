@@ -302,6 +302,7 @@ on_caller_started(uint32_t ago_ms, void *arg)
 	c->caller_stopped_ms = 0;
 	c->awaiting = false;
 	c->heard_since_turn = false;
+	c->said_tool_wait = false; /* in another turn it may be due again */
 	c->asked_silent = false;
 	c->sign_ms = c->now_ms;
 	conversation_interrupt(c, "caller speaks");

@@ -63,7 +63,7 @@ struct conversation {
 	uint64_t sign_ms;  /* somebody was heard, or something ran */
 	bool asked_silent; /* still_there was said */
 
-	bool said_tool_wait; /* in this batch of tools */
+	bool said_tool_wait; /* in this batch of tools, since the last turn */
 
 	/* The end. */
 	char reason[CONVERSATION_REASON_SIZE];

@@ -472,6 +472,25 @@ a_question_during_a_query_is_the_voices_to_answer(void **state)
 }
 
 static void
+a_second_question_during_a_query_is_not_met_with_silence(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	caller_says_something(w);
+	V.on_tool_call("c1", "consultar", GOOD_ARGUMENTS, w->c);
+	w->lines[0] = '\0';
+	fake_pass(w, CONVERSATION_TOOL_WAIT_MS + 200);
+	expect(w, "say 3 Un momento\n");
+	caller_says_something(w);
+	w->lines[0] = '\0';
+	fake_pass(w, CONVERSATION_TOOL_WAIT_MS + 200);
+	expect(w, "say 3 Un momento\n");
+	fake_pass(w, SECONDS(20));
+	expect_nothing(w); /* once for each turn */
+}
+
+static void
 progress_is_kept(void **state)
 {
 	struct fake_world *w = *state;
@@ -689,6 +708,7 @@ main(void)
 	    TEST(a_running_tool_is_neither_silence_nor_a_missing_answer),
 	    TEST(a_tool_that_starts_without_a_word_is_announced),
 	    TEST(a_question_during_a_query_is_the_voices_to_answer),
+	    TEST(a_second_question_during_a_query_is_not_met_with_silence),
 	    TEST(progress_is_kept),
 	    TEST(unanswered_calls_can_be_repeated),
 	    TEST(digits_interrupt_and_reach_the_voice_as_one_text),

@@ -274,10 +274,14 @@ on_assign(const struct link_assign *assign, void *arg)
 	set_state(WORKER_ASSIGNED, "call.assign");
 }
 
+/* The rest is about the call; one that could not begin may still get some. */
+
 static void
 on_media(const struct net_address *peer, void *arg)
 {
 	(void)arg;
+	if (worker.call == NULL)
+		return;
 	if (live_call_media(worker.call, peer) == 0) {
 		set_state(WORKER_TALKING, "media");
 		return;
@@ -291,6 +295,8 @@ static void
 on_dtmf(char digit, void *arg)
 {
 	(void)arg;
+	if (worker.call == NULL)
+		return;
 	conversation_dtmf(live_call_conversation(worker.call), digit);
 }
 
@@ -299,6 +305,8 @@ on_tool_progress(
     const char *id, uint64_t elapsed_ms, const char *text, void *arg)
 {
 	(void)arg;
+	if (worker.call == NULL)
+		return;
 	conversation_tool_progress(
 	    live_call_conversation(worker.call), id, elapsed_ms, text);
 }
@@ -308,6 +316,8 @@ on_tool_result(
     const char *id, enum tool_status status, const char *output, void *arg)
 {
 	(void)arg;
+	if (worker.call == NULL)
+		return;
 	conversation_tool_result(
 	    live_call_conversation(worker.call), id, status, output);
 }

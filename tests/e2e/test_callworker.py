@@ -335,6 +335,22 @@ def test_a_spare_ends_at_once_when_told(rig):
     assert worker.exit_status() == 0
 
 
+def test_messages_behind_a_call_that_cannot_begin_harm_nothing(rig):
+    worker = rig()
+    worker.warm()
+    # All in one wake-up: it has no time to leave in between.
+    os.kill(worker.process.pid, signal.SIGSTOP)
+    worker.assign({"no": "instructions"})
+    worker.send("dtmf", call=CALL, digit="1")
+    worker.send("tool.progress", call=CALL, id="c1", elapsed_ms=1, text="")
+    worker.result("c1")
+    worker.send("media", call=CALL, address="127.0.0.1", port=9)
+    worker.send("sync")
+    os.kill(worker.process.pid, signal.SIGCONT)
+    assert worker.expect("voice.failed")["call"] == CALL
+    assert worker.exit_status() == 1
+
+
 def test_it_says_how_it_is(rig):
     worker = rig()
     worker.talk()

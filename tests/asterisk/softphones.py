@@ -9,6 +9,7 @@ compare it by ear or by level; for comparing bytes there is sip_phone.py.
 import contextlib
 import json
 import pathlib
+import random
 import re
 import shutil
 import socket
@@ -60,6 +61,28 @@ def write_wav(path, samples):
         wav.writeframes(samples)
 
 
+UDP, TCP = socket.SOCK_DGRAM, socket.SOCK_STREAM
+
+
+def free_ports(start, end, *kinds):
+    """The first of as many free ports in a row as there are kinds, each a
+    tuple of socket types. Give a range other than the one out of which the
+    kernel gives everybody's connections theirs."""
+    for _ in range(100):
+        port = random.randrange(start, end, 2)
+        with contextlib.ExitStack() as stack:
+            try:
+                for number, types in enumerate(kinds, port):
+                    for kind in types:
+                        sock = stack.enter_context(
+                            socket.socket(socket.AF_INET, kind))
+                        sock.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+        return port
+    raise RuntimeError("no free ports between %d and %d" % (start, end))
+
+
 class Baresip:
     """One baresip behind the rig's trunk, remote-controlled over TCP.
 
@@ -81,11 +104,13 @@ class Baresip:
         self.events = []
         self._replies = {}
         self._changed = threading.Condition()
-        self._ctrl_port = free_port(socket.SOCK_STREAM)
+        self._ctrl_port = free_port(TCP)
         (self.dir / "dump").mkdir()
         write_wav(self.dir / "speech.wav", speech)
         (self.dir / "config").write_text(BARESIP_CONFIG.format(
-            sip_port=free_port(socket.SOCK_DGRAM), rtp_low=22000,
+            # UDP and TCP, then TLS: it cannot leave any of them out.
+            sip_port=free_ports(32000, 32766, (UDP, TCP), (TCP,)),
+            rtp_low=22000,
             rtp_high=22999, wav=self.dir / "speech.wav",
             dump=self.dir / "dump", ctrl_port=self._ctrl_port,
             modules=next(m for m in BARESIP_MODULES
@@ -195,7 +220,8 @@ def sipp(rig, tmpdir, calls=1, at_once=1, talk_ms=2000, number=None,
          "%s:%d" % (rig.sip_host, rig.sip_port),
          "-sf", "caller.xml", "-s", number or rig.number, "-i", "127.0.0.1",
          "-mi", "127.0.0.1",
-         "-p", str(free_port(socket.SOCK_DGRAM)), "-mp", "23000",
+         "-p", str(free_port(UDP)),
+         "-mp", str(free_ports(23000, 23990, (UDP,), (UDP,), (UDP,), (UDP,))),
          "-m", str(calls), "-l", str(at_once),
          "-r", str(at_once), "-d", str(talk_ms), "-timeout", "%ds" % timeout,
          "-nostdin", "-trace_err"],

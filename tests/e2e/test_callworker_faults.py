@@ -96,6 +96,8 @@ def test_a_spare_whose_session_ends_says_so(rig):
 
 def test_a_refused_configuration_stops_the_call_before_it_is_heard(rig):
     worker = rig()
+    if not worker.sim.checker.strict:
+        pytest.skip("needs the vendor's schema")
     worker.warm()
     worker.assign(brief(reasoning_effort="enormous"))
     failed = worker.expect("voice.failed")

@@ -33,7 +33,7 @@ real_asterisk() {
 sanitized() {
 	make_quietly check-asan &&
 		TELEFONISTA_BUILD=build/asan /usr/bin/python3 -m pytest -q \
-			-n "$jobs" -m "not slow" tests/e2e/test_call.py \
+			-n $((3 * jobs)) tests/e2e/test_call.py \
 			tests/e2e/test_tools.py
 }
 

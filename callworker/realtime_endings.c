@@ -263,19 +263,31 @@ end_utterances(struct realtime_responses *rr, const char *response_id,
 /* ---- the end of a response -------------------------------------------- */
 
 static void
-end_cut(
-    struct realtime_responses *rr, struct realtime_active *run, const char *why)
+tell_calls(struct realtime_responses *rr, const struct realtime_active *run)
 {
-	if (run->calls_count > 0) {
+	for (unsigned i = 0; i < run->calls_count; i++)
+		rr->config.events->on_tool_call(run->calls[i].id,
+		    run->calls[i].name, run->calls[i].arguments,
+		    rr->config.events_arg);
+}
+
+/* COMPLETED: the end overtook the interruption, the calls are real. */
+static void
+end_cut(struct realtime_responses *rr, struct realtime_active *run,
+    bool completed, const char *why)
+{
+	end_utterances(rr, run->id, VOICE_END_CUT, why);
+	if (run->order.text != NULL && !run->spoke)
+		rr->config.events->on_utterance_done("", run->order.tag,
+		    VOICE_END_CUT, why, rr->config.events_arg);
+	if (completed) {
+		tell_calls(rr, run);
+	} else if (run->calls_count > 0) {
 		log_info("function calls of a cancelled response not run "
 			 "count=%u",
 		    run->calls_count);
 		rr->stats.dropped_calls += run->calls_count;
 	}
-	end_utterances(rr, run->id, VOICE_END_CUT, why);
-	if (run->order.text != NULL && !run->spoke)
-		rr->config.events->on_utterance_done("", run->order.tag,
-		    VOICE_END_CUT, why, rr->config.events_arg);
 }
 
 static void
@@ -305,9 +317,7 @@ end_complete(
 	if (run->order.text != NULL && !run->spoke)
 		events->on_utterance_done("", run->order.tag, VOICE_END_FAILED,
 		    "nothing was said", rr->config.events_arg);
-	for (unsigned i = 0; i < run->calls_count; i++)
-		events->on_tool_call(run->calls[i].id, run->calls[i].name,
-		    run->calls[i].arguments, rr->config.events_arg);
+	tell_calls(rr, run);
 }
 
 static void
@@ -316,7 +326,7 @@ end_by_status(struct realtime_responses *rr, struct realtime_active *run,
 {
 	switch (ev->status) {
 	case REALTIME_STATUS_CANCELLED:
-		end_cut(rr, run, ev->reason);
+		end_cut(rr, run, false, ev->reason);
 		break;
 	case REALTIME_STATUS_FAILED:
 		end_failed(rr, run,
@@ -359,6 +369,7 @@ realtime_responses_end(
 	}
 	if (run.cut || ev == NULL)
 		end_cut(rr, &run,
+		    ev != NULL && ev->status == REALTIME_STATUS_COMPLETED,
 		    ev == NULL || ev->reason[0] == '\0' ? "given up"
 							: ev->reason);
 	else

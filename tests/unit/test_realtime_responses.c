@@ -848,6 +848,18 @@ the_queue_of_texts_is_bounded(void **state)
 }
 
 static void
+calls_that_were_complete_before_the_interruption_are_run(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	call_done(w, "r1", "c1");
+	speech(w, "started"); /* on its way when the response ended */
+	done(w, "r1", "completed");
+	expect(w, "told caller started\ntold call c1 consultar {}\n");
+}
+
+static void
 what_was_stopped_is_not_tried_again(void **state)
 {
 	struct world *w = *state;
@@ -948,6 +960,7 @@ main(void)
 	    TEST(a_second_done_for_the_same_response_is_ignored),
 	    TEST(everything_may_be_called_from_inside_an_event),
 	    TEST(the_queue_of_texts_is_bounded),
+	    TEST(calls_that_were_complete_before_the_interruption_are_run),
 	    TEST(what_was_stopped_is_not_tried_again),
 	    TEST(what_was_stopped_and_never_began_is_forgotten),
 	    TEST(a_nudge_after_a_stop_is_not_lost_with_what_was_stopped),

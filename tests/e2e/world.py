@@ -258,8 +258,9 @@ class World:
             "MIKROTIK_API_URL": self.mikrotik.url,
             "LOCAL_IP_ADDRESS": "127.0.0.1",
             "RTP_PORT_MIN": first, "RTP_PORT_MAX": first + 99,
-            "TOOLS_DIR": REPO / "etc/tools.d", "PERSONA": "prueba", "PERSONA_DIR": self.folder / "personas",
-            "FALLBACK_CONTEXT": FALLBACK, "WARM_WORKERS": 1, "TOOL_WORKERS": 1,
+            "PERSONA": "prueba", "PERSONA_DIR": self.folder / "personas",
+            "TOOLS_DIR": REPO / "etc/tools.d", "TOOL_WORKERS": 1,
+            "FALLBACK_CONTEXT": FALLBACK, "WARM_WORKERS": 1,
             "ANSWER_TIMEOUT_MS": 15000, "VAD_SILENCE_MS": 200}
 
     def make(self, **settings):

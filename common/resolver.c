@@ -140,7 +140,9 @@ start_evdns(struct resolver *resolver)
 	if (r)
 		log_warn("name servers cannot be read file=%s code=%d",
 		    resolver->resolv_conf, r);
-	if (resolver->hosts[0] && evdns_base_load_hosts(dns, resolver->hosts))
+	/* Where there is none, as in a bare chroot, evdns knows localhost. */
+	if (resolver->hosts[0] && evdns_base_load_hosts(dns, resolver->hosts) &&
+	    resolver->hosts_version.inode != 0)
 		log_warn("hosts cannot be read file=%s", resolver->hosts);
 	resolver->dns = dns;
 	return 0;

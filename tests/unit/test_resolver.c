@@ -265,6 +265,21 @@ the_hosts_file_is_honoured_and_read_again_when_edited(void **state)
 }
 
 static void
+localhost_is_known_without_a_hosts_file(void **state)
+{
+	struct fixture *f = *state;
+
+	unlink(f->hosts);
+	look_up(f, "localhost", 1000);
+	assert_int_equal(f->last.err, 0);
+	assert_true(f->last.count > 0);
+	for (size_t i = 0; i < f->last.count; i++)
+		assert_true(strcmp(f->last.addresses[i].ip, "127.0.0.1") == 0 ||
+			    strcmp(f->last.addresses[i].ip, "::1") == 0);
+	assert_int_equal(f->questions, 0);
+}
+
+static void
 both_families_are_asked_for_and_ordered(void **state)
 {
 	struct fixture *f = *state;
@@ -380,6 +395,7 @@ main(void)
 	    TEST(numbers_are_answered_without_a_question),
 	    TEST(what_is_no_host_name_is_refused),
 	    TEST(the_hosts_file_is_honoured_and_read_again_when_edited),
+	    TEST(localhost_is_known_without_a_hosts_file),
 	    TEST(both_families_are_asked_for_and_ordered),
 	    TEST(an_old_answer_serves_while_the_servers_do_not),
 	    TEST(a_cancelled_lookup_stays_silent),

@@ -109,7 +109,8 @@ class Call:
             "OPENAI_REALTIME_URL": self.openai.url,
             "OPENAI_CA_FILE": self.openai.ca_file,
             "MIKROTIK_API_URL": self.mikrotik.url,
-            "LOCAL_IP_ADDRESS": "127.0.0.1", "WARM_WORKERS": 1}
+            "LOCAL_IP_ADDRESS": "127.0.0.1", "WARM_WORKERS": 1,
+            "TOOL_WORKERS": 1}
 
     def _is_ready(self):
         if self.service.status is not None:

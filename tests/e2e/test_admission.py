@@ -277,14 +277,18 @@ def test_an_outage_is_probed_by_one_session_at_a_time(world):
     world.make(WARM_WORKERS=4).start()
     world.service.wait_log("voice breaker closed -> open")
     world.service.wait_log("ari listing -> up")
-    world.until(lambda: len(world.openai.handshakes) == 4, "all had tried")
+    world.until(lambda: not world.service.pids("callworker"),
+                "nobody tries any more")
+    storm = len(world.openai.handshakes)
+    assert storm <= 8       # on a slow machine some have their second go
     faults.clear()
     faults.next("handshake", "slow", seconds=1)
-    world.service.wait_log("voice breaker open -> half-open")
-    world.until(lambda: len(world.openai.handshakes) == 5, "the probe")
+    mark = world.service.mark()
+    world.service.wait_log("voice breaker open -> half-open", since=mark)
+    world.until(lambda: len(world.openai.handshakes) > storm, "the probe")
     for _ in range(4):
         refused(world.call(), "the service failed")
-    assert len(world.openai.handshakes) == 5
+    assert len(world.openai.handshakes) == storm + 1
     world.service.wait_log("voice breaker half-open -> closed")
     world.until(lambda: len(warm(world)) == 4, "all spares")
     world.healthy()

@@ -299,6 +299,8 @@ class AriSim:
         try:
             response, never, close = await self._answer(
                 request, raw, path, query, body, fault)
+        except ConnectionError:     # the client left before its answer
+            raise
         except Exception:       # our own mistake, not the client's
             self.violation('sim-error', '', traceback.format_exc())
             raise

@@ -17,6 +17,7 @@ def test_a_caller_is_greeted_heard_and_answered_bit_by_bit(world, codec):
     call.hears(GREETING)
     asked = call.asks("pregunta", "La respuesta.")
     call.heard_by_voice(asked)
+    assert asked.audio in call.session.input_audio
     assert call.heard() == [tone(GREETING, codec),
                             tone("La respuesta.", codec)]
     assert call.session.config["audio"]["input"]["format"]["type"] == \

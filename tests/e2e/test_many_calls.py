@@ -26,7 +26,8 @@ def gap_ms(call):
 
 
 def test_twenty_calls_with_overlapping_endings_do_not_touch_each_other(world):
-    world.start(MAX_CALLS=20, WARM_WORKERS=4)
+    # A machine that stalls under twenty must not make two turns of one.
+    world.start(MAX_CALLS=20, WARM_WORKERS=4, VAD_SILENCE_MS=1000)
     service = world.service
     idle = {role: descriptors(world, role)
             for role in ("keeper", "supervisor", "toolworker")}

@@ -180,11 +180,13 @@ class Call:
             f"beginning of {text!r} heard")
         return time.monotonic_ns()
 
-    def heard_by_voice(self, audio):
-        """Until the voice's service was given these bytes."""
-        data = audio.audio if hasattr(audio, "audio") else audio
-        self.world.until(lambda: data in self.session.input_audio,
-                         f"{len(data)} bytes at the voice")
+    def heard_by_voice(self, clip):
+        """Until the voice's service was given all of a clip; a machine that
+        stalls may have put silence into it."""
+        silence = rtp.SILENCE[self.codec]
+        self.world.until(
+            lambda: clip.audio in bytes(self.session.input_audio).replace(
+                silence, b""), f"{len(clip.audio)} bytes at the voice")
         return self
 
     def wait_log(self, pattern, seconds=PATIENCE):
@@ -261,7 +263,7 @@ class World:
             "PERSONA": "prueba", "PERSONA_DIR": self.folder / "personas",
             "TOOLS_DIR": REPO / "etc/tools.d", "TOOL_WORKERS": 1,
             "FALLBACK_CONTEXT": FALLBACK, "WARM_WORKERS": 1,
-            "ANSWER_TIMEOUT_MS": 15000, "VAD_SILENCE_MS": 200}
+            "ANSWER_TIMEOUT_MS": 15000, "VAD_SILENCE_MS": 250}
 
     def make(self, **settings):
         """The service, configured; not started."""

@@ -2,6 +2,7 @@
 """What an operator can get wrong before and while the service runs: said in
 one go, with exit status 2, or survived; and where secrets may be kept."""
 
+import random
 import re
 import shutil
 import signal
@@ -160,15 +161,11 @@ def test_without_toolworkers_callers_are_told_the_truth(world, installed):
 # What is taken or broken
 
 def test_ports_that_others_have_are_passed_over(world):
-    world.make(MAX_CALLS=2)
-    first = world.service.settings["RTP_PORT_MIN"]
-    world.service.write_config(RTP_PORT_MAX=first + 3)
+    first, taken = take_ports(3)
     world.expect("alarm=rtp_port call=.* no RTP socket",
                  'goes to the fallback why="no RTP port"')
     world.allow("RTP_PORT_MIN, RTP_PORT_MAX: 4 ports")
-    taken = [bound(first + n) for n in range(3)]
-    world.service.start()
-    world.ready()
+    world.start(MAX_CALLS=2, RTP_PORT_MIN=first, RTP_PORT_MAX=first + 3)
     call = world.call().hears(GREETING)     # on the last one
     world.call().to_fallback(why="no RTP port")
     call.heard_by_voice(call.says("sigo"))
@@ -178,10 +175,22 @@ def test_ports_that_others_have_are_passed_over(world):
     call.heard_by_voice(call.says("sigo otra vez"))
 
 
-def bound(port):
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("127.0.0.1", port))
-    return sock
+def take_ports(count):
+    """(first, sockets) of so many ports, and the one after them is free;
+    where no other test looks for one."""
+    for first in random.sample(range(10000, 12000 - count), 100):
+        taken = []
+        try:
+            for port in range(first, first + count + 1):
+                taken.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                taken[-1].bind(("127.0.0.1", port))
+        except OSError:
+            for sock in taken:
+                sock.close()
+            continue
+        taken.pop().close()
+        return first, taken
+    raise AssertionError("no ports are free")
 
 
 BAD_PERSONAS = {

@@ -20,8 +20,10 @@
  * repeated requests, in any order. Pure logic: messages and the timer are
  * callbacks, none of which may call back into the queue.
  *
- * tool_queue.c has the calls and the clock, tool_queue_dispatch.c decides
- * which job runs next and where, tool_queue_workers.c hears the workers.
+ * Its rooms: tool_queue_calls.c hears the calls and tool_queue_workers.c the
+ * workers, tool_queue_dispatch.c decides which job runs next and where,
+ * tool_queue_progress.c tells how it goes, tool_queue_end.c how it ended,
+ * tool_queue_clock.c does what is due, tool_queue.c keeps the books.
  */
 #ifndef SUPERVISOR_TOOL_QUEUE_H
 #define SUPERVISOR_TOOL_QUEUE_H

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tool_queue_impl.h – what tool_queue.c (calls, clock), tool_queue_dispatch.c
- * (which job next, and where) and tool_queue_workers.c (what workers say)
- * share. Nobody else includes it.
+ * tool_queue_impl.h – what the rooms of the queue share. Nobody else includes
+ * it.
  */
 #ifndef SUPERVISOR_TOOL_QUEUE_IMPL_H
 #define SUPERVISOR_TOOL_QUEUE_IMPL_H
@@ -43,7 +42,14 @@ tool_queue_now(const struct tool_queue *queue)
 	return queue->config.now_ms();
 }
 
-/* -- tool_queue.c ---------------------------------------------------------- */
+/* What a request is known by, before and after it is a job. */
+struct tool_question {
+	const char *call;
+	const char *id;
+	const char *name;
+};
+
+/* -- tool_queue.c: the books ------------------------------------------------- */
 
 /* By its id; NULL if there is none. */
 struct tool_job *tool_queue_find(struct tool_queue *queue, const char *id);
@@ -60,6 +66,32 @@ void tool_queue_set_slot(struct tool_job *job, struct tool_slot *slot);
 /* Frees a job that nobody waits for. */
 void tool_queue_remove(struct tool_queue *queue, struct tool_job *job);
 
+/* When the last of those who wait for JOB gives up. */
+uint64_t tool_queue_last_deadline(const struct tool_job *job);
+
+/* -- tool_queue_end.c: how requests and jobs end ------------------------------ */
+
+/* Sends the one tool.result of QUESTION; FAILURES has the sentences. */
+void tool_queue_reply(struct tool_queue *queue,
+    const struct tool_question *question, const cJSON *failures,
+    uint64_t elapsed_ms, enum tool_status status, const char *detail);
+
+/* Replies to REQUEST, and remembers what; tool_queue_drop() is due. */
+void tool_queue_answer(struct tool_queue *queue,
+    const struct tool_request *request, enum tool_status status,
+    const char *detail);
+
+/* REQUEST waits no longer and is freed; its job is left as it is. */
+void tool_queue_drop(struct tool_queue *queue, struct tool_request *request);
+
+/* REQUEST waits no longer, nor does its job if that was the last. */
+void tool_queue_leave(
+    struct tool_queue *queue, struct tool_request *request, const char *why);
+
+/* Nobody waits for JOB any longer; its worker keeps it until it confirms. */
+void tool_queue_abandon(
+    struct tool_queue *queue, struct tool_job *job, const char *why);
+
 /* Answers everyone who waits for JOB, and frees it. */
 void tool_queue_finish(struct tool_queue *queue, struct tool_job *job,
     enum tool_status status, const char *detail);
@@ -68,17 +100,21 @@ void tool_queue_finish(struct tool_queue *queue, struct tool_job *job,
 void tool_queue_lose(
     struct tool_queue *queue, struct tool_job *job, const char *why);
 
-/* When the last of those who wait for JOB gives up. */
-uint64_t tool_queue_last_deadline(const struct tool_job *job);
+/* -- tool_queue_progress.c: how it goes ---------------------------------------- */
 
 /* Tells everyone who waits for JOB how it goes. */
 void tool_queue_send_progress(
     struct tool_queue *queue, const struct tool_job *job, const char *text);
 
+/* REQUEST waits for long: says so, and sets when it is due again. */
+void tool_queue_notice(struct tool_queue *queue, struct tool_request *request);
+
+/* -- tool_queue_clock.c: what is due --------------------------------------------- */
+
 /* The end of every public function that may have changed something. */
 void tool_queue_settle(struct tool_queue *queue);
 
-/* -- tool_queue_dispatch.c --------------------------------------------------- */
+/* -- tool_queue_dispatch.c: which job next, and where --------------------------- */
 
 /* Gives workers what can be run now. */
 void tool_queue_dispatch(struct tool_queue *queue);

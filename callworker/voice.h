@@ -18,6 +18,7 @@
 #include "callworker/g711.h"
 #include "common/voice_fault.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,14 +64,15 @@ struct voice_events {
 	void (*on_up)(int64_t expires_s, void *arg);
 	/* What voice_start() asked for is in force. */
 	void (*on_configured)(void *arg);
-	/* Before the first audio. TAG is that of voice_say(), or ANSWER. */
+	/* Before the first audio. TAG is that of voice_say() or voice_aside(),
+	 * or ANSWER. */
 	void (*on_utterance)(const char *utterance, int tag, void *arg);
 	void (*on_audio)(
 	    const char *utterance, const uint8_t *g711, size_t len, void *arg);
 	/*
 	 * Once for each on_utterance. WHY is "" when complete. An order of
-	 * voice_say() that never became an utterance ends here as well, with
-	 * an empty id.
+	 * voice_say() or voice_aside() that never became an utterance ends
+	 * here as well, with an empty id.
 	 */
 	void (*on_utterance_done)(const char *utterance, int tag,
 	    enum voice_end end, const char *why, void *arg);
@@ -100,6 +102,8 @@ struct voice_ops {
 	    struct voice *voice, const struct brief *brief, enum g711_law law);
 	int (*send_audio)(struct voice *voice, const uint8_t *g711, size_t len);
 	int (*say)(struct voice *voice, const char *text, int tag);
+	/* NULL: this service can say nothing beside the conversation. */
+	int (*aside)(struct voice *voice, const char *text, int tag);
 	int (*add_text)(struct voice *voice, const char *text);
 	int (*answer_tool)(
 	    struct voice *voice, const char *id, const char *output);
@@ -160,6 +164,21 @@ voice_say(struct voice *v, const char *text, int tag)
 	return v->ops->say(v, text, tag);
 }
 
+/*
+ * Says TEXT word by word now, beside the conversation: the voice will not
+ * know that it was said, and nothing that it has to say waits for it. TAG
+ * (> 0) comes back with its utterance. The voice cuts it when the caller
+ * speaks, when other audio of its own begins, and with voice_stop(); then, or
+ * when it fails, it ends (on_utterance_done) and is not tried again. 0;
+ * -EBUSY: something is being said or prepared, the caller speaks, or another
+ * aside is under way; -ENOTCONN, -ENOMEM; -ENOTSUP: this voice cannot.
+ */
+static inline int
+voice_aside(struct voice *v, const char *text, int tag)
+{
+	return v->ops->aside == NULL ? -ENOTSUP : v->ops->aside(v, text, tag);
+}
+
 /* Adds something the caller did (digits dialled) without asking for a reply:
  * voice_prompt() does. 0, -ENOBUFS or -ENOMEM. */
 static inline int
@@ -207,7 +226,7 @@ voice_interrupted(struct voice *v, const char *utterance, uint32_t heard_ms)
 	v->ops->interrupted(v, utterance, heard_ms);
 }
 
-/* Something is being prepared, or waits to be. */
+/* Something is being prepared, or waits to be; an aside does not count. */
 static inline bool
 voice_is_busy(const struct voice *v)
 {

@@ -33,6 +33,7 @@ struct fake_world {
 	struct fake_utterance played[FAKE_UTTERANCES];
 	unsigned played_count;
 	bool busy;        /* what voice_is_busy() says */
+	bool aside_busy;  /* voice_aside() is refused; a test sets it */
 	bool prompt_vain; /* voice_prompt(): nothing to speak about */
 	unsigned audio_frames, silent_frames;
 };
@@ -101,6 +102,15 @@ fake_say(struct voice *voice, const char *text, int tag)
 }
 
 static int
+fake_aside(struct voice *voice, const char *text, int tag)
+{
+	if (fake_of(voice)->aside_busy)
+		return -EBUSY;
+	fake_note(fake_of(voice), "aside %d %s", tag, text);
+	return 0;
+}
+
+static int
 fake_add_text(struct voice *voice, const char *text)
 {
 	fake_note(fake_of(voice), "text %s", text);
@@ -149,6 +159,7 @@ static const struct voice_ops fake_ops = {
     .start = fake_start,
     .send_audio = fake_send_audio,
     .say = fake_say,
+    .aside = fake_aside,
     .add_text = fake_add_text,
     .answer_tool = fake_answer_tool,
     .prompt = fake_prompt,

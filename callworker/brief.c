@@ -27,6 +27,35 @@ clamp(int64_t value, int64_t low, int64_t high)
 	return value < low ? low : value > high ? high : value;
 }
 
+static void
+parse_waiting(struct brief_tool *tool, const cJSON *waiting)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, waiting) {
+		if (cJSON_IsString(item) && item->valuestring[0] != '\0' &&
+		    tool->waiting_count < BRIEF_WAITING_MAX)
+			tool->waiting[tool->waiting_count++] =
+			    item->valuestring;
+	}
+}
+
+static uint32_t
+layer_ms(const cJSON *layers, const char *key, uint32_t otherwise, uint32_t min)
+{
+	return (uint32_t)clamp(
+	    json_int(layers, key, otherwise), min, BRIEF_LAYER_MAX_MS);
+}
+
+static void
+parse_layers(struct brief_layers *layers, const cJSON *json)
+{
+	layers->sound_after_ms = layer_ms(json, "sound_after_ms", 0, 0);
+	layers->progress_after_ms = layer_ms(json, "progress_after_ms", 0, 0);
+	layers->progress_every_ms =
+	    layer_ms(json, "progress_every_ms", BRIEF_PROGRESS_EVERY_MS, 1);
+}
+
 static int
 parse_tools(struct brief *brief, const cJSON *tools)
 {
@@ -46,6 +75,9 @@ parse_tools(struct brief *brief, const cJSON *tools)
 		tool->deadline_ms = (uint32_t)clamp(
 		    json_int(item, "deadline_ms", BRIEF_DEADLINE_MS), 1,
 		    BRIEF_DEADLINE_MAX_MS);
+		parse_waiting(tool, json_array(item, "waiting"));
+		tool->progress = json_string(item, "progress");
+		tool->action = json_string(item, "action");
 		brief->tool_count++;
 	}
 	return 0;
@@ -72,6 +104,7 @@ parse_members(struct brief *brief)
 	brief->turn_detection = json_object(json, "turn_detection");
 	brief->silent_caller_s = (uint32_t)clamp(
 	    json_int(json, "silent_caller_s", BRIEF_SILENT_CALLER_S), 1, 3600);
+	parse_layers(&brief->layers, json_object(json, "layers"));
 	if (brief->instructions[0] == '\0')
 		return -EBADMSG;
 	return parse_tools(brief, json_array(json, "tools"));

@@ -19,6 +19,9 @@ enum {
 	BRIEF_DEADLINE_MS = 60000, /* of a tool that names none */
 	BRIEF_DEADLINE_MAX_MS = 600000,
 	BRIEF_SILENT_CALLER_S = 30,
+	BRIEF_WAITING_MAX = 8, /* sentences of a tool */
+	BRIEF_LAYER_MAX_MS = 600000,
+	BRIEF_PROGRESS_EVERY_MS = 15000,
 };
 
 /* X(ENUM, member of "phrases"); an empty phrase is not said. */
@@ -43,6 +46,19 @@ struct brief_tool {
 	const cJSON *parameters; /* JSON schema, an object; NULL: none */
 	const cJSON *failures;   /* status name → sentence; may be NULL */
 	uint32_t deadline_ms;    /* 1 … BRIEF_DEADLINE_MAX_MS */
+	/* Said in turn while it runs, with {seconds}; may be none. */
+	const char *waiting[BRIEF_WAITING_MAX];
+	size_t waiting_count;
+	const char *progress; /* said with {done} and {total}; "": not */
+	const char *action;   /* "" for a tool that somebody else runs, else
+				 "hangup", "cancel" or "transfer" */
+};
+
+/* What a caller hears while a tool runs, ms since its call; 0: never. */
+struct brief_layers {
+	uint32_t sound_after_ms;
+	uint32_t progress_after_ms; /* the first spoken line */
+	uint32_t progress_every_ms; /* the next ones; never 0 */
 };
 
 /* Strings and JSON belong to the brief; a missing string is "". */
@@ -59,6 +75,7 @@ struct brief {
 	const char *noise_reduction; /* "near_field", "far_field" or "" */
 	const cJSON *turn_detection; /* an object, or NULL */
 	uint32_t silent_caller_s;
+	struct brief_layers layers;
 	size_t tool_count;
 	struct brief_tool tools[BRIEF_TOOLS_MAX];
 };

@@ -130,7 +130,7 @@ void conversation_utterance_sent(
 void conversation_dtmf(struct conversation *c, char digit);
 
 void conversation_tool_progress(struct conversation *c, const char *id,
-    uint64_t elapsed_ms, const char *text);
+    const struct tool_progress *progress);
 void conversation_tool_result(struct conversation *c, const char *id,
     enum tool_status status, const char *output);
 

@@ -159,16 +159,21 @@ conversation_tool_result(struct conversation *c, const char *id,
 
 void
 conversation_tool_progress(struct conversation *c, const char *id,
-    uint64_t elapsed_ms, const char *text)
+    const struct tool_progress *progress)
 {
 	cJSON *body = cJSON_CreateObject();
 
 	conversation_enter(c);
-	log_info("tool progress id=%s elapsed_ms=%llu", id,
-	    (unsigned long long)elapsed_ms);
+	log_info("tool progress id=%s elapsed_ms=%llu done=%lld total=%lld", id,
+	    (unsigned long long)progress->elapsed_ms, (long long)progress->done,
+	    (long long)progress->total);
 	json_add_string(body, "id", id);
-	json_add_int(body, "elapsed_ms", (int64_t)elapsed_ms);
-	json_add_string(body, "text", text);
+	json_add_int(body, "elapsed_ms", (int64_t)progress->elapsed_ms);
+	if (progress->total >= 0) {
+		json_add_int(body, "done", progress->done);
+		json_add_int(body, "total", progress->total);
+	}
+	json_add_string(body, "text", progress->text);
 	conversation_record(c, JOURNAL_TOOL_PROGRESS, body);
 }
 

@@ -121,6 +121,12 @@ enum {
 	    "processes that run tools")                                        \
 	X(tool_worker_jobs, TOOL_WORKER_JOBS, NUMBER, "1000", 1, 1000000,      \
 	    "jobs after which such a process is replaced by a fresh one")      \
+	X(tool_sound_after_ms, TOOL_SOUND_AFTER_MS, NUMBER, "2500", 0, 600000, \
+	    "wait for a tool after which a soft sound is heard; 0: never")     \
+	X(tool_progress_after_ms, TOOL_PROGRESS_AFTER_MS, NUMBER, "8000", 0,   \
+	    600000, "wait after which the voice says how it goes; 0: never")   \
+	X(tool_progress_every_ms, TOOL_PROGRESS_EVERY_MS, NUMBER, "15000",     \
+	    1000, 600000, "time until it says so again")                       \
 	X(enable_mikrotik_tools, ENABLE_MIKROTIK_TOOLS, SWITCH, "yes", 0, 0,   \
 	    "offer consultar_mikrotik to the voice")                           \
 	X(mikrotik_api_url, MIKROTIK_API_URL, TEXT, "", 0, 255,                \

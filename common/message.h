@@ -35,7 +35,8 @@
  *                  the voice is told, a JSON object)
  * media            call, address, port: the caller can hear and be heard
  * dtmf             call, digit
- * tool.progress    call, id, elapsed_ms, text
+ * tool.progress    call, id, elapsed_ms, text, done, total (how many parts
+ *                  of the work are done, of how many; absent or -1: unknown)
  * tool.result      call, id, status (enum tool_status's names), output
  * hangup           call, reason, farewell: end the call; with farewell the
  *                  voice says goodbye first, without it the caller is gone
@@ -45,7 +46,7 @@
  *
  * job.run        id, tool, arguments, settings, deadline_ms (from receipt)
  * job.cancel     id
- * job.progress   id, elapsed_ms, text
+ * job.progress   id, elapsed_ms, text, done, total (as tool.progress)
  * job.result     id, status, output
  */
 #ifndef COMMON_MESSAGE_H

@@ -10,6 +10,7 @@
 #include "common/http_tool.h"
 #include "common/json.h"
 #include "common/json_schema.h"
+#include "common/sentence.h"
 #include "common/tool_status.h"
 
 #include <ctype.h>
@@ -21,8 +22,7 @@
 
 enum {
 	DESCRIPTION_MAX = 4096, /* bytes */
-	SENTENCE_MAX = 600,
-	NAME_MAX_LEN = 64, /* OpenAI's limit for a function's name */
+	NAME_MAX_LEN = 64,      /* OpenAI's limit for a function's name */
 	DEADLINE_DEFAULT_MS = 60000,
 };
 
@@ -39,7 +39,7 @@ struct reader {
 static const char *const members[] = {"name", "description", "parameters",
     "executor", "deadline_ms", "timeout_argument", "read_only", "exclusive",
     "cache_s", "stale", "target", "target_limit", "who", "confirm", "failures",
-    "waiting"};
+    "waiting", "progress"};
 
 static void __attribute__((format(printf, 2, 3)))
 bad(struct reader *reader, const char *fmt, ...)
@@ -194,6 +194,70 @@ take_failures(struct reader *reader)
 			    "\"failures\": \"%.64s\" is no status of a failure",
 			    item->string);
 	}
+}
+
+/* What is in braces and is no place would be read out. */
+static void
+check_places(struct reader *reader, const char *key, const char *text,
+    const struct sentence_place *places, size_t count)
+{
+	const char *stray = sentence_stray(text, places, count);
+
+	if (stray != NULL)
+		bad(reader, "\"%s\": \"%.*s\" is no place that it can have",
+		    key, (int)strcspn(stray, " ,.;:"), stray);
+}
+
+static bool
+add_waiting(struct reader *reader, const cJSON *item)
+{
+	static const struct sentence_place places[] = {{.name = "seconds"}};
+	struct tool *tool = &reader->tool;
+	const char *text = cJSON_IsString(item) ? item->valuestring : "";
+
+	if (text[0] == '\0' || strlen(text) > SENTENCE_MAX ||
+	    tool->waiting_count == TOOL_WAITING_MAX)
+		return false;
+	check_places(reader, "waiting", text, places, 1);
+	tool->waiting[tool->waiting_count++] = text;
+	return true;
+}
+
+/* One sentence, or a list of them. */
+static void
+take_waiting(struct reader *reader)
+{
+	const cJSON *waiting =
+	    cJSON_GetObjectItemCaseSensitive(reader->json, "waiting");
+	const cJSON *item;
+	bool good = true;
+
+	if (cJSON_IsArray(waiting)) {
+		good = waiting->child != NULL;
+		cJSON_ArrayForEach(item, waiting)
+			good = good && add_waiting(reader, item);
+	} else if (waiting != NULL) {
+		good = add_waiting(reader, waiting);
+	}
+	if (!good)
+		bad(reader,
+		    "\"waiting\" must be a text of 1 to %d bytes, or a list "
+		    "of 1 to %d such texts",
+		    SENTENCE_MAX, TOOL_WAITING_MAX);
+}
+
+static void
+take_progress(struct reader *reader)
+{
+	static const struct sentence_place places[] = {
+	    {.name = "done"}, {.name = "total"}};
+	const char *text = take_string(reader, "progress", SENTENCE_MAX, true);
+
+	reader->tool.progress = text;
+	check_places(reader, "progress", text, places, 2);
+	if (text[0] != '\0' &&
+	    (strstr(text, "{done}") == NULL || strstr(text, "{total}") == NULL))
+		bad(reader, "\"progress\" must say {done} and {total}");
 }
 
 static void
@@ -402,8 +466,8 @@ read_members(struct reader *reader)
 	take_name(reader);
 	reader->tool.description =
 	    take_string(reader, "description", DESCRIPTION_MAX, false);
-	reader->tool.waiting =
-	    take_string(reader, "waiting", SENTENCE_MAX, true);
+	take_waiting(reader);
+	take_progress(reader);
 	take_parameters(reader);
 	take_failures(reader);
 	take_deadline(reader);
@@ -423,6 +487,7 @@ tool_file_parse(struct tool_file *file_out, const char *path, const char *text,
 	    .json = json,
 	    .config = config,
 	    .problems = problems,
+	    .tool = {.action = ""},
 	    .good = true,
 	};
 	struct tool_file file = {.json = json};

@@ -19,6 +19,7 @@ enum {
 	TOOL_CACHE_MAX_S = 3600,
 	TOOL_TARGET_LIMIT_MAX = 1024,
 	TOOL_TARGET_SIZE = 128, /* bytes, NUL included */
+	TOOL_WAITING_MAX = 8,   /* sentences */
 	/* Bytes of "settings" as JSON: with it a job.run stays in bounds. */
 	TOOL_SETTINGS_MAX = 8192,
 };
@@ -27,8 +28,13 @@ enum {
 struct tool {
 	const char *name;
 	const char *description;
-	const char *waiting;     /* said while it runs; "" for the persona's */
+	/* Said in turn while it runs, with {seconds}; none: the persona's. */
+	const char *waiting[TOOL_WAITING_MAX];
+	size_t waiting_count;
+	/* Said when it got on, with {done} and {total}; "": not. */
+	const char *progress;
 	const char *executor;    /* "http" */
+	const char *action;      /* of call control, else "" */
 	const cJSON *parameters; /* JSON schema, checked */
 	const cJSON *failures;   /* status name → sentence, complete */
 	/*

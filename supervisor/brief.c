@@ -299,6 +299,16 @@ make_phrases(const struct persona *persona)
 }
 
 static cJSON *
+make_strings(const char *const *list, size_t count)
+{
+	cJSON *array = cJSON_CreateArray();
+
+	for (size_t i = 0; i < count; i++)
+		cJSON_AddItemToArray(array, cJSON_CreateString(list[i]));
+	return array;
+}
+
+static cJSON *
 make_tool(const struct tool *tool)
 {
 	cJSON *json = cJSON_CreateObject();
@@ -308,7 +318,10 @@ make_tool(const struct tool *tool)
 	json_add(json, "parameters", cJSON_Duplicate(tool->parameters, true));
 	json_add_int(json, "deadline_ms", tool->deadline_ms);
 	json_add(json, "failures", cJSON_Duplicate(tool->failures, true));
-	json_add_string(json, "waiting", tool->waiting);
+	json_add(
+	    json, "waiting", make_strings(tool->waiting, tool->waiting_count));
+	json_add_string(json, "progress", tool->progress);
+	json_add_string(json, "action", tool->action);
 	return json;
 }
 
@@ -340,6 +353,17 @@ make_turn_detection(const struct config *config)
 	json_add(json, "threshold", cJSON_CreateNumber(config->vad_threshold));
 	json_add_int(json, "prefix_padding_ms", config->vad_prefix_ms);
 	json_add_int(json, "silence_duration_ms", config->vad_silence_ms);
+	return json;
+}
+
+static cJSON *
+make_layers(const struct config *config)
+{
+	cJSON *json = cJSON_CreateObject();
+
+	json_add_int(json, "sound_after_ms", config->tool_sound_after_ms);
+	json_add_int(json, "progress_after_ms", config->tool_progress_after_ms);
+	json_add_int(json, "progress_every_ms", config->tool_progress_every_ms);
 	return json;
 }
 
@@ -385,6 +409,7 @@ brief_render(const struct brief_request *request)
 	json_add(json, "turn_detection", make_turn_detection(config));
 	json_add_string(json, "noise_reduction", config->noise_reduction);
 	json_add_int(json, "silent_caller_s", config->silent_caller_s);
+	json_add(json, "layers", make_layers(config));
 	text = cJSON_PrintUnformatted(json);
 out:
 	free(instructions);

@@ -27,7 +27,8 @@
 	"\"${setting:MIKROTIK_API_URL}/query\",\"response\":{\"answer\":"      \
 	"\"/response\"}},\"deadline_ms\":5000,\"failures\":{\"timeout\":"      \
 	"\"t\",\"unreachable\":\"u\",\"http_error\":\"h\",\"busy\":\"b\","     \
-	"\"malformed\":\"m\",\"refused\":\"r\",\"lost\":\"l\"}}"
+	"\"malformed\":\"m\",\"refused\":\"r\",\"lost\":\"l\"},"               \
+	"\"waiting\":[\"w1\",\"w2\"],\"progress\":\"{done} de {total}\"}"
 
 static const char notes_text[] =
     "<data>\n"
@@ -177,6 +178,26 @@ callworker_reads_what_the_supervisor_writes(void **state)
 	assert_int_equal(tool->deadline_ms, 5000);
 	assert_string_equal(json_string(tool->parameters, "type"), "object");
 	assert_string_equal(brief_failure(tool, "lost"), "l");
+	assert_int_equal(tool->waiting_count, 2);
+	assert_string_equal(tool->waiting[1], "w2");
+	assert_string_equal(tool->progress, "{done} de {total}");
+	assert_string_equal(tool->action, "");
+}
+
+static void
+layers_are_those_of_the_configuration(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(build(f)->layers.sound_after_ms, 2500);
+	assert_int_equal(f->brief->layers.progress_after_ms, 8000);
+	assert_int_equal(f->brief->layers.progress_every_ms, 15000);
+	f->config.tool_sound_after_ms = 0;
+	f->config.tool_progress_after_ms = 1000;
+	f->config.tool_progress_every_ms = 2000;
+	assert_int_equal(build(f)->layers.sound_after_ms, 0);
+	assert_int_equal(f->brief->layers.progress_after_ms, 1000);
+	assert_int_equal(f->brief->layers.progress_every_ms, 2000);
 }
 
 static void
@@ -364,6 +385,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(callworker_reads_what_the_supervisor_writes),
+	    TEST(layers_are_those_of_the_configuration),
 	    TEST(persona_beats_configuration),
 	    TEST(turn_detection_has_the_fields_of_its_kind),
 	    TEST(date_and_time_are_those_of_the_time_zone),

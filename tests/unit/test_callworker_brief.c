@@ -30,6 +30,10 @@ absent_members_have_harmless_defaults(void **state)
 	assert_null(brief->turn_detection);
 	assert_int_equal(brief->silent_caller_s, BRIEF_SILENT_CALLER_S);
 	assert_int_equal(brief->tool_count, 0);
+	assert_int_equal(brief->layers.sound_after_ms, 0);
+	assert_int_equal(brief->layers.progress_after_ms, 0);
+	assert_int_equal(
+	    brief->layers.progress_every_ms, BRIEF_PROGRESS_EVERY_MS);
 	assert_null(brief_find_tool(brief, "x"));
 	assert_string_equal(brief_failure(NULL, "timeout"), "");
 	brief_free(&brief);
@@ -56,6 +60,35 @@ tools_have_deadlines_and_honest_sentences(void **state)
 	assert_int_equal(tool->deadline_ms, BRIEF_DEADLINE_MAX_MS);
 	assert_string_equal(brief_failure(tool, "busy"), "Ocupado");
 	assert_string_equal(brief_failure(tool, "lost"), "");
+	brief_free(&brief);
+}
+
+static void
+what_is_said_while_a_tool_runs_is_bounded(void **state)
+{
+	const struct brief_tool *tool;
+	struct brief *brief;
+
+	(void)state;
+	assert_int_equal(
+	    parse(&brief,
+		"{\"instructions\":\"x\",\"layers\":{\"sound_after_ms\":-1,"
+		"\"progress_after_ms\":1e12,\"progress_every_ms\":0},"
+		"\"tools\":[{\"name\":\"a\",\"waiting\":[\"1\",2,\"\",\"3\","
+		"\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"10\"],\"action\":"
+		"\"hangup\"},{\"name\":\"b\",\"waiting\":\"x\"}]}"),
+	    0);
+	assert_int_equal(brief->layers.sound_after_ms, 0);
+	assert_int_equal(brief->layers.progress_after_ms, BRIEF_LAYER_MAX_MS);
+	assert_int_equal(brief->layers.progress_every_ms, 1);
+	tool = brief_find_tool(brief, "a");
+	assert_int_equal(tool->waiting_count, BRIEF_WAITING_MAX);
+	assert_string_equal(tool->waiting[1], "3");
+	assert_string_equal(tool->action, "hangup");
+	assert_string_equal(tool->progress, "");
+	tool = brief_find_tool(brief, "b");
+	assert_int_equal(tool->waiting_count, 0);
+	assert_string_equal(tool->action, "");
 	brief_free(&brief);
 }
 
@@ -104,6 +137,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(absent_members_have_harmless_defaults),
 	    cmocka_unit_test(tools_have_deadlines_and_honest_sentences),
+	    cmocka_unit_test(what_is_said_while_a_tool_runs_is_bounded),
 	    cmocka_unit_test(what_is_no_brief_is_refused),
 	    cmocka_unit_test(a_memfd_is_read_from_its_beginning),
 	};

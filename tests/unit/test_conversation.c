@@ -496,9 +496,14 @@ progress_is_kept(void **state)
 	struct fake_world *w = *state;
 
 	begin(w);
-	conversation_tool_progress(w->c, "c1", 10000, "2 de 5");
+	conversation_tool_progress(
+	    w->c, "c1", &(struct tool_progress){10000, -1, -1, "consultando"});
 	expect(w, "record tool_progress {\"id\":\"c1\",\"elapsed_ms\":10000,"
-		  "\"text\":\"2 de 5\"}\n");
+		  "\"text\":\"consultando\"}\n");
+	conversation_tool_progress(
+	    w->c, "c1", &(struct tool_progress){20000, 2, 5, ""});
+	expect(w, "record tool_progress {\"id\":\"c1\",\"elapsed_ms\":20000,"
+		  "\"done\":2,\"total\":5,\"text\":\"\"}\n");
 }
 
 static void

@@ -117,7 +117,8 @@ tool_is_loaded_completely(void **state)
 	tool = tools_find(f->tools, "probe");
 	assert_ptr_equal(tool, tools_at(f->tools, 0));
 	assert_string_equal(tool->description, "d");
-	assert_string_equal(tool->waiting, "w");
+	assert_int_equal(tool->waiting_count, 1);
+	assert_string_equal(tool->waiting[0], "w");
 	assert_string_equal(tool->executor, "http");
 	assert_int_equal(tool->deadline_ms, 5000);
 	assert_string_equal(tool->timeout_argument, "timeout");
@@ -145,7 +146,9 @@ what_is_left_out_has_a_default(void **state)
 	load(f);
 	tool = tools_find(f->tools, "probe");
 	assert_int_equal(tool->deadline_ms, 60000);
-	assert_string_equal(tool->waiting, "");
+	assert_int_equal(tool->waiting_count, 0);
+	assert_string_equal(tool->progress, "");
+	assert_string_equal(tool->action, "");
 	assert_string_equal(tool->timeout_argument, "");
 	assert_false(tool->read_only);
 	assert_false(tool->exclusive);
@@ -153,6 +156,51 @@ what_is_left_out_has_a_default(void **state)
 	assert_int_equal(tool->target_limit, 0);
 	assert_int_equal(tool->cache_s, 0);
 	assert_string_equal(tool->stale, "");
+}
+
+static void
+what_is_said_while_it_runs_is_taken(void **state)
+{
+	struct fixture *f = *state;
+	const struct tool *tool;
+
+	add_file(f, "a.json",
+	    TOOL("probe",
+		",\"waiting\":[\"uno\",\"van {seconds} s\"],\"progress\":"
+		"\"{done} de {total}\""));
+	load(f);
+	assert_int_equal(f->problems.count, 0);
+	tool = tools_find(f->tools, "probe");
+	assert_int_equal(tool->waiting_count, 2);
+	assert_string_equal(tool->waiting[0], "uno");
+	assert_string_equal(tool->waiting[1], "van {seconds} s");
+	assert_string_equal(tool->progress, "{done} de {total}");
+}
+
+static void
+what_could_not_be_said_is_refused(void **state)
+{
+	static const char *const bad[][2] = {
+	    {TOOL("x", ",\"waiting\":\"\""), "1 to 8"},
+	    {TOOL("x", ",\"waiting\":[]"), "1 to 8"},
+	    {TOOL("x", ",\"waiting\":1"), "1 to 8"},
+	    {TOOL("x", ",\"waiting\":{\"a\":\"b\"}"), "1 to 8"},
+	    {TOOL("x", ",\"waiting\":[\"a\",\"\"]"), "1 to 8"},
+	    {TOOL("x", ",\"waiting\":[\"a\",2]"), "1 to 8"},
+	    {TOOL("x", ",\"waiting\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\","
+		       "\"7\",\"8\",\"9\"]"),
+		"1 to 8"},
+	    {TOOL("x", ",\"waiting\":\"hace {segundos} s\""), "\"{segundos}\""},
+	    {TOOL("x", ",\"waiting\":[\"a\",\"{done} s\"]"), "\"{done}\""},
+	    {TOOL("x", ",\"progress\":\"\""), "\"progress\""},
+	    {TOOL("x", ",\"progress\":[\"{done} de {total}\"]"),
+		"\"progress\""},
+	    {TOOL("x", ",\"progress\":\"{done} listos\""), "{total}"},
+	    {TOOL("x", ",\"progress\":\"{done} de {total} {x}\""), "\"{x}\""},
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_refused(*state, bad[i][0], bad[i][1]);
 }
 
 static void
@@ -318,7 +366,6 @@ bad_files_are_named_and_do_not_harm_others(void **state)
 	assert_refused(f, TOOL("x", ",\"name\":\"y\""), "twice");
 	assert_refused(f, TOOL("x", ",\"deadline_ms\":10"), "deadline_ms");
 	assert_refused(f, TOOL("x", ",\"deadline_ms\":\"10\""), "deadline_ms");
-	assert_refused(f, TOOL("x", ",\"waiting\":\"\""), "waiting");
 	assert_refused(f, TOOL("x", ",\"read_only\":1"), "read_only");
 	assert_refused(f, TOOL("x", ",\"timeout_argument\":\"nope\""), "nope");
 	assert_refused(f,
@@ -445,6 +492,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(tool_is_loaded_completely),
 	    TEST(what_is_left_out_has_a_default),
+	    TEST(what_is_said_while_it_runs_is_taken),
+	    TEST(what_could_not_be_said_is_refused),
 	    TEST(what_the_queue_needs_is_taken),
 	    TEST(what_the_queue_could_not_use_is_refused),
 	    TEST(what_an_http_tool_could_not_send_is_refused),

@@ -87,6 +87,7 @@ struct ari {
 	unsigned int probes_out; /* sent, not come back */
 
 	bool closing;        /* for good */
+	bool refused;        /* our password, and the alarm was given */
 	uint32_t generation; /* of the connection: late lists are dropped */
 	cJSON *channels;     /* while ARI_LISTING */
 	cJSON *bridges;
@@ -557,6 +558,7 @@ on_open(struct websocket *ws, void *arg)
 	struct ari *ari = arg;
 
 	(void)ws;
+	ari->refused = false;
 	set_state(ari, ARI_LISTING, "events connected");
 	start_listing(ari);
 }
@@ -572,10 +574,14 @@ on_close(struct websocket *ws, const struct websocket_closed *closed, void *arg)
 		websocket_free(&ari->socket);
 		return;
 	}
-	if (closed->reason == WEBSOCKET_HANDSHAKE && closed->status == 401)
-		log_err("alarm=ari_password Asterisk refuses the user of "
-			"ASTERISK_USERNAME or its ASTERISK_PASSWORD; see "
-			"ari.conf");
+	if (closed->reason == WEBSOCKET_HANDSHAKE && closed->status == 401) {
+		/* An alarm for each attempt would say no more than one. */
+		if (!ari->refused)
+			log_err("alarm=ari_password Asterisk refuses the user "
+				"of ASTERISK_USERNAME or its "
+				"ASTERISK_PASSWORD; see ari.conf");
+		ari->refused = true;
+	}
 	snprintf(why, sizeof(why), "%s status=%d %s",
 	    websocket_reason_name(closed->reason), closed->status,
 	    closed->text);

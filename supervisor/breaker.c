@@ -83,19 +83,20 @@ breaker_succeeded(struct breaker *breaker)
 }
 
 bool
+breaker_is_due(const struct breaker *breaker, uint64_t now_ms)
+{
+	return breaker->state == BREAKER_CLOSED ||
+	       (breaker->state == BREAKER_OPEN &&
+		   now_ms >= breaker->open_until_ms);
+}
+
+bool
 breaker_allows(struct breaker *breaker, uint64_t now_ms)
 {
-	switch (breaker->state) {
-	case BREAKER_CLOSED:
-		return true;
-	case BREAKER_HALF_OPEN:
+	if (!breaker_is_due(breaker, now_ms))
 		return false;
-	case BREAKER_OPEN:
-		break;
-	}
-	if (now_ms < breaker->open_until_ms)
-		return false;
-	set_state(breaker, BREAKER_HALF_OPEN, "time for one attempt");
+	if (breaker->state == BREAKER_OPEN)
+		set_state(breaker, BREAKER_HALF_OPEN, "time for one attempt");
 	return true;
 }
 

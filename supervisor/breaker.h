@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * breaker.h – one circuit breaker for the voice service, for all workers:
- * a broken key or an outage means one attempt now and then, not a storm.
+ * breaker.h – a circuit breaker for sessions with the voice service: a broken
+ * key or an outage means one attempt now and then, not a storm.
  */
 #ifndef SUPERVISOR_BREAKER_H
 #define SUPERVISOR_BREAKER_H
@@ -43,7 +43,10 @@ void breaker_failed(struct breaker *breaker, enum voice_fault fault,
 /* A session is up. */
 void breaker_succeeded(struct breaker *breaker);
 
-/* Whether one more attempt may start; a yes while open makes it half open. */
+/* Whether one more attempt may start. */
+bool breaker_is_due(const struct breaker *breaker, uint64_t now_ms);
+
+/* The same, for one that starts now: a yes while open makes it half open. */
 bool breaker_allows(struct breaker *breaker, uint64_t now_ms);
 
 /* Whether it is worth waiting for a session at all. */

@@ -65,6 +65,18 @@ voice_lost(struct call *call)
 		worker_kill(call->worker, SIGKILL); /* on_gone goes on */
 }
 
+/* The model that its persona wants. */
+static const char *
+voice_model(const struct call *call)
+{
+	const char *why;
+	const struct persona *persona = personas_choose(
+	    *call->env->personas, call->persona, call->called, &why);
+
+	return persona != NULL ? brief_model(call->env->config, persona)
+			       : call->env->config->openai_realtime_model;
+}
+
 static void
 on_voice_failed(struct call *call, const cJSON *body)
 {
@@ -72,8 +84,8 @@ on_voice_failed(struct call *call, const cJSON *body)
 
 	log_warn("call=%s voice failed fault=%s detail=\"%s\"", call->id, fault,
 	    json_string(body, "detail"));
-	spares_voice_failed(
-	    call->env->spares, fault, json_string(body, "detail"));
+	spares_voice_failed(call->env->spares, voice_model(call), fault,
+	    json_string(body, "detail"));
 	voice_lost(call);
 }
 

@@ -74,6 +74,16 @@ bind_port(union address *address, socklen_t len, uint16_t port, int *fd_out)
 	return 0;
 }
 
+/* 0.0.0.0 or :: */
+static void
+make_any(union address *address)
+{
+	if (address->any.sa_family == AF_INET)
+		address->v4.sin_addr.s_addr = htonl(INADDR_ANY);
+	else
+		address->v6.sin6_addr = in6addr_any;
+}
+
 int
 rtp_ports_bind(
     struct rtp_ports *ports, const char *ip, int *fd_out, uint16_t *port_out)
@@ -92,6 +102,10 @@ rtp_ports_bind(
 		ports->next =
 		    port == ports->max ? ports->min : (uint16_t)(port + 1);
 		ret = bind_port(&address, len, port, fd_out);
+		if (ret == -EADDRNOTAVAIL) {
+			make_any(&address);
+			ret = bind_port(&address, len, port, fd_out);
+		}
 		if (ret == 0)
 			*port_out = port;
 	}

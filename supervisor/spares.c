@@ -14,6 +14,7 @@
 #include "common/resolver.h"
 #include "common/url.h"
 #include "supervisor/fleet.h"
+#include "supervisor/voice_breakers.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -63,7 +64,7 @@ struct spares {
 	struct resolver *resolver;
 	const struct config *config;
 	struct event *timer;
-	struct breaker breaker;
+	struct voice_breakers breakers;
 	bool running;
 	uint64_t start_delay_ms; /* grows while spares die young */
 	uint64_t start_at_ms;    /* none is started before */
@@ -111,7 +112,8 @@ spare_failed(struct spare *spare, const char *fault_name, const char *detail)
 		fault = VOICE_FAULT_INTERNAL;
 	log_warn("spare has no voice session pid=%d fault=%s detail=\"%s\"",
 	    (int)worker_pid(spare->worker), voice_fault_name(fault), detail);
-	breaker_failed(&spare->spares->breaker, fault, detail, clock_now_ms());
+	voice_breakers_failed(&spare->spares->breakers, spare->model, fault,
+	    detail, clock_now_ms());
 }
 
 static void
@@ -173,7 +175,7 @@ on_spare_state(struct spare *spare, const cJSON *body)
 	    (int)worker_pid(spare->worker), spare->model,
 	    (unsigned long long)(clock_now_ms() - spare->since_ms));
 	spare_set_state(spare, SPARE_WARM);
-	breaker_succeeded(&spare->spares->breaker);
+	voice_breakers_succeeded(&spare->spares->breakers, spare->model);
 	balance(spare->spares);
 }
 
@@ -230,9 +232,9 @@ on_gone(struct worker *worker, const char *how, void *arg)
 		start_later(spares);
 	/* A probe that dies without a word has failed too. */
 	if (!told && !spare->failed && spare->state != SPARE_WARM &&
-	    spares->breaker.state == BREAKER_HALF_OPEN)
-		breaker_failed(
-		    &spares->breaker, VOICE_FAULT_NETWORK, how, clock_now_ms());
+	    voice_breakers_probing(&spares->breakers, spare->model))
+		voice_breakers_failed(&spares->breakers, spare->model,
+		    VOICE_FAULT_NETWORK, how, clock_now_ms());
 	spare_unlink(spare);
 	balance(spares);
 }
@@ -317,6 +319,34 @@ fail_waiting(struct spares *spares, const char *why)
 		request_finish(request, NULL, why);
 }
 
+/* Whether a call can hope for MODEL (NULL: for any voice); else *WHY_OUT. */
+static bool
+is_available(
+    const struct spares *spares, const char *model, const char **why_out)
+{
+	enum voice_fault fault;
+
+	*why_out = "";
+	if (!spares->running)
+		*why_out = "the service is stopping";
+	else if (voice_breakers_are_open(
+		     &spares->breakers, model, clock_now_ms(), &fault))
+		*why_out = voice_fault_what(fault);
+	return (*why_out)[0] == '\0';
+}
+
+static struct spares_request *
+find_hopeless(struct spares *spares, const char **why_out)
+{
+	struct spares_request *request;
+
+	TAILQ_FOREACH(request, &spares->waiting, entry) {
+		if (!is_available(spares, request->model, why_out))
+			return request;
+	}
+	return NULL;
+}
+
 /* Warm, but to be replaced: it goes when its successor is warm. */
 static bool
 is_old(const struct spare *spare)
@@ -371,12 +401,16 @@ static size_t
 wanted(const struct spares *spares, const char *model)
 {
 	size_t n = count_waiting(spares, model);
+	enum voice_fault fault;
 
 	if (strcmp(model, spares->config->openai_realtime_model) != 0)
 		return n;
 	n += (size_t)spares->config->warm_workers;
 	/* Without spares nobody else would find out that it works again. */
-	return n == 0 && breaker_is_open(&spares->breaker) ? 1 : n;
+	if (n == 0 && voice_breakers_are_open(
+			  &spares->breakers, model, clock_now_ms(), &fault))
+		return 1;
+	return n;
 }
 
 static void
@@ -386,14 +420,15 @@ start_missing(struct spares *spares, const char *model)
 
 	while (spares->running && now_ms >= spares->start_at_ms &&
 	       count_coming(spares, model) < wanted(spares, model) &&
-	       breaker_allows(&spares->breaker, now_ms)) {
+	       voice_breakers_allow(&spares->breakers, model, now_ms)) {
 		if (spare_start(spares, model) == 0)
 			continue;
 		start_later(spares);
 		/* Otherwise it would stay half open, and nobody would try. */
-		if (spares->breaker.state == BREAKER_HALF_OPEN)
-			breaker_failed(&spares->breaker, VOICE_FAULT_INTERNAL,
-			    "no process could be started", now_ms);
+		if (voice_breakers_probing(&spares->breakers, model))
+			voice_breakers_failed(&spares->breakers, model,
+			    VOICE_FAULT_INTERNAL, "no process could be started",
+			    now_ms);
 		break;
 	}
 }
@@ -405,8 +440,8 @@ balance(struct spares *spares)
 	const char *why = "";
 
 	serve_waiting(spares);
-	if (!spares_available(spares, &why))
-		fail_waiting(spares, why);
+	while ((request = find_hopeless(spares, &why)) != NULL)
+		request_finish(request, NULL, why);
 	start_missing(spares, spares->config->openai_realtime_model);
 	TAILQ_FOREACH(request, &spares->waiting, entry)
 		start_missing(spares, request->model);
@@ -459,12 +494,7 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 bool
 spares_available(const struct spares *spares, const char **why_out)
 {
-	*why_out = "";
-	if (!spares->running)
-		*why_out = "the service is stopping";
-	else if (breaker_is_open(&spares->breaker))
-		*why_out = voice_fault_what(spares->breaker.fault);
-	return (*why_out)[0] == '\0';
+	return is_available(spares, NULL, why_out);
 }
 
 void
@@ -485,7 +515,7 @@ spares_take(struct spares *spares, const char *model, spares_fn *fn, void *arg,
 		return;
 	}
 	request = calloc(1, sizeof(*request));
-	if (request == NULL || !spares_available(spares, &why)) {
+	if (request == NULL || !is_available(spares, model, &why)) {
 		free(request);
 		fn(NULL, why, arg);
 		return;
@@ -512,13 +542,14 @@ spares_cancel(struct spares_request **request_ptr)
 }
 
 void
-spares_voice_failed(
-    struct spares *spares, const char *fault_name, const char *detail)
+spares_voice_failed(struct spares *spares, const char *model,
+    const char *fault_name, const char *detail)
 {
 	enum voice_fault fault;
 
 	if (voice_fault_find(fault_name, &fault) == 0)
-		breaker_failed(&spares->breaker, fault, detail, clock_now_ms());
+		voice_breakers_failed(
+		    &spares->breakers, model, fault, detail, clock_now_ms());
 }
 
 void
@@ -536,7 +567,7 @@ spares_reload(struct spares *spares)
 {
 	struct spare *spare;
 
-	breaker_reset(&spares->breaker);
+	voice_breakers_reset(&spares->breakers);
 	spares->start_delay_ms = spares->start_at_ms = 0;
 	TAILQ_FOREACH(spare, &spares->list, entry)
 		spare_leave(spare);

@@ -7,7 +7,6 @@
 #define SUPERVISOR_SPARES_H
 
 #include "common/config.h"
-#include "supervisor/breaker.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,9 +55,12 @@ void spares_take(struct spares *spares, const char *model, spares_fn *fn,
 /* NULL-safe, clears. */
 void spares_cancel(struct spares_request **request);
 
-/* A call's worker could not make or keep its session: see breaker_failed(). */
-void spares_voice_failed(
-    struct spares *spares, const char *fault, const char *detail);
+/*
+ * A call's worker could not make or keep its session of MODEL: see
+ * voice_breakers_failed().
+ */
+void spares_voice_failed(struct spares *spares, const char *model,
+    const char *fault, const char *detail);
 
 /* Whether a call can hope for a voice; else *WHY_OUT says why not. */
 bool spares_available(const struct spares *spares, const char **why_out);

@@ -328,6 +328,7 @@ def test_a_wrong_password_is_an_alarm_and_not_a_storm(world):
     world.service.wait_log("alarm=ari_password")
     world.until(lambda: len(world.ari.requests) >= 2, "a second attempt")
     assert {r.status for r in world.ari.requests} == {401}
+    assert world.service.text().count("alarm=ari_password") == 1
     assert "falsa" not in world.service.text()
     (world.service.folder / "asterisk_password").write_text(
         world.ari.password)

@@ -100,10 +100,11 @@ spares_cancel(struct spares_request **request)
 }
 
 void
-spares_voice_failed(
-    struct spares *spares, const char *fault, const char *detail)
+spares_voice_failed(struct spares *spares, const char *model,
+    const char *fault, const char *detail)
 {
 	(void)spares;
+	(void)model;
 	(void)detail;
 	snprintf(world.last_fault, sizeof(world.last_fault), "%s", fault);
 }

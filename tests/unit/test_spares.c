@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "common/resolver.h"
+#include "supervisor/breaker.h"
 #include "tests/unit/fake_clock.h"
 #include "tests/unit/fake_fleet.h"
 #include "tests/unit/timers.h"
@@ -583,11 +584,60 @@ faults_of_calls_count_too(void **state)
 {
 	(void)state;
 	spares_start(rig.spares);
-	spares_voice_failed(rig.spares, "no such fault", "");
-	spares_voice_failed(rig.spares, "content", "");
+	spares_voice_failed(rig.spares, model, "no such fault", "");
+	spares_voice_failed(rig.spares, model, "content", "");
 	assert_true(available());
-	spares_voice_failed(rig.spares, "quota", "");
+	spares_voice_failed(rig.spares, model, "quota", "");
 	assert_false(available());
+}
+
+/* One persona's wrong model is not everybody's outage. */
+static void
+a_refused_model_turns_away_only_its_own_callers(void **state)
+{
+	size_t of_model;
+
+	(void)state;
+	spares_start(rig.spares);
+	warm(worker(0));
+	of_model = fake_fleet.count;
+	take(0, "gpt-forbidden");
+	take(1, "gpt-forbidden");
+	connect_worker(worker(of_model));
+	voice_failed(worker(of_model), "model");
+	fake_worker_dies(worker(of_model), "exited with status 4");
+	timers_turn(rig.base);
+	assert_int_equal(rig.callers[0].answers, 1);
+	assert_null(rig.callers[0].worker);
+	assert_int_equal(rig.callers[1].answers, 1);
+	assert_true(available());
+	take(2, "gpt-forbidden"); /* told at once */
+	assert_int_equal(rig.callers[2].answers, 1);
+	assert_null(rig.callers[2].worker);
+	take(3, model);
+	assert_ptr_equal(rig.callers[3].worker, worker(0));
+}
+
+/* … and later one of its callers finds out that it works now. */
+static void
+a_refused_model_is_tried_again_after_a_while(void **state)
+{
+	size_t before;
+
+	(void)state;
+	rig.config.warm_workers = 0;
+	spares_start(rig.spares);
+	take(0, "gpt-forbidden");
+	connect_worker(worker(0));
+	voice_failed(worker(0), "model");
+	fake_worker_dies(worker(0), "exited with status 4");
+	pass(BREAKER_OPEN_LASTING_MS);
+	before = fake_fleet.count;
+	take(1, "gpt-forbidden");
+	assert_int_equal(rig.callers[1].answers, 0);
+	assert_int_equal(fake_fleet.count, before + 1);
+	warm(worker(before));
+	assert_ptr_equal(rig.callers[1].worker, worker(before));
 }
 
 static void
@@ -642,6 +692,8 @@ main(void)
 	    TEST(a_resolver_that_cannot_even_be_asked_is_survived),
 	    TEST(a_worker_that_is_already_ending_gets_a_signal_instead),
 	    TEST(faults_of_calls_count_too),
+	    TEST(a_refused_model_turns_away_only_its_own_callers),
+	    TEST(a_refused_model_is_tried_again_after_a_while),
 	    TEST(stopping_lets_all_go_and_turns_everybody_away),
 	};
 

@@ -9,6 +9,7 @@
 
 #include "common/http_tool.h"
 #include "common/json.h"
+#include "common/json_default.h"
 #include "common/json_schema.h"
 #include "common/sentence.h"
 #include "common/tool_status.h"
@@ -161,6 +162,8 @@ take_parameters(struct reader *reader)
 		    "\"parameters\" must be a JSON schema of type object");
 	else if (json_schema_check(parameters, why, sizeof(why)) < 0)
 		bad(reader, "\"parameters\": %.300s", why);
+	else if (json_default_check(parameters, why, sizeof(why)) < 0)
+		bad(reader, "\"parameters\": a default: %.300s", why);
 }
 
 static void

@@ -3,6 +3,7 @@
 #include "supervisor/tool_job.h"
 
 #include "common/json.h"
+#include "common/json_default.h"
 #include "common/json_schema.h"
 #include "common/utf8.h"
 #include "supervisor/tool_queue.h"
@@ -87,6 +88,11 @@ tool_job_parse_arguments(const struct tool_queue_tool *tool, const char *text,
 	} else if (tool->parameters != NULL) {
 		ret = json_schema_validate(
 		    tool->parameters, arguments, why, size);
+		if (ret == 0 &&
+		    json_default_fill(arguments, tool->parameters) < 0) {
+			snprintf(why, size, "there is no memory");
+			ret = -1;
+		}
 	}
 	if (ret == 0)
 		return arguments;

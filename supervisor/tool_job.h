@@ -93,8 +93,9 @@ void tool_job_make_run_group(char *buf, size_t size, const char *key);
 int tool_job_run_key(char key[TOOL_KEY_SIZE], const char *id);
 
 /*
- * Checks TEXT against TOOL's schema. Returns the arguments, or NULL with what
- * the model should know in WHY.
+ * Checks TEXT against TOOL's schema. Returns the arguments, the defaults of
+ * what was left out among them, or NULL with what the model should know in
+ * WHY.
  */
 cJSON *tool_job_parse_arguments(const struct tool_queue_tool *tool,
     const char *text, char *why, size_t size);

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/env_file.h"
 #include "common/json.h"
+#include "common/json_default.h"
 #include "common/json_schema.h"
 #include "common/tool_file.h"
 #include "common/utf8.h"
@@ -170,7 +171,7 @@ run_job(struct run *run, const cJSON *arguments)
 
 /* The model's part: what does not fit never gets to an executor. */
 static enum proc_exit
-run_checked(struct run *run, const cJSON *arguments)
+run_checked(struct run *run, cJSON *arguments)
 {
 	char why[JSON_SCHEMA_WHY_SIZE];
 
@@ -188,13 +189,16 @@ run_tool(struct event_base *base, const struct executor *executors,
     size_t count, const struct config *config, const char *name,
     const char *text)
 {
+	/* As the queue does it. */
+	if (json_default_fill(arguments, run->tool->parameters) < 0)
+		return PROC_EXIT_INTERNAL;
 	cJSON *input = json_parse(text, strlen(text));
-	const cJSON *arguments = json_object(input, "arguments");
+	cJSON *arguments = cJSON_GetObjectItemCaseSensitive(input, "arguments");
 	enum proc_exit status = PROC_EXIT_CONFIG;
 	struct tool_file file = {0};
 	struct run run = {.base = base, .status = TOOL_STATUS_INTERNAL};
 
-	if (arguments == NULL) {
+	if (!cJSON_IsObject(arguments)) {
 		say(name, "the arguments must be JSON: {\"arguments\": {…}}");
 		goto out;
 	}

@@ -64,11 +64,21 @@ the_order_of_arguments_does_not_matter_their_values_do(void **state)
 	request_named(
 	    "d", "1", "consultar", "{\"timeout\":20,\"question\":\"abd\"}");
 	assert_int_equal(count_runs(), 3);
+	/* A default is the same, said or not, and the job gets it. */
+	request_named("f", "1", "consultar", "{\"question\":\"abe\"}");
+	assert_int_equal(count_runs(), 4);
+	assert_int_equal(
+	    json_int(json_object(last(MESSAGE_JOB_RUN)->body, "arguments"),
+		"timeout", 0),
+	    60);
+	request_named(
+	    "g", "1", "consultar", "{\"timeout\":60,\"question\":\"abe\"}");
+	assert_int_equal(count_runs(), 4);
 	/* Nor do calls share that have other settings (SIGHUP). */
 	cJSON_AddStringToObject(rig.settings, "url", "http://new");
 	request_named(
 	    "e", "1", "consultar", "{\"timeout\":20,\"question\":\"abc\"}");
-	assert_int_equal(count_runs(), 4);
+	assert_int_equal(count_runs(), 5);
 }
 
 static void

@@ -177,6 +177,7 @@ tool_job_new(const char *id, const char *name,
 		return NULL;
 	}
 	TAILQ_INIT(&job->waiters);
+	tool_progress_clear(&job->progress);
 	job->arguments = arguments;
 	snprintf(job->id, sizeof(job->id), "%s", id);
 	if (tool_job_run_key(job->key, id) < 0)

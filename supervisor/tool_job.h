@@ -7,6 +7,7 @@
 #ifndef SUPERVISOR_TOOL_JOB_H
 #define SUPERVISOR_TOOL_JOB_H
 
+#include "common/tool_progress.h"
 #include "common/tool_status.h"
 #include "supervisor/tool_key.h"
 
@@ -62,7 +63,8 @@ struct tool_job {
 	uint32_t cache_s;
 	bool read_only;
 	bool exclusive;
-	uint64_t started_ms;  /* the first request, or the adoption */
+	struct tool_progress progress; /* of the run, for those who join */
+	uint64_t started_ms;           /* the first request, or the adoption */
 	uint64_t deadline_ms; /* of the run, the claim or the confirmation */
 	char id[TOOL_JOB_ID_SIZE];
 	char key[TOOL_KEY_SIZE]; /* "": answers one request only */

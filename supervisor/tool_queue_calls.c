@@ -132,6 +132,7 @@ job_claim(struct tool_queue *queue, struct tool_job *job,
 	tool_queue_set_slot(job, unclaimed->slot);
 	job->attempts = 1;
 	job->deadline_ms = deadline_ms;
+	job->progress = unclaimed->progress;
 	tool_queue_set_state(job, TOOL_JOB_RUNNING, "it was running already");
 	tool_queue_remove(queue, unclaimed);
 }
@@ -170,6 +171,8 @@ enqueue(struct tool_queue *queue, struct demand *demand, struct tool_job *job)
 		 "state=%s target=%s job=%s",
 	    question->name, question->call, question->id, demand->deadline_ms,
 	    tool_queue_state_name(job->state), job->target->name, job->id);
+	if (tool_progress_is_known(&job->progress))
+		tool_queue_tell(queue, request);
 	return 0;
 
 fail:

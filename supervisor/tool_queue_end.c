@@ -140,5 +140,6 @@ tool_queue_lose(struct tool_queue *queue, struct tool_job *job, const char *why)
 		 "why=\"%s\"",
 	    job->name, job->id, why);
 	tool_queue_set_slot(job, NULL);
+	tool_progress_clear(&job->progress);
 	tool_queue_set_state(job, TOOL_JOB_WAITING, why);
 }

@@ -102,9 +102,13 @@ void tool_queue_lose(
 
 /* -- tool_queue_progress.c: how it goes ---------------------------------------- */
 
-/* Tells everyone who waits for JOB how it goes. */
-void tool_queue_send_progress(
-    struct tool_queue *queue, const struct tool_job *job, const char *text);
+/* Tells REQUEST's call what is known of its job. */
+void tool_queue_tell(
+    struct tool_queue *queue, const struct tool_request *request);
+
+/* Keeps PROGRESS for those who join, and tells everyone who waits for JOB. */
+void tool_queue_set_progress(struct tool_queue *queue, struct tool_job *job,
+    const struct tool_progress *progress);
 
 /* REQUEST waits for long: says so, and sets when it is due again. */
 void tool_queue_notice(struct tool_queue *queue, struct tool_request *request);

@@ -124,10 +124,14 @@ static void
 on_progress(struct tool_queue *queue, struct worker *worker, const cJSON *body)
 {
 	struct tool_job *job = tool_queue_find(queue, json_string(body, "id"));
+	struct tool_progress progress;
 
-	if (job != NULL && job->state == TOOL_JOB_RUNNING &&
-	    job_is_of(job, worker))
-		tool_queue_send_progress(queue, job, json_string(body, "text"));
+	/* Also before somebody claims it: those who do will want to know. */
+	if (job == NULL || job->state == TOOL_JOB_CANCELLED ||
+	    job->state == TOOL_JOB_WAITING || !job_is_of(job, worker))
+		return;
+	tool_progress_read(&progress, body);
+	tool_queue_set_progress(queue, job, &progress);
 }
 
 /* The result of a job that calls wait for. */

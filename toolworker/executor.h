@@ -10,6 +10,7 @@
 #ifndef TOOLWORKER_EXECUTOR_H
 #define TOOLWORKER_EXECUTOR_H
 
+#include "common/tool_progress.h"
 #include "common/tool_status.h"
 
 #include <cjson/cJSON.h>
@@ -31,11 +32,13 @@ struct executor_request {
  */
 typedef void executor_result_fn(
     enum tool_status status, const char *output, void *arg);
-typedef void executor_progress_fn(const char *text, void *arg);
+typedef void executor_progress_fn(
+    const struct tool_progress *progress, void *arg);
 
 struct executor_events {
-	executor_progress_fn *progress; /* any number of times, then */
-	executor_result_fn *result;     /* once; nothing follows it */
+	/* Any number of times, however fast; must not cancel the job. */
+	executor_progress_fn *progress;
+	executor_result_fn *result; /* once; nothing follows it */
 	void *arg;
 };
 

@@ -27,6 +27,9 @@ struct job {
 	bool ended;    /* while starting: freed when that returns */
 	uint64_t started_ms;
 	uint64_t deadline_ms; /* a moment, not a duration */
+	struct tool_progress progress;
+	uint64_t progress_ms; /* moment: not told before */
+	bool progress_due;    /* there is something that was not told */
 	char id[TOOL_JOB_ID_SIZE];
 	char tool[65];
 };
@@ -61,7 +64,7 @@ send_result(struct jobs *jobs, const char *id, enum tool_status status,
 	jobs->config.send(MESSAGE_JOB_RESULT, body, jobs->config.arg);
 }
 
-/* Asks for a tick at the first deadline. */
+/* Asks for a tick at the first deadline or progress that was put off. */
 static void
 rearm(struct jobs *jobs)
 {
@@ -72,6 +75,8 @@ rearm(struct jobs *jobs)
 	TAILQ_FOREACH(job, &jobs->list, entry) {
 		if (job->deadline_ms < first_ms)
 			first_ms = job->deadline_ms;
+		if (job->progress_due && job->progress_ms < first_ms)
+			first_ms = job->progress_ms;
 	}
 	if (first_ms != UINT64_MAX)
 		first_ms = first_ms > now_ms ? first_ms - now_ms : 0;
@@ -113,24 +118,45 @@ job_cancel(struct job *job, enum tool_status status, const char *output)
 }
 
 static void
-on_executor_result(enum tool_status status, const char *output, void *arg)
+job_tell_progress(struct job *job)
 {
-	assert(strlen(output) < TOOL_OUTPUT_SIZE);
-	job_end(arg, status, output);
+	struct jobs *jobs = job->jobs;
+	cJSON *body = cJSON_CreateObject();
+	uint64_t now_ms = jobs->config.now_ms();
+
+	job->progress_due = false;
+	job->progress_ms = now_ms + JOBS_PROGRESS_MS;
+	json_add_string(body, "id", job->id);
+	json_add_int(body, "elapsed_ms", (int64_t)(now_ms - job->started_ms));
+	tool_progress_write(&job->progress, body);
+	jobs->config.send(MESSAGE_JOB_PROGRESS, body, jobs->config.arg);
 }
 
 static void
-on_executor_progress(const char *text, void *arg)
+on_executor_result(enum tool_status status, const char *output, void *arg)
 {
 	struct job *job = arg;
-	struct jobs *jobs = job->jobs;
-	cJSON *body = cJSON_CreateObject();
-	uint64_t elapsed_ms = jobs->config.now_ms() - job->started_ms;
 
-	json_add_string(body, "id", job->id);
-	json_add_int(body, "elapsed_ms", (int64_t)elapsed_ms);
-	json_add_string(body, "text", text);
-	jobs->config.send(MESSAGE_JOB_PROGRESS, body, jobs->config.arg);
+	assert(strlen(output) < TOOL_OUTPUT_SIZE);
+	if (job->progress_due)
+		job_tell_progress(job);
+	job_end(job, status, output);
+}
+
+static void
+on_executor_progress(const struct tool_progress *progress, void *arg)
+{
+	struct job *job = arg;
+
+	if (tool_progress_is_same(&job->progress, progress))
+		return;
+	job->progress = *progress;
+	if (job->jobs->config.now_ms() >= job->progress_ms) {
+		job_tell_progress(job);
+	} else if (!job->progress_due) {
+		job->progress_due = true;
+		rearm(job->jobs);
+	}
 }
 
 /* By the settings' "executor", else by the tool's own name. */
@@ -201,6 +227,7 @@ job_take_up(struct jobs *jobs, const cJSON *body, const char *id,
 	job->executor = executor;
 	job->started_ms = jobs->config.now_ms();
 	job->deadline_ms = job->started_ms + deadline_ms;
+	tool_progress_clear(&job->progress);
 	snprintf(job->id, sizeof(job->id), "%s", id);
 	snprintf(job->tool, sizeof(job->tool), "%s", json_string(body, "tool"));
 	TAILQ_INSERT_TAIL(&jobs->list, job, entry);
@@ -273,6 +300,8 @@ jobs_tick(struct jobs *jobs)
 		if (job->deadline_ms <= now_ms)
 			job_cancel(job, TOOL_STATUS_TIMEOUT,
 			    "the job's deadline has passed");
+		else if (job->progress_due && job->progress_ms <= now_ms)
+			job_tell_progress(job);
 	}
 	rearm(jobs);
 }
@@ -286,6 +315,18 @@ jobs_abandon(struct jobs *jobs)
 		next = TAILQ_NEXT(job, entry);
 		job_cancel(job, TOOL_STATUS_LOST, "the toolworker was ended");
 	}
+}
+
+void
+jobs_tell_progress(struct jobs *jobs)
+{
+	struct job *job;
+
+	TAILQ_FOREACH(job, &jobs->list, entry) {
+		if (tool_progress_is_known(&job->progress))
+			job_tell_progress(job);
+	}
+	rearm(jobs);
 }
 
 size_t

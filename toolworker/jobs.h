@@ -5,7 +5,8 @@
  * Every job.run is answered by exactly one job.result: the executor's, or
  * timeout at the deadline, cancelled, busy above JOBS_MAX, lost when this
  * process ends first. A job.run whose id is running already changes nothing
- * (a new supervisor repeats itself). No I/O and no clock of its own: messages
+ * (a new supervisor repeats itself). How a job goes is told at most every
+ * JOBS_PROGRESS_MS; what comes faster is passed over, but never the last. No I/O and no clock of its own: messages
  * and the timer are callbacks.
  */
 #ifndef TOOLWORKER_JOBS_H
@@ -22,6 +23,7 @@
 enum {
 	JOBS_MAX = 32, /* running at once */
 	JOB_DEADLINE_MAX_MS = 15 * 60 * 1000,
+	JOBS_PROGRESS_MS = 500, /* least time between two of a job */
 };
 
 struct jobs;
@@ -54,13 +56,16 @@ void jobs_free(struct jobs **jobs);
 int jobs_on_run(struct jobs *jobs, const cJSON *body);
 int jobs_on_cancel(struct jobs *jobs, const cJSON *body);
 
-/* Ends the jobs whose deadline has passed. */
+/* Ends the jobs whose deadline has passed, and tells what was put off. */
 void jobs_tick(struct jobs *jobs);
 
 /* This process is about to end: cancels every job and answers it LOST. */
 void jobs_abandon(struct jobs *jobs);
 
 size_t jobs_count(const struct jobs *jobs);
+
+/* Says again how every job goes, as far as it is known: after sync. */
+void jobs_tell_progress(struct jobs *jobs);
 
 /* The ids of all running jobs, for the answer to sync. NULL: no memory. */
 cJSON *jobs_list(const struct jobs *jobs);

@@ -149,6 +149,13 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 /* -- what the supervisor says ---------------------------------------------- */
 
 static void
+on_sync(void)
+{
+	send_state("sync");
+	jobs_tell_progress(toolworker.jobs);
+}
+
+static void
 on_drain(void)
 {
 	log_info("draining jobs=%zu", jobs_count(toolworker.jobs));
@@ -171,7 +178,7 @@ on_message(struct peer *peer, enum message_type type, const cJSON *body,
 	else if (type == MESSAGE_JOB_CANCEL)
 		ret = jobs_on_cancel(toolworker.jobs, body);
 	else if (type == MESSAGE_SYNC)
-		send_state("sync");
+		on_sync();
 	else if (type == MESSAGE_DRAIN)
 		on_drain();
 	if (ret < 0) {

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,12 +102,19 @@ deadline_ms(const struct tool *tool, const cJSON *arguments)
 /* -- the job ---------------------------------------------------------------------- */
 
 static void
-on_progress(const char *text, void *arg)
+on_progress(const struct tool_progress *progress, void *arg)
 {
 	const struct run *run = arg;
 
-	printf("progress: %llu ms %s\n",
-	    (unsigned long long)(clock_now_ms() - run->started_ms), text);
+	fprintf(stderr, "progress: %llu ms",
+	    (unsigned long long)(clock_now_ms() - run->started_ms));
+	if (progress->total >= 0)
+		fprintf(stderr, ", %" PRId64 " of %" PRId64, progress->done,
+		    progress->total);
+	else if (progress->done >= 0)
+		fprintf(stderr, ", %" PRId64, progress->done);
+	fprintf(stderr, "%s%s\n", progress->text[0] != '\0' ? ", " : "",
+	    progress->text);
 }
 
 static void
@@ -181,6 +189,9 @@ run_checked(struct run *run, cJSON *arguments)
 		on_result(TOOL_STATUS_INVALID_ARGUMENTS, why, run);
 		return PROC_EXIT_INTERNAL;
 	}
+	/* As the queue does it. */
+	if (json_default_fill(arguments, run->tool->parameters) < 0)
+		return PROC_EXIT_INTERNAL;
 	return run_job(run, arguments);
 }
 
@@ -189,9 +200,6 @@ run_tool(struct event_base *base, const struct executor *executors,
     size_t count, const struct config *config, const char *name,
     const char *text)
 {
-	/* As the queue does it. */
-	if (json_default_fill(arguments, run->tool->parameters) < 0)
-		return PROC_EXIT_INTERNAL;
 	cJSON *input = json_parse(text, strlen(text));
 	cJSON *arguments = cJSON_GetObjectItemCaseSensitive(input, "arguments");
 	enum proc_exit status = PROC_EXIT_CONFIG;

@@ -239,21 +239,105 @@ an_answer_becomes_the_result(void **state)
 }
 
 static void
+report(const char *id, int64_t done, int64_t total, const char *text)
+{
+	struct fake_run *fake = fake_find(id);
+	struct tool_progress progress;
+
+	tool_progress_set(&progress, done, total, text);
+	fake->events.progress(&progress, fake->events.arg);
+}
+
+/* The last message, which must be ID's progress. */
+static const cJSON *
+last_progress(const char *id)
+{
+	assert_int_not_equal(rig.sent_count, 0);
+	assert_int_equal(
+	    rig.sent[rig.sent_count - 1].type, MESSAGE_JOB_PROGRESS);
+	assert_string_equal(
+	    json_string(rig.sent[rig.sent_count - 1].body, "id"), id);
+	return rig.sent[rig.sent_count - 1].body;
+}
+
+static void
 progress_is_passed_on_with_the_time(void **state)
 {
-	struct fake_run *fake;
+	const cJSON *body;
 
 	(void)state;
 	run("a", 60000);
 	rig.now_ms += 2500;
-	fake = fake_find("a");
-	fake->events.progress("3 de 12", fake->events.arg);
+	report("a", 3, 12, "routers");
 	assert_int_equal(rig.sent_count, 1);
-	assert_int_equal(rig.sent[0].type, MESSAGE_JOB_PROGRESS);
-	assert_string_equal(json_string(rig.sent[0].body, "id"), "a");
-	assert_string_equal(json_string(rig.sent[0].body, "text"), "3 de 12");
-	assert_int_equal(json_int(rig.sent[0].body, "elapsed_ms", -1), 2500);
+	body = last_progress("a");
+	assert_int_equal(json_int(body, "done", -1), 3);
+	assert_int_equal(json_int(body, "total", -1), 12);
+	assert_string_equal(json_string(body, "text"), "routers");
+	assert_int_equal(json_int(body, "elapsed_ms", -1), 2500);
+	rig.now_ms += JOBS_PROGRESS_MS;
+	report("a", -1, -1, "casi");
+	body = last_progress("a");
+	assert_null(cJSON_GetObjectItem(body, "done"));
+	assert_null(cJSON_GetObjectItem(body, "total"));
+	assert_int_equal(rig.sent_count, 2);
 	fake_finish("a", TOOL_STATUS_OK, "");
+}
+
+static void
+a_flood_of_progress_becomes_two_a_second_and_the_last(void **state)
+{
+	(void)state;
+	run("a", 60000);
+	for (int i = 1; i <= 1000; i++) {
+		report("a", i, 2000, "");
+		rig.now_ms += 1;
+		if (rig.armed_ms == 0)
+			jobs_tick(rig.jobs);
+	}
+	assert_in_range(rig.sent_count, 2, 3);
+	rig.now_ms += JOBS_PROGRESS_MS;
+	jobs_tick(rig.jobs);
+	assert_int_equal(json_int(last_progress("a"), "done", -1), 1000);
+	/* Nothing is left to be told, nor is the same told twice. */
+	assert_int_equal(rig.armed_ms, 60000 - 1000 - JOBS_PROGRESS_MS);
+	rig.now_ms += JOBS_PROGRESS_MS;
+	jobs_tick(rig.jobs);
+	report("a", 1000, 2000, "");
+	assert_in_range(rig.sent_count, 3, 4);
+	fake_finish("a", TOOL_STATUS_OK, "");
+}
+
+static void
+what_was_put_off_is_told_before_the_result(void **state)
+{
+	(void)state;
+	run("a", 60000);
+	report("a", 1, 2, "");
+	report("a", 2, 2, "");
+	assert_int_equal(rig.sent_count, 1);
+	assert_int_equal(rig.armed_ms, JOBS_PROGRESS_MS);
+	fake_finish("a", TOOL_STATUS_OK, "");
+	assert_int_equal(rig.sent_count, 3);
+	assert_int_equal(json_int(rig.sent[1].body, "done", -1), 2);
+	assert_int_equal(rig.sent[2].type, MESSAGE_JOB_RESULT);
+	assert_true(rig.armed_ms == UINT64_MAX);
+}
+
+static void
+a_new_supervisor_is_told_how_every_job_goes(void **state)
+{
+	(void)state;
+	run("a", 60000);
+	run("b", 60000);
+	report("b", 3, 5, "");
+	rig.now_ms += 4000;
+	jobs_tell_progress(rig.jobs);
+	assert_int_equal(rig.sent_count, 2);
+	assert_int_equal(json_int(last_progress("b"), "done", -1), 3);
+	assert_int_equal(json_int(last_progress("b"), "elapsed_ms", -1), 4000);
+	fake_finish("a", TOOL_STATUS_OK, "");
+	fake_finish("b", TOOL_STATUS_OK, "");
 }
 
 static void
@@ -422,6 +506,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    jobs_test(an_answer_becomes_the_result),
 	    jobs_test(progress_is_passed_on_with_the_time),
+	    jobs_test(a_flood_of_progress_becomes_two_a_second_and_the_last),
+	    jobs_test(what_was_put_off_is_told_before_the_result),
+	    jobs_test(a_new_supervisor_is_told_how_every_job_goes),
 	    jobs_test(the_first_deadline_is_waited_for_and_ends_only_its_job),
 	    jobs_test(a_cancelled_job_is_answered_and_an_unknown_one_ignored),
 	    jobs_test(the_same_id_runs_only_once_at_a_time),

@@ -151,6 +151,103 @@ each_waits_its_own_time_and_hears_the_progress(void **state)
 	assert_int_equal(count(MESSAGE_TOOL_RESULT, "call", "c"), 0);
 }
 
+/* What CALL was told last of how its one request goes. */
+static const cJSON *
+progress_of(const char *call)
+{
+	for (size_t i = rig.sent_count; i > 0; i--) {
+		if (rig.sent[i - 1].type == MESSAGE_TOOL_PROGRESS &&
+		    strcmp(rig.sent[i - 1].call, call) == 0)
+			return rig.sent[i - 1].body;
+	}
+	fail_msg("%s was not told", call);
+	return NULL;
+}
+
+static void
+say_progress(int worker, const char *job, const char *members)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "{\"id\":\"%s\",%s}", job, members);
+	worker_says(worker, MESSAGE_JOB_PROGRESS, text);
+}
+
+static void
+counts_reach_everyone_who_waits_and_who_joins(void **state)
+{
+	size_t before;
+
+	(void)state;
+	worker_up(0);
+	ask("a", "1", "abc", NULL);
+	ask("b", "1", "abc", NULL);
+	say_progress(0, last_job(), "\"done\":2,\"total\":5,\"text\":\"x\"");
+	for (int i = 0; i < 2; i++) {
+		const cJSON *body = progress_of(i == 0 ? "a" : "b");
+
+		assert_int_equal(json_int(body, "done", -1), 2);
+		assert_int_equal(json_int(body, "total", -1), 5);
+		assert_string_equal(json_string(body, "text"), "x");
+	}
+	/* Who comes later knows as much, and waits since he came. */
+	pass_ms(4000);
+	before = rig.sent_count;
+	ask("c", "1", "abc", NULL);
+	assert_int_equal(rig.sent_count, before + 1);
+	assert_int_equal(json_int(progress_of("c"), "done", -1), 2);
+	assert_int_equal(json_int(progress_of("c"), "elapsed_ms", -1), 0);
+	/* So does the reminder after ten seconds. */
+	pass_ms(6000);
+	assert_int_equal(json_int(progress_of("a"), "elapsed_ms", -1), 10000);
+	assert_int_equal(json_int(progress_of("a"), "done", -1), 2);
+	result(0, last_job(), "ok", "Hay 12.");
+}
+
+static void
+a_second_run_knows_nothing_of_the_first_one_s_progress(void **state)
+{
+	(void)state;
+	worker_up(0);
+	worker_up(1);
+	ask("a", "1", "abc", NULL);
+	say_progress(0, last_job(), "\"done\":2,\"total\":5");
+	tool_queue_worker_gone(rig.queue, &rig.workers[0]);
+	assert_int_equal(count_runs(), 2);
+	ask("b", "1", "abc", NULL);
+	assert_int_equal(count(MESSAGE_TOOL_PROGRESS, "call", "b"), 0);
+	result(1, last_job(), "ok", "Hay 12.");
+}
+
+static void
+counts_without_sense_are_unknown(void **state)
+{
+	static const struct {
+		const char *members;
+		int done, total;
+	} rows[] = {
+	    {"\"done\":-1,\"total\":5", -1, -1},
+	    {"\"done\":6,\"total\":5", 6, -1},
+	    {"\"done\":\"2\",\"total\":5", -1, -1},
+	    {"\"total\":5", -1, -1},
+	    {"\"done\":1e300,\"total\":1e300", -1, -1},
+	    {"\"done\":0,\"total\":0", 0, 0},
+	    {"\"done\":3", 3, -1},
+	};
+
+	(void)state;
+	worker_up(0);
+	ask("a", "1", "abc", NULL);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		say_progress(0, last_job(), rows[i].members);
+		assert_int_equal(
+		    json_int(progress_of("a"), "done", -1), rows[i].done);
+		assert_int_equal(
+		    json_int(progress_of("a"), "total", -1), rows[i].total);
+	}
+	result(0, last_job(), "ok", "Hay 12.");
+}
+
 static void
 a_lost_job_is_run_once_more_for_all(void **state)
 {
@@ -603,6 +700,27 @@ a_new_supervisor_takes_over_a_run_with_all_who_wait(void **state)
 	}
 }
 
+/* The new supervisor hears of the run before its caller. */
+static void
+progress_before_the_claim_is_kept_for_it(void **state)
+{
+	char job[TOOL_JOB_ID_SIZE];
+
+	(void)state;
+	worker_up(0);
+	ask("a", "1", "abc", NULL);
+	snprintf(job, sizeof(job), "%s", last_job());
+	start_again();
+	says_jobs(0, job);
+	say_progress(0, job, "\"done\":4,\"total\":5");
+	assert_int_equal(rig.sent_count, 0);
+	ask("a", "1", "abc", NULL);
+	assert_int_equal(count_runs(), 0);
+	assert_int_equal(json_int(progress_of("a"), "done", -1), 4);
+	result(0, job, "ok", "Hay 12.");
+	assert_answer("a", "1", "ok", "Hay 12.");
+}
+
 static void
 a_result_for_many_from_before_is_kept_until_all_have_asked(void **state)
 {
@@ -807,6 +925,10 @@ main(void)
 	    pool_test(what_writes_is_never_merged),
 	    pool_test(a_job_lives_as_long_as_somebody_waits_for_it),
 	    pool_test(each_waits_its_own_time_and_hears_the_progress),
+	    pool_test(counts_reach_everyone_who_waits_and_who_joins),
+	    pool_test(a_second_run_knows_nothing_of_the_first_one_s_progress),
+	    pool_test(counts_without_sense_are_unknown),
+	    pool_test(progress_before_the_claim_is_kept_for_it),
 	    pool_test(a_lost_job_is_run_once_more_for_all),
 	    pool_test(an_answer_serves_for_a_while_and_says_how_old_it_is),
 	    pool_test(failures_are_not_cached),

@@ -96,6 +96,7 @@ parse_members(struct brief *brief)
 	brief->greeting = json_string(json, "greeting");
 	for (int i = 0; i < BRIEF_PHRASE_COUNT; i++)
 		brief->phrases[i] = json_string(phrases, phrase_members[i]);
+	brief->person_phrases = json_array(json, "person_phrases");
 	brief->transcription_model = json_string(json, "transcription_model");
 	brief->reasoning_effort = json_string(json, "reasoning_effort");
 	brief->noise_reduction = json_string(json, "noise_reduction");

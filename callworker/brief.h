@@ -31,7 +31,10 @@ enum {
 	X(LIMIT_GOODBYE, limit_goodbye)                                        \
 	X(SHUTDOWN_GOODBYE, shutdown_goodbye)                                  \
 	X(TOOL_WAIT, tool_wait)                                                \
-	X(TROUBLE, trouble)
+	X(TROUBLE, trouble)                                                    \
+	X(GOODBYE, goodbye)                                                    \
+	X(PERSON_WAIT, person_wait)                                            \
+	X(NO_PERSON, no_person)
 
 enum brief_phrase {
 #define X(id, member) BRIEF_PHRASE_##id,
@@ -70,6 +73,7 @@ struct brief {
 	const char *instructions;
 	const char *greeting;
 	const char *phrases[BRIEF_PHRASE_COUNT];
+	const cJSON *person_phrases; /* an array (person_phrase.h), or NULL */
 	const char *transcription_model;
 	const char *reasoning_effort;
 	const char *noise_reduction; /* "near_field", "far_field" or "" */

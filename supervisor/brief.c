@@ -292,7 +292,7 @@ make_phrases(const struct persona *persona)
 {
 	cJSON *phrases = cJSON_CreateObject();
 
-#define X(member) json_add_string(phrases, #member, persona->member);
+#define X(member, required) json_add_string(phrases, #member, persona->member);
 	PERSONA_PHRASES(X)
 #undef X
 	return phrases;
@@ -305,6 +305,17 @@ make_strings(const char *const *list, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		cJSON_AddItemToArray(array, cJSON_CreateString(list[i]));
+	return array;
+}
+
+static cJSON *
+make_person_phrases(const struct persona *persona)
+{
+	cJSON *array = cJSON_CreateArray();
+
+	for (size_t i = 0; i < persona->person_phrase_count; i++)
+		cJSON_AddItemToArray(
+		    array, cJSON_CreateString(persona->person_phrases[i]));
 	return array;
 }
 
@@ -401,6 +412,7 @@ brief_render(const struct brief_request *request)
 	json_add_string(json, "instructions", instructions);
 	json_add_string(json, "greeting", persona->greeting);
 	json_add(json, "phrases", make_phrases(persona));
+	json_add(json, "person_phrases", make_person_phrases(persona));
 	json_add(json, "tools", make_tools(request));
 	json_add_string(
 	    json, "transcription_model", config->openai_transcription_model);

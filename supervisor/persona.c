@@ -8,6 +8,7 @@
 #include "supervisor/persona.h"
 
 #include "common/clock.h"
+#include "common/word_pattern.h"
 #include "supervisor/folder.h"
 #include "supervisor/front_matter.h"
 #include "supervisor/model.h"
@@ -61,11 +62,9 @@ static const struct {
     {"language", offsetof(struct persona, language), true},
     {"model", offsetof(struct persona, model), false},
     {"greeting", offsetof(struct persona, greeting), true}, {"tools", 0, false},
-    {"numbers", 0, false},
-#define X(member)                                                              \
-	{#member, offsetof(struct persona, member),                            \
-	    offsetof(struct persona, member) !=                                \
-		offsetof(struct persona, apology)},
+    {"numbers", 0, false}, {"person_phrases", 0, false},
+#define X(member, required)                                                    \
+	{#member, offsetof(struct persona, member), required},
     PERSONA_PHRASES(X)
 #undef X
 };
@@ -182,6 +181,27 @@ check_numbers(struct loader *loader, unsigned int line)
 	}
 }
 
+/* One that never matches, or always, is a mistake that callers would meet. */
+static void
+check_person_phrases(struct loader *loader, unsigned int line)
+{
+	const struct persona *persona = loader->persona;
+	size_t exceptions = 0;
+
+	for (size_t i = 0; i < persona->person_phrase_count; i++) {
+		const char *phrase = persona->person_phrases[i];
+		bool is_exception = phrase[0] == '!';
+		const char *fault = word_pattern_fault(phrase + is_exception);
+
+		exceptions += is_exception;
+		if (fault != NULL)
+			bad(loader, line, "person_phrases: \"%.60s\": %s",
+			    phrase, fault);
+	}
+	if (exceptions > 0 && exceptions == persona->person_phrase_count)
+		bad(loader, line, "person_phrases: there are only exceptions");
+}
+
 static void
 check_value(struct loader *loader, const char *key, const char *value,
     unsigned int line)
@@ -213,6 +233,12 @@ take_field(struct loader *loader, size_t field, char *value, unsigned int line)
 		take_list(loader, key, value, line, persona->numbers,
 		    PERSONA_NUMBERS_MAX, &persona->number_count);
 		check_numbers(loader, line);
+		return;
+	}
+	if (strcmp(key, "person_phrases") == 0) {
+		take_list(loader, key, value, line, persona->person_phrases,
+		    PERSONA_PERSON_PHRASES_MAX, &persona->person_phrase_count);
+		check_person_phrases(loader, line);
 		return;
 	}
 	check_value(loader, key, value, line);

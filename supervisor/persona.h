@@ -22,20 +22,24 @@ enum {
 	PERSONA_NUMBERS_MAX = 64,
 	PERSONA_BODY_MAX = 64 * 1024, /* bytes of instructions */
 	PERSONA_TEXT_MAX = 800,       /* bytes of a greeting or phrase */
+	PERSONA_PERSON_PHRASES_MAX = 64,
 };
 
 /*
- * X(member): sentences in the caller's language that are said word by word.
- * All but apology must be there.
+ * X(member, required): sentences in the caller's language that are said word
+ * by word.
  */
 #define PERSONA_PHRASES(X)                                                     \
-	X(still_there)      /* asks a silent caller, once */                   \
-	X(silent_goodbye)   /* before a silent caller is let go */             \
-	X(limit_goodbye)    /* the longest call is over */                     \
-	X(shutdown_goodbye) /* the service is being ended */                   \
-	X(tool_wait)        /* while a tool takes long */                      \
-	X(trouble)          /* something failed; the caller should repeat */   \
-	X(apology)          /* the voice service is lost; before the end */
+	X(still_there, true)      /* asks a silent caller, once */             \
+	X(silent_goodbye, true)   /* before a silent caller is let go */       \
+	X(limit_goodbye, true)    /* the longest call is over */               \
+	X(shutdown_goodbye, true) /* the service is being ended */             \
+	X(tool_wait, true)        /* while a tool takes long */                \
+	X(trouble, true)      /* something failed; the caller should repeat */ \
+	X(goodbye, false)     /* the voice hangs up and has said nothing */    \
+	X(person_wait, false) /* the caller gets a person, who is called */    \
+	X(no_person, false)   /* … and there is none */                      \
+	X(apology, false)     /* the voice service is lost; before the end */
 
 /* Strings belong to the set and are never NULL; "" where left out. */
 struct persona {
@@ -46,13 +50,16 @@ struct persona {
 	const char *model;    /* to be used, see model.h */
 	const char *greeting;
 	const char *instructions;
-#define X(member) const char *member;
+#define X(member, required) const char *member;
 	PERSONA_PHRASES(X)
 #undef X
 	size_t tool_count;
 	const char *tools[PERSONA_TOOLS_MAX];
 	size_t number_count;
 	const char *numbers[PERSONA_NUMBERS_MAX];
+	/* With which a caller gets a person; "!…" are exceptions. */
+	size_t person_phrase_count;
+	const char *person_phrases[PERSONA_PERSON_PHRASES_MAX];
 };
 
 /*

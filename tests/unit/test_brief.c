@@ -88,6 +88,11 @@ setup(void **state)
 	    .tool_wait = "s5",
 	    .trouble = "s6",
 	    .apology = "s7",
+	    .goodbye = "s8",
+	    .person_wait = "s9",
+	    .no_person = "s10",
+	    .person_phrase_count = 2,
+	    .person_phrases = {"una persona", "!no quiero"},
 	    .tool_count = 2,
 	    .tools = {"probe", "missing"}};
 	f->notes = (struct persona_notes){
@@ -169,6 +174,13 @@ callworker_reads_what_the_supervisor_writes(void **state)
 	    brief->phrases[BRIEF_PHRASE_SHUTDOWN_GOODBYE], "s4");
 	assert_string_equal(brief->phrases[BRIEF_PHRASE_TOOL_WAIT], "s5");
 	assert_string_equal(brief->phrases[BRIEF_PHRASE_TROUBLE], "s6");
+	assert_string_equal(brief->phrases[BRIEF_PHRASE_GOODBYE], "s8");
+	assert_string_equal(brief->phrases[BRIEF_PHRASE_PERSON_WAIT], "s9");
+	assert_string_equal(brief->phrases[BRIEF_PHRASE_NO_PERSON], "s10");
+	assert_int_equal(cJSON_GetArraySize(brief->person_phrases), 2);
+	assert_string_equal(
+	    cJSON_GetArrayItem(brief->person_phrases, 1)->valuestring,
+	    "!no quiero");
 	assert_string_equal(brief->transcription_model, "gpt-transcribe");
 	assert_string_equal(brief->reasoning_effort, "low");
 	assert_string_equal(brief->noise_reduction, "near_field");

@@ -28,6 +28,7 @@ absent_members_have_harmless_defaults(void **state)
 	assert_string_equal(brief->greeting, "");
 	assert_string_equal(brief->phrases[BRIEF_PHRASE_TROUBLE], "");
 	assert_null(brief->turn_detection);
+	assert_null(brief->person_phrases);
 	assert_int_equal(brief->silent_caller_s, BRIEF_SILENT_CALLER_S);
 	assert_int_equal(brief->tool_count, 0);
 	assert_int_equal(brief->layers.sound_after_ms, 0);

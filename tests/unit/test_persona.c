@@ -110,6 +110,10 @@ persona_is_loaded_completely(void **state)
 	    "silent_goodbye: b\r\nlimit_goodbye: c\r\n\r\n"
 	    "shutdown_goodbye: d\r\ntool_wait: e\r\ntrouble: f\r\n"
 	    "apology: g\r\n"
+	    "goodbye: h\r\nperson_wait: i\r\nno_person: j\r\n"
+	    "person_phrases:\r\n"
+	    "  - hablar con * persona|asesor\r\n"
+	    "  - \"!no quiero\"\r\n"
 	    "---\r\n"
 	    "\r\n# Body\r\n---\r\nEnd.\r\n\r\n");
 	load(f);
@@ -131,11 +135,21 @@ persona_is_loaded_completely(void **state)
 	assert_string_equal(
 	    persona->still_there, "a long sentence # that goes on");
 	assert_string_equal(persona->apology, "g");
+	assert_string_equal(persona->goodbye, "h");
+	assert_string_equal(persona->person_wait, "i");
+	assert_string_equal(persona->no_person, "j");
+	assert_int_equal(persona->person_phrase_count, 2);
+	assert_string_equal(
+	    persona->person_phrases[0], "hablar con * persona|asesor");
+	assert_string_equal(persona->person_phrases[1], "!no quiero");
 	assert_string_equal(persona->instructions, "# Body\r\n---\r\nEnd.");
 	persona = personas_find(f->personas, "soporte");
 	assert_string_equal(persona->voice, "");
 	assert_string_equal(persona->model, "");
 	assert_string_equal(persona->apology, "");
+	assert_string_equal(persona->goodbye, "");
+	assert_string_equal(persona->no_person, "");
+	assert_int_equal(persona->person_phrase_count, 0);
 	assert_int_equal(persona->tool_count, 0);
 }
 
@@ -179,6 +193,12 @@ bad_files_are_named_with_the_line(void **state)
 	assert_refused(
 	    f, PERSONA("numbers: 1, x\n"), "line 10: numbers: \"x\"");
 	assert_refused(f, PERSONA("numbers: 3*1\n"), "line 10: numbers");
+	assert_refused(f, PERSONA("person_phrases: a, * b\n"),
+	    "line 10: person_phrases: \"* b\": * and | must stand between");
+	assert_refused(f, PERSONA("person_phrases: a, \"!\"\n"),
+	    "line 10: person_phrases: \"!\": there is no word in it");
+	assert_refused(f, PERSONA("person_phrases: !a, !b\n"),
+	    "line 10: person_phrases: there are only exceptions");
 	assert_refused(f, "---\n  x\n---\nb\n", "line 2: this continues");
 	assert_refused(f,
 	    "---\nlanguage: Spanish\ngreeting: Hola\n" PHRASES "---\nb\n",

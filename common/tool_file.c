@@ -7,6 +7,7 @@
  */
 #include "common/tool_file.h"
 
+#include "common/call_tool.h"
 #include "common/http_tool.h"
 #include "common/json.h"
 #include "common/json_default.h"
@@ -166,14 +167,31 @@ take_parameters(struct reader *reader)
 		bad(reader, "\"parameters\": a default: %.300s", why);
 }
 
+/* How a tool of this kind can fail. */
+static enum tool_use
+use_of(const struct reader *reader)
+{
+	const cJSON *executor = json_object(reader->json, "executor");
+
+	if (strcmp(json_string(executor, "type"), "call") != 0)
+		return TOOL_USE_QUERY;
+	return strcmp(json_string(executor, "action"), "transfer") == 0
+		   ? TOOL_USE_TRANSFER
+		   : TOOL_USE_NONE;
+}
+
 static void
 take_failures(struct reader *reader)
 {
+	static const cJSON none = {.type = cJSON_Object};
 	const cJSON *failures = json_object(reader->json, "failures");
+	enum tool_use use = use_of(reader);
 	enum tool_status status;
 	const cJSON *item;
 
-	reader->tool.failures = failures;
+	reader->tool.failures = failures != NULL ? failures : &none;
+	if (failures == NULL && use == TOOL_USE_NONE)
+		return;
 	if (failures == NULL) {
 		bad(reader, "\"failures\" must be an object with a sentence "
 			    "for each status");
@@ -183,7 +201,7 @@ take_failures(struct reader *reader)
 		const char *name = tool_status_name((enum tool_status)i);
 		const char *sentence = json_string(failures, name);
 
-		if (tool_status_has_sentence((enum tool_status)i) &&
+		if (tool_status_has_sentence((enum tool_status)i, use) &&
 		    (sentence[0] == '\0' || strlen(sentence) > SENTENCE_MAX))
 			bad(reader,
 			    "\"failures\" must have a sentence of 1 to %d "
@@ -192,9 +210,10 @@ take_failures(struct reader *reader)
 	}
 	cJSON_ArrayForEach(item, failures) {
 		if (tool_status_find(item->string, &status) < 0 ||
-		    !tool_status_has_sentence(status))
+		    !tool_status_has_sentence(status, use))
 			bad(reader,
-			    "\"failures\": \"%.64s\" is no status of a failure",
+			    "\"failures\": \"%.64s\" is no status of a failure "
+			    "of this executor",
 			    item->string);
 	}
 }
@@ -383,15 +402,44 @@ on_executor_problem(const char *text, void *arg)
 	bad(arg, "\"executor\": %s", text);
 }
 
+/* What is done in the call itself has no queue, no cache and no target. */
+static void
+check_call(struct reader *reader, const cJSON *executor)
+{
+	static const char *const foreign[] = {"deadline_ms", "timeout_argument",
+	    "read_only", "exclusive", "cache_s", "stale", "target",
+	    "target_limit"};
+	struct tool *tool = &reader->tool;
+	struct call_tool call;
+
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+		if (cJSON_HasObjectItem(reader->json, foreign[i]))
+			bad(reader,
+			    "\"%s\" is not for the executor \"call\": remove "
+			    "it",
+			    foreign[i]);
+	}
+	if (call_tool_read(&call, executor, tool->parameters,
+		on_executor_problem, reader) < 0)
+		return;
+	tool->action = call.action;
+	tool->available = true;
+	if (call.ring_max_s > 0)
+		tool->deadline_ms =
+		    (call.ring_max_s + CALL_TOOL_MARGIN_S) * 1000;
+}
+
 static void
 check_executor(struct reader *reader, const cJSON *executor)
 {
 	struct http_tool http;
 
-	if (strcmp(reader->tool.executor, "http") != 0)
+	if (strcmp(reader->tool.executor, "call") == 0)
+		check_call(reader, executor);
+	else if (strcmp(reader->tool.executor, "http") != 0)
 		bad(reader,
 		    "\"executor\": the type \"%.40s\" is not known; there is: "
-		    "http",
+		    "http, call",
 		    reader->tool.executor);
 	else if (http_tool_read(&http, executor, reader->tool.parameters,
 		     on_executor_problem, reader) == 0)

@@ -33,8 +33,8 @@ struct tool {
 	size_t waiting_count;
 	/* Said when it got on, with {done} and {total}; "": not. */
 	const char *progress;
-	const char *executor;    /* "http" */
-	const char *action;      /* of call control, else "" */
+	const char *executor;    /* "http", "call" */
+	const char *action;      /* "hangup", "cancel", "transfer"; else "" */
 	const cJSON *parameters; /* JSON schema, checked */
 	const cJSON *failures;   /* status name → sentence, complete */
 	/*

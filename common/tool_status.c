@@ -8,9 +8,9 @@
 
 static const struct {
 	const char *name;
-	bool sentence;
+	unsigned int uses;
 } rows[TOOL_STATUS_COUNT] = {
-#define X(id, name, sentence, what) [TOOL_STATUS_##id] = {name, sentence},
+#define X(id, name, uses, what) [TOOL_STATUS_##id] = {name, TOOL_USE_##uses},
     TOOL_STATUS_TABLE(X)
 #undef X
 };
@@ -35,8 +35,8 @@ tool_status_find(const char *name, enum tool_status *status_out)
 }
 
 bool
-tool_status_has_sentence(enum tool_status status)
+tool_status_has_sentence(enum tool_status status, enum tool_use use)
 {
 	assert(status < TOOL_STATUS_COUNT);
-	return rows[status].sentence;
+	return (rows[status].uses & use) != 0;
 }

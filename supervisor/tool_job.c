@@ -275,6 +275,9 @@ tool_job_words(char *buf, size_t size, const cJSON *failures,
 	if (status == TOOL_STATUS_INTERNAL)
 		status = TOOL_STATUS_LOST;
 	sentence = json_string(failures, tool_status_name(status));
+	if (status == TOOL_STATUS_LOST && sentence[0] == '\0')
+		sentence = json_string(
+		    failures, tool_status_name(TOOL_STATUS_UNKNOWN));
 	fill_in(buf, size, sentence, "{detail}",
 	    status == TOOL_STATUS_REFUSED ? detail : "");
 }

@@ -81,7 +81,7 @@ find_tool(const char *call_id, const char *name,
 	const struct tool *tool =
 	    call == NULL ? NULL : tools_find(call_tools(call), name);
 
-	if (tool == NULL || !tool->available)
+	if (tool == NULL || !tool->available || tool->action[0] != '\0')
 		return -ENOENT;
 	*tool_out = (struct tool_queue_tool){
 	    .parameters = tool->parameters,

@@ -126,7 +126,7 @@ on_result(enum tool_status status, const char *output, void *arg)
 	run->ended = true;
 	printf("status: %s\ntime: %llu ms\n", tool_status_name(status),
 	    (unsigned long long)(clock_now_ms() - run->started_ms));
-	if (tool_status_has_sentence(status))
+	if (tool_status_has_sentence(status, TOOL_USE_QUERY))
 		printf("the voice is told: %s\n",
 		    json_string(run->tool->failures, tool_status_name(status)));
 	printf("output:\n%s\n", output);

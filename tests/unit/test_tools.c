@@ -315,6 +315,77 @@ what_an_http_tool_could_not_send_is_refused(void **state)
 		    *state, bad_executors[i][0], bad_executors[i][1]);
 }
 
+#define CALL(executor, rest)                                                   \
+	"{\"name\":\"x\",\"description\":\"d\",\"executor\":{\"type\":"        \
+	"\"call\"," executor "}" rest "}"
+#define CHOICE                                                                 \
+	",\"parameters\":{\"type\":\"object\",\"properties\":{\"to\":{"        \
+	"\"enum\":[\"a\"]}},\"required\":[\"to\"]}"
+#define TRANSFER                                                               \
+	"\"action\":\"transfer\",\"argument\":\"to\",\"destinations\":{"       \
+	"\"a\":{\"endpoint\":\"PJSIP/200\",\"ring_s\":20}}"
+#define OUTCOMES                                                               \
+	"\"busy\":\"b\",\"no_answer\":\"n\",\"refused\":\"r\","                \
+	"\"unknown\":\"u\",\"timeout\":\"t\""
+
+static void
+what_happens_to_the_call_is_a_tool_too(void **state)
+{
+	struct fixture *f = *state;
+	const struct tool *tool;
+
+	add_file(
+	    f, "a.json", CALL(TRANSFER, CHOICE ",\"failures\":{" OUTCOMES "}"));
+	load(f);
+	for (size_t i = 0; i < f->problems.count; i++)
+		print_message("%s\n", f->problems.list[i].text);
+	assert_int_equal(f->problems.count, 0);
+	tool = tools_find(f->tools, "x");
+	assert_true(tool->available);
+	assert_string_equal(tool->action, "transfer");
+	assert_int_equal(tool->deadline_ms, 35000);
+	assert_false(tool->read_only);
+	assert_non_null(json_object(tool->settings, "destinations"));
+	add_file(f, "a.json",
+	    CALL("\"action\":\"hangup\"",
+		",\"parameters\":{\"type\":\"object\"}"));
+	load(f);
+	assert_int_equal(f->problems.count, 0);
+	tool = tools_find(f->tools, "x");
+	assert_string_equal(tool->action, "hangup");
+	assert_int_equal(cJSON_GetArraySize(tool->failures), 0);
+	add_file(f, "a.json", TOOL("x", ""));
+	load(f);
+	assert_string_equal(tools_find(f->tools, "x")->action, "");
+}
+
+static void
+what_a_call_tool_could_not_do_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_refused(f, CALL(TRANSFER, CHOICE), "\"failures\"");
+	assert_refused(f,
+	    CALL(TRANSFER, CHOICE ",\"failures\":{\"timeout\":\"t\"}"),
+	    "\"busy\"");
+	assert_refused(f,
+	    CALL(TRANSFER, CHOICE ",\"failures\":{" OUTCOMES ",\"lost\":"
+				  "\"l\"}"),
+	    "\"lost\" is no status");
+	assert_refused(f,
+	    CALL(TRANSFER,
+		CHOICE ",\"failures\":{" OUTCOMES "},\"read_only\":true"),
+	    "\"read_only\" is not for");
+	assert_refused(f,
+	    CALL(TRANSFER,
+		CHOICE ",\"failures\":{" OUTCOMES "},\"deadline_ms\":9000"),
+	    "\"deadline_ms\" is not for");
+	assert_refused(f,
+	    CALL("\"action\":\"dance\"",
+		",\"parameters\":{\"type\":\"object\"}"),
+	    "\"executor\": \"action\" must be");
+}
+
 static void
 settings_that_no_job_could_carry_are_refused(void **state)
 {
@@ -497,6 +568,8 @@ main(void)
 	    TEST(what_the_queue_needs_is_taken),
 	    TEST(what_the_queue_could_not_use_is_refused),
 	    TEST(what_an_http_tool_could_not_send_is_refused),
+	    TEST(what_happens_to_the_call_is_a_tool_too),
+	    TEST(what_a_call_tool_could_not_do_is_refused),
 	    TEST(settings_that_no_job_could_carry_are_refused),
 	    TEST(an_http_tool_may_use_all_that_there_is),
 	    TEST(bad_files_are_named_and_do_not_harm_others),

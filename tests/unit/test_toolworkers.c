@@ -37,6 +37,7 @@ static struct {
 } rig;
 
 static const struct tool tool = {.name = "consultar",
+    .action = "",
     .deadline_ms = 60000,
     .timeout_argument = "timeout",
     .read_only = true,
@@ -46,7 +47,8 @@ static const struct tool tool = {.name = "consultar",
     .target = "router",
     .target_limit = 3,
     .available = true};
-static const struct tool broken = {.name = "rota", .available = false};
+static const struct tool broken = {
+    .name = "rota", .action = "", .available = false};
 
 /* -- the rooms around --------------------------------------------------------------- */
 

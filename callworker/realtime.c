@@ -321,6 +321,16 @@ realtime_say(struct voice *voice, const char *text, int tag)
 }
 
 static int
+realtime_aside(struct voice *voice, const char *text, int tag)
+{
+	struct realtime *rt = from_voice(voice);
+
+	if (rt->state != SESSION_READY)
+		return -ENOTCONN;
+	return realtime_responses_aside(rt->responses, text, tag);
+}
+
+static int
 realtime_add_text(struct voice *voice, const char *text)
 {
 	return realtime_responses_add_text(from_voice(voice)->responses, text);
@@ -419,11 +429,12 @@ realtime_log_state(const struct voice *voice)
 	if (rt->ws != NULL)
 		websocket_get_stats(rt->ws, &ws);
 	log_info("voice: session=%s %s", session_names[rt->state], text);
-	log_info("voice: responses=%llu retries=%llu collisions=%llu "
-		 "late_audio=%llu dropped_calls=%llu malformed=%u sent=%llu "
-		 "received=%llu queued_bytes=%zu dropped_audio=%llu",
+	log_info(
+	    "voice: responses=%llu retries=%llu collisions=%llu "
+	    "asides=%llu late_audio=%llu dropped_calls=%llu malformed=%u sent=%llu "
+	    "received=%llu queued_bytes=%zu dropped_audio=%llu",
 	    (unsigned long long)rs.responses, (unsigned long long)rs.retries,
-	    (unsigned long long)rs.collisions,
+	    (unsigned long long)rs.collisions, (unsigned long long)rs.asides,
 	    (unsigned long long)rs.late_audio,
 	    (unsigned long long)rs.dropped_calls, rt->malformed, ws.sent,
 	    ws.received, ws.queued_len, ws.dropped);
@@ -456,6 +467,7 @@ static const struct voice_ops realtime_ops = {
     .start = realtime_start,
     .send_audio = realtime_send_audio,
     .say = realtime_say,
+    .aside = realtime_aside,
     .add_text = realtime_add_text,
     .answer_tool = realtime_answer_tool,
     .prompt = realtime_prompt,

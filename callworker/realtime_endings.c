@@ -469,6 +469,8 @@ realtime_responses_error(
 	case REALTIME_PURPOSE_CANCEL:
 		on_cancel_refused(rr, ev);
 		return true;
+	case REALTIME_PURPOSE_ASIDE: /* were taken by their room */
+	case REALTIME_PURPOSE_HUSH:
 	case REALTIME_PURPOSE_NONE:
 	case REALTIME_PURPOSE_UPDATE:
 		break;

@@ -33,6 +33,8 @@ static const char *const purpose_names[] = {
     [REALTIME_PURPOSE_CANCEL] = "cancel",
     [REALTIME_PURPOSE_ITEM] = "item",
     [REALTIME_PURPOSE_CUT] = "cut",
+    [REALTIME_PURPOSE_ASIDE] = "aside",
+    [REALTIME_PURPOSE_HUSH] = "hush",
 };
 
 /* Says to the model, in the callers' language, what to do with one text. */
@@ -107,6 +109,8 @@ read_response(struct realtime_event *ev)
 	ev->reason = json_string(details, "reason");
 	ev->has_metadata = metadata != NULL;
 	ev->ask = json_string(metadata, "ask");
+	ev->out_of_band = cJSON_IsNull(
+	    cJSON_GetObjectItemCaseSensitive(response, "conversation_id"));
 	ev->output = json_array(response, "output");
 	read_usage(&ev->usage, json_object(response, "usage"));
 	read_error(ev, json_object(details, "error"));
@@ -235,7 +239,7 @@ realtime_event_id_purpose(const char *id)
 {
 	size_t len = strcspn(id, "-");
 
-	for (int p = REALTIME_PURPOSE_UPDATE; p <= REALTIME_PURPOSE_CUT; p++) {
+	for (int p = REALTIME_PURPOSE_UPDATE; p <= REALTIME_PURPOSE_HUSH; p++) {
 		if (strlen(purpose_names[p]) == len &&
 		    strncmp(purpose_names[p], id, len) == 0)
 			return (enum realtime_purpose)p;
@@ -414,24 +418,49 @@ say_instructions(const char *say)
 	return text;
 }
 
-char *
-realtime_encode_ask(const char *event_id, const char *say)
+/* A response.create; *RESPONSE_OUT is in it. INSTRUCTIONS may be NULL. */
+static cJSON *
+new_ask(const char *event_id, const char *instructions, cJSON **response_out)
 {
 	cJSON *event = new_event("response.create", event_id);
 	cJSON *response = add_object(event, "response");
-	char *text = NULL;
 
 	json_add_string(add_object(response, "metadata"), "ask", event_id);
-	if (say != NULL) {
-		text = say_instructions(say);
-		if (text == NULL) {
-			cJSON_Delete(event);
-			return NULL;
-		}
-		json_add_string(response, "instructions", text);
+	if (instructions != NULL)
+		json_add_string(response, "instructions", instructions);
+	*response_out = response;
+	return event;
+}
+
+char *
+realtime_encode_ask(const char *event_id, const char *say)
+{
+	char *instructions = say == NULL ? NULL : say_instructions(say);
+	cJSON *event, *response;
+
+	if (say != NULL && instructions == NULL)
+		return NULL;
+	event = new_ask(event_id, instructions, &response);
+	free(instructions);
+	if (say != NULL)
 		json_add_string(response, "tool_choice", "none");
-	}
-	free(text);
+	return print_event(event);
+}
+
+char *
+realtime_encode_aside(const char *event_id, const char *text)
+{
+	char *instructions = say_instructions(text);
+	cJSON *event, *response;
+
+	if (instructions == NULL)
+		return NULL;
+	event = new_ask(event_id, instructions, &response);
+	free(instructions);
+	json_add_string(response, "conversation", "none");
+	/* Both are the session's, unless emptied. */
+	cJSON_AddArrayToObject(response, "input");
+	cJSON_AddArrayToObject(response, "tools");
 	return print_event(event);
 }
 

@@ -74,6 +74,8 @@ enum realtime_purpose {
 	REALTIME_PURPOSE_CANCEL, /* response.cancel */
 	REALTIME_PURPOSE_ITEM,   /* conversation.item.create */
 	REALTIME_PURPOSE_CUT,    /* conversation.item.truncate or .delete */
+	REALTIME_PURPOSE_ASIDE,  /* response.create of an aside … */
+	REALTIME_PURPOSE_HUSH,   /* … and its response.cancel */
 };
 
 /*
@@ -97,6 +99,7 @@ struct realtime_event {
 	const char *reason;  /* of cancelled or incomplete */
 	bool has_metadata;   /* an object, which automatic ones lack */
 	const char *ask;     /* the event_id of the response.create */
+	bool out_of_band;    /* says that it is part of no conversation */
 	const cJSON *output; /* array of items, or NULL */
 	struct voice_usage usage;
 	/* error, and response.done that failed */
@@ -148,6 +151,10 @@ char *realtime_encode_output(const char *event_id, const char *item_id,
 
 /* response.create; SAY is to be said word by word, or NULL. */
 char *realtime_encode_ask(const char *event_id, const char *say);
+
+/* response.create of TEXT outside of the conversation: no context, no tools,
+ * and no item of it is kept. */
+char *realtime_encode_aside(const char *event_id, const char *text);
 
 char *realtime_encode_cancel(const char *event_id, const char *response_id);
 char *realtime_encode_truncate(const char *event_id, const char *item_id,

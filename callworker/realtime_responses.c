@@ -51,6 +51,7 @@ realtime_responses_new(struct realtime_responses **rr_out,
 	if (rr == NULL)
 		return -ENOMEM;
 	rr->config = *config;
+	rr->asides.config = &rr->config;
 	return 0;
 }
 
@@ -61,6 +62,7 @@ realtime_responses_free(struct realtime_responses **rr)
 		return;
 	realtime_outbox_clear(&(*rr)->outbox);
 	realtime_utterances_free(&(*rr)->utterances);
+	realtime_asides_free(&(*rr)->asides);
 	realtime_order_drop(&(*rr)->asked_order);
 	realtime_active_clear(&(*rr)->run);
 	free(*rr);
@@ -143,7 +145,6 @@ on_created(struct realtime_responses *rr, const struct realtime_event *ev)
 		return;
 	if (rr->active)
 		realtime_responses_end(rr, NULL);
-	rr->echoes = rr->echoes || ev->ask[0] != '\0';
 	rr->active = true;
 	snprintf(rr->run.id, sizeof(rr->run.id), "%s", ev->response_id);
 	rr->run.since_ms = rr->run.progress_ms = rr->now_ms;
@@ -240,6 +241,8 @@ on_audio(struct realtime_responses *rr, const struct realtime_event *ev)
 	rr->run.spoke = true;
 	if (!u->announced) {
 		u->announced = true;
+		realtime_asides_hush(
+		    &rr->asides, "the voice has more to say", rr->now_ms);
 		if (rr->run.order.text == NULL)
 			rr->outbox.nudged = false; /* here is the answer */
 		events->on_utterance(u->id, u->tag, rr->config.events_arg);
@@ -283,6 +286,7 @@ on_speech_started(
     struct realtime_responses *rr, const struct realtime_event *ev)
 {
 	rr->caller_talking = true;
+	realtime_asides_hush(&rr->asides, "caller speaks", rr->now_ms);
 	if (rr->active && !rr->run.cut) {
 		rr->run.cut = true;
 		rr->run.cancel_at_ms = rr->now_ms + REALTIME_CANCEL_MS;
@@ -309,6 +313,10 @@ on_speech_stopped(struct realtime_responses *rr)
 static bool
 dispatch(struct realtime_responses *rr, const struct realtime_event *ev)
 {
+	if (ev->type == REALTIME_EVENT_RESPONSE_CREATED && ev->ask[0] != '\0')
+		rr->echoes = true;
+	if (realtime_asides_event(&rr->asides, ev, rr->echoes, rr->now_ms))
+		return true;
 	switch (ev->type) {
 	case REALTIME_EVENT_RESPONSE_CREATED:
 		on_created(rr, ev);
@@ -400,6 +408,7 @@ realtime_responses_tick(struct realtime_responses *rr, uint64_t now_ms)
 	if (rr->over)
 		return;
 	rr->now_ms = now_ms;
+	realtime_asides_tick(&rr->asides, now_ms);
 	if (rr->active)
 		check_run(rr);
 	if (rr->asked && !rr->active &&
@@ -425,6 +434,19 @@ realtime_responses_say(struct realtime_responses *rr, const char *text, int tag)
 	if (ret == 0)
 		pump(rr);
 	return ret;
+}
+
+int
+realtime_responses_aside(
+    struct realtime_responses *rr, const char *text, int tag)
+{
+	if (rr->over)
+		return -ENOTCONN;
+	/* The service may be about to answer the caller's turn. */
+	if (realtime_responses_is_busy(rr) || rr->caller_talking ||
+	    rr->now_ms < rr->automatic_until_ms)
+		return -EBUSY;
+	return realtime_asides_say(&rr->asides, text, tag, rr->now_ms);
 }
 
 int
@@ -477,6 +499,7 @@ void
 realtime_responses_stop(struct realtime_responses *rr)
 {
 	realtime_outbox_clear_says(&rr->outbox);
+	realtime_asides_hush(&rr->asides, "stopped", rr->now_ms);
 	rr->outbox.wanted = rr->outbox.nudged = false;
 	if (rr->active)
 		cancel_run(rr);
@@ -493,7 +516,8 @@ realtime_responses_interrupted(
 	char event_id[REALTIME_ID_SIZE];
 	char *json;
 
-	if (u == NULL)
+	if (realtime_asides_interrupted(&rr->asides, utterance, rr->now_ms) ||
+	    u == NULL)
 		return;
 	realtime_responses_next_id(rr, event_id, REALTIME_PURPOSE_CUT);
 	json = realtime_utterance_interrupt(u, event_id, heard_ms);
@@ -533,12 +557,13 @@ realtime_responses_describe(
 {
 	snprintf(buf, size,
 	    "response=%s asked=%s says=%u items=%u unspoken=%s wanted=%s "
-	    "caller_talking=%s attempts=%u",
+	    "caller_talking=%s attempts=%u aside=%s",
 	    rr->active ? rr->run.id : "none", rr->asked ? "yes" : "no",
 	    rr->outbox.says_count, rr->outbox.items_count,
 	    rr->outbox.unspoken ? "yes" : "no",
 	    rr->outbox.wanted || rr->outbox.nudged ? "yes" : "no",
-	    rr->caller_talking ? "yes" : "no", rr->attempts);
+	    rr->caller_talking ? "yes" : "no", rr->attempts,
+	    realtime_asides_is_busy(&rr->asides) ? "yes" : "no");
 }
 
 void
@@ -546,4 +571,6 @@ realtime_responses_get_stats(const struct realtime_responses *rr,
     struct realtime_responses_stats *stats_out)
 {
 	*stats_out = rr->stats;
+	stats_out->asides = rr->asides.count;
+	stats_out->late_audio += rr->asides.late_audio;
 }

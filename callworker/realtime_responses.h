@@ -56,6 +56,7 @@ struct realtime_responses_stats {
 	uint64_t collisions;    /* asked while one was running */
 	uint64_t late_audio;    /* deltas dropped: interrupted or unknown */
 	uint64_t dropped_calls; /* function calls of responses that were cut */
+	uint64_t asides;        /* that were asked for */
 };
 
 /* CONFIG is copied, its pointers must stay valid. 0 or -ENOMEM. */
@@ -76,6 +77,8 @@ void realtime_responses_tick(struct realtime_responses *rr, uint64_t now_ms);
 void realtime_responses_listen(struct realtime_responses *rr,
     const struct voice_events *events, void *arg);
 int realtime_responses_say(
+    struct realtime_responses *rr, const char *text, int tag);
+int realtime_responses_aside(
     struct realtime_responses *rr, const char *text, int tag);
 int realtime_responses_add_text(
     struct realtime_responses *rr, const char *text);

@@ -11,6 +11,7 @@
 #ifndef CALLWORKER_REALTIME_RESPONSES_IMPL_H
 #define CALLWORKER_REALTIME_RESPONSES_IMPL_H
 
+#include "callworker/realtime_asides.h"
 #include "callworker/realtime_outbox.h"
 #include "callworker/realtime_responses.h"
 #include "callworker/realtime_utterances.h"
@@ -44,6 +45,7 @@ struct realtime_responses {
 	struct realtime_responses_stats stats;
 	struct realtime_utterances utterances;
 	struct realtime_outbox outbox;
+	struct realtime_asides asides;
 	struct log_ratelimit noise;
 	uint64_t now_ms;
 	unsigned number; /* of the last event_id or item id */

@@ -143,6 +143,27 @@ a_text_to_be_said_cannot_leave_its_quotation_marks(void **state)
 }
 
 static void
+an_aside_has_no_conversation_no_context_and_no_tools(void **state)
+{
+	cJSON *json = parse_json(realtime_encode_aside("aside-1", "Sigo aquí"));
+	const cJSON *response = json_object(json, "response");
+
+	(void)state;
+	assert_string_equal(json_string(response, "conversation"), "none");
+	assert_non_null(
+	    strstr(json_string(response, "instructions"), "«Sigo aquí»"));
+	assert_int_equal(cJSON_GetArraySize(json_array(response, "input")), 0);
+	assert_true(cJSON_HasObjectItem(response, "input"));
+	assert_int_equal(cJSON_GetArraySize(json_array(response, "tools")), 0);
+	assert_true(cJSON_HasObjectItem(response, "tools"));
+	assert_string_equal(
+	    string_at(json, "response", "metadata", "ask", NULL), "aside-1");
+	assert_int_equal(
+	    realtime_event_id_purpose("aside-1"), REALTIME_PURPOSE_ASIDE);
+	cJSON_Delete(json);
+}
+
+static void
 items_carry_an_id_of_ours(void **state)
 {
 	cJSON *json = parse_json(realtime_encode_output(
@@ -414,6 +435,8 @@ main(void)
 	    cmocka_unit_test(a_session_update_leaves_out_what_the_brief_lacks),
 	    cmocka_unit_test(
 		a_text_to_be_said_cannot_leave_its_quotation_marks),
+	    cmocka_unit_test(
+		an_aside_has_no_conversation_no_context_and_no_tools),
 	    cmocka_unit_test(items_carry_an_id_of_ours),
 	    cmocka_unit_test(an_append_is_exact_base64),
 	    cmocka_unit_test(audio_deltas_are_decoded_with_any_padding),

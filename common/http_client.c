@@ -6,7 +6,8 @@
  * happened. The deadline is a timer of ours, because curl does not count the
  * time a request waits for a free connection. Invariant: a request is on the
  * list from http_request() until just before its callback, and callbacks run
- * only from complete_finished() and on_deadline(), never inside curl.
+ * only from complete_finished() and on_deadline(), never inside curl; on_part
+ * apart, which may do nothing here.
  */
 #include "common/http_client.h"
 
@@ -65,6 +66,7 @@ struct http_request {
 	struct event deadline;
 	uint64_t begun_ms;
 	http_response_fn fn;
+	http_part_fn on_part;
 	void *arg;
 
 	char *body;
@@ -395,6 +397,25 @@ set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 	return 0;
 }
 
+static void
+tell_part(struct http_request *request)
+{
+	struct http_part part = {
+	    .content_type = "",
+	    .body = request->body,
+	    .body_len = request->body_len,
+	};
+	char *content_type = NULL;
+	long status = 0;
+
+	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &content_type);
+	part.status = (int)status;
+	if (content_type)
+		part.content_type = content_type;
+	request->on_part(&part, request->arg);
+}
+
 static size_t
 take_body(char *data, size_t size, size_t count, void *arg)
 {
@@ -420,6 +441,8 @@ take_body(char *data, size_t size, size_t count, void *arg)
 	memcpy(request->body + request->body_len, data, len);
 	request->body_len += len;
 	request->body[request->body_len] = '\0';
+	if (request->on_part)
+		tell_part(request);
 	return len;
 }
 
@@ -460,6 +483,7 @@ http_request(struct http_client *client, struct http_request **request_out,
 		return -ENOMEM;
 	request->client = client;
 	request->fn = fn;
+	request->on_part = config->on_part;
 	request->arg = arg;
 	request->begun_ms = clock_now_ms();
 	request->response_max =

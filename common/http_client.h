@@ -61,6 +61,16 @@ struct http_response {
 typedef void (*http_response_fn)(
     const struct http_response *response, void *arg);
 
+/* What has come of an answer so far. */
+struct http_part {
+	int status;
+	const char *content_type; /* "" if there is none */
+	const char *body;
+	size_t body_len;
+};
+
+typedef void (*http_part_fn)(const struct http_part *part, void *arg);
+
 /* Copied; zero means the default where one is named. */
 struct http_request_config {
 	const char *method; /* NULL: GET, or POST with a body */
@@ -93,6 +103,12 @@ struct http_request_config {
 	bool once;
 	const char *ca_file; /* PEM, absolute; NULL: the client's */
 	size_t response_max; /* bytes of body; 0: 1 MiB */
+	/*
+	 * Told whenever more of the body has come, with the ARG of the
+	 * response; NULL: not wanted. It is called from inside libcurl, so it
+	 * must not begin, cancel or free anything of this client.
+	 */
+	http_part_fn on_part;
 };
 
 /* CONFIG may be NULL. 0 or -errno (see tls.h for the CA file). */

@@ -36,7 +36,7 @@ static const char *const members[] = {"type", "executor", "parameters",
     "timeout_argument", "read_only", "method", "url", "headers", "body", "form",
     "user", "password", "ca_file", "redirects", "response"};
 static const char *const response_members[] = {
-    "type", "answer", "success", "reason", "status", "max_bytes"};
+    "type", "answer", "success", "reason", "status", "progress", "max_bytes"};
 static const char *const methods[] = {
     "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"};
 
@@ -312,6 +312,27 @@ take_reasons(
 	tool->reasons = reasons;
 }
 
+static void
+take_progress(
+    struct reader *reader, const cJSON *response, struct http_tool *tool)
+{
+	static const char where[] = "\"response\": \"progress\": ";
+	static const char *const names[] = {"done", "total"};
+	const cJSON *progress =
+	    cJSON_GetObjectItemCaseSensitive(response, "progress");
+
+	tool->progress_done = tool->progress_total = "";
+	if (progress == NULL)
+		return;
+	check_members(reader, progress, where, names, COUNT(names));
+	tool->progress_done = take_pointer(reader, progress, "done", where);
+	tool->progress_total = take_pointer(reader, progress, "total", where);
+	if (*tool->progress_done == '\0')
+		bad(reader,
+		    "\"response\": \"progress\" must have \"done\", a JSON "
+		    "pointer, and may have \"total\"");
+}
+
 static bool
 is_http_status(const char *text)
 {
@@ -382,9 +403,11 @@ take_response(struct reader *reader, struct http_tool *tool)
 	take_success(reader, response, tool);
 	take_reasons(reader, response, tool);
 	take_statuses(reader, response, tool);
+	take_progress(reader, response, tool);
 	tool->response_max = (size_t)take_number(reader, response, "max_bytes",
 	    HTTP_TOOL_RESPONSE_DEFAULT, 1, HTTP_TOOL_RESPONSE_MAX);
-	if (tool->is_text && (*tool->answer != '\0' || *tool->success != '\0'))
+	if (tool->is_text && (*tool->answer != '\0' || *tool->success != '\0' ||
+				 *tool->progress_done != '\0'))
 		bad(reader, "\"response\": a text has no JSON pointers");
 }
 

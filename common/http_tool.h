@@ -40,7 +40,10 @@ struct http_tool {
 	const cJSON *success_is; /* its value when all is well, or NULL */
 	const cJSON *reasons;    /* array of pointers to a refusal's words */
 	const cJSON *statuses;   /* "404" → status name, or NULL */
-	size_t response_max;     /* bytes */
+	/* Pointers to the counts in lines before the answer; "": none come. */
+	const char *progress_done;
+	const char *progress_total;
+	size_t response_max; /* bytes */
 };
 
 typedef void http_tool_problem_fn(const char *text, void *arg);

@@ -32,6 +32,7 @@ struct http_call {
 	char *headers[HEADERS_MAX + 1];
 	uint64_t started_ms;
 	http_response_fn fn;
+	http_part_fn on_part;
 	void *arg;
 };
 
@@ -142,6 +143,14 @@ finish_unsent(struct http_call *call, enum http_result result, const char *why)
 }
 
 static void
+on_part(const struct http_part *part, void *arg)
+{
+	struct http_call *call = arg;
+
+	call->on_part(part, call->arg);
+}
+
+static void
 on_response(const struct http_response *response, void *arg)
 {
 	struct http_call *call = arg;
@@ -169,6 +178,7 @@ on_resolved(const struct resolver_result *result, void *arg)
 		return;
 	}
 	call->config.deadline_ms -= spent_ms;
+	call->config.on_part = call->on_part != NULL ? on_part : NULL;
 	call->config.addresses = result->addresses;
 	call->config.address_count = result->count;
 	ret = http_request(call->network->client, &call->request, &call->config,
@@ -196,6 +206,7 @@ http_call_start(struct http_call **call_out,
 	call->network = network;
 	call->started_ms = clock_now_ms();
 	call->fn = fn;
+	call->on_part = request->on_part;
 	call->arg = arg;
 	ret = copy_request(call, request);
 	if (ret == 0)

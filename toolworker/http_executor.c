@@ -14,6 +14,7 @@
 #include "common/json_schema.h"
 #include "common/log.h"
 #include "common/url.h"
+#include "toolworker/http_lines.h"
 #include "toolworker/http_message.h"
 #include "toolworker/http_outcome.h"
 
@@ -42,6 +43,7 @@ struct exchange {
 	struct http_message message;
 	char name[65]; /* of the tool, for log lines */
 	bool read_only;
+	size_t lines_read; /* bytes of the answer, looked at for progress */
 	unsigned int redirects; /* followed so far */
 	unsigned int deadline_ms;
 	uint64_t started_ms;
@@ -81,6 +83,18 @@ log_outcome(const struct exchange *exchange, const struct http_outcome *outcome,
 
 static void on_response(const struct http_response *response, void *arg);
 
+static void
+on_part(const struct http_part *part, void *arg)
+{
+	struct exchange *exchange = arg;
+
+	if (http_tool_status(&exchange->tool, part->status) == TOOL_STATUS_OK &&
+	    http_lines_is_type(part->content_type))
+		http_lines_progress(&exchange->tool, part->body, part->body_len,
+		    &exchange->lines_read, exchange->events.progress,
+		    exchange->events.arg);
+}
+
 static int
 send_request(struct exchange *exchange)
 {
@@ -91,6 +105,9 @@ send_request(struct exchange *exchange)
 	    .once = !exchange->read_only,
 	};
 
+	exchange->lines_read = 0;
+	if (*exchange->tool.progress_done != '\0')
+		request.on_part = on_part;
 	if (*exchange->tool.ca_file != '\0')
 		request.ca_file = exchange->tool.ca_file;
 	request.deadline_ms = spent_ms < exchange->deadline_ms

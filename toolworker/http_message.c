@@ -36,6 +36,17 @@ add_header(struct http_message *message, const char *name, const char *value)
 	return 0;
 }
 
+/* Lines are better than a document: they say how it goes. */
+static const char *
+accepted(const struct http_tool *tool)
+{
+	if (tool->is_text)
+		return "text/plain";
+	return *tool->progress_done != '\0'
+		   ? "application/x-ndjson, application/json;q=0.9"
+		   : "application/json";
+}
+
 static int
 build_headers(struct http_message *message, const struct http_tool *tool,
     const struct http_template_values *values, char *why, size_t size)
@@ -55,8 +66,7 @@ build_headers(struct http_message *message, const struct http_tool *tool,
 			return ret;
 	}
 	if (!has_header(tool, "Accept"))
-		ret = add_header(message, "Accept",
-		    tool->is_text ? "text/plain" : "application/json");
+		ret = add_header(message, "Accept", accepted(tool));
 	if (ret == 0 && !has_header(tool, "Content-Type")) {
 		if (tool->body != NULL)
 			ret = add_header(

@@ -11,6 +11,7 @@
 #include "common/json_pointer.h"
 #include "common/utf8.h"
 #include "toolworker/answer.h"
+#include "toolworker/http_lines.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,10 +100,8 @@ read_json(struct http_outcome *outcome, const struct http_tool *tool,
 
 	if (*tool->success != '\0')
 		success = json_pointer_find(answer, tool->success);
-	if (answer == NULL)
-		malformed(outcome, "the answer is not JSON");
-	else if (*tool->success != '\0' &&
-		 (success == NULL || !is_same_kind(success, tool->success_is)))
+	if (*tool->success != '\0' &&
+	    (success == NULL || !is_same_kind(success, tool->success_is)))
 		malformed(outcome, "the answer does not say whether it is one");
 	else if (success != NULL &&
 		 !cJSON_Compare(success, tool->success_is, true))
@@ -114,29 +113,38 @@ read_json(struct http_outcome *outcome, const struct http_tool *tool,
 		outcome->status = TOOL_STATUS_OK;
 }
 
-/* The body as JSON, or NULL. */
+/* The body as JSON, or its last line; NULL: there is none, for WHY. */
 static cJSON *
-parse_body(const struct http_response *response)
+parse_body(const struct http_tool *tool, const struct http_response *response,
+    const char **why_out)
 {
-	if (!is_json_type(response->content_type) ||
-	    utf8_count(response->body, response->body_len) < 0)
+	bool is_lines = *tool->progress_done != '\0' &&
+			http_lines_is_type(response->content_type);
+
+	*why_out = "the answer's type is not JSON";
+	if (!is_lines && !is_json_type(response->content_type))
 		return NULL;
-	return json_parse(response->body, response->body_len);
+	*why_out = "the answer is not JSON";
+	if (utf8_count(response->body, response->body_len) < 0)
+		return NULL;
+	return is_lines ? http_lines_answer(
+			      tool, response->body, response->body_len, why_out)
+			: json_parse(response->body, response->body_len);
 }
 
 static void
 read_body(struct http_outcome *outcome, const struct http_tool *tool,
     const struct http_response *response)
 {
+	const char *why;
 	cJSON *answer;
 
 	if (!tool->is_text) {
-		if (!is_json_type(response->content_type)) {
-			malformed(outcome, "the answer's type is not JSON");
-			return;
-		}
-		answer = parse_body(response);
-		read_json(outcome, tool, answer);
+		answer = parse_body(tool, response, &why);
+		if (answer == NULL)
+			malformed(outcome, why);
+		else
+			read_json(outcome, tool, answer);
 		cJSON_Delete(answer);
 	} else if (!is_text_type(response->content_type)) {
 		malformed(outcome, "the answer's type is not plain text");
@@ -155,6 +163,7 @@ static void
 read_status(struct http_outcome *outcome, const struct http_tool *tool,
     const struct http_response *response, enum tool_status status)
 {
+	const char *why;
 	char text[64];
 	cJSON *answer;
 
@@ -167,7 +176,7 @@ read_status(struct http_outcome *outcome, const struct http_tool *tool,
 		set(outcome, status, text);
 		return;
 	}
-	answer = parse_body(response);
+	answer = parse_body(tool, response, &why);
 	read_refusal(outcome, tool, answer, text);
 	cJSON_Delete(answer);
 }

@@ -285,6 +285,135 @@ def test_statuses_mean_what_the_tool_says(
         "status": {"404": "refused", "409": "ok"}})) == expected
 
 
+# How it goes
+
+COUNTS = {"answer": "/r", "progress": {"done": "/p/done", "total": "/p/all"}}
+
+
+def in_lines(service, *parts, kind="application/x-ndjson", status="200 OK"):
+    """Answers so, each part once the one before has been looked at."""
+    gate = threading.Semaphore(0)
+
+    def behave(request, connection):
+        connection.sendall(
+            f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n"
+            "Connection: close\r\n\r\n".encode())
+        for part in parts:
+            connection.sendall(part)
+            gate.acquire(timeout=PATIENCE)
+    service.behave = behave
+    return gate
+
+
+def line(done=None, total=None, **more):
+    counts = {k: v for k, v in (("done", done), ("all", total))
+              if v is not None}
+    return json.dumps({**({"p": counts} if counts else {}), **more}
+                      ).encode() + b"\n"
+
+
+def progress(worker, **members):
+    return worker.expect("job.progress", **members)
+
+
+def test_lines_before_the_answer_are_progress_as_they_come(worker, service):
+    gate = in_lines(service, line(1, 5), line(3, 5)[:7], line(3, 5)[7:],
+                    line(4), line(r="Todos bien."))
+    definition = tool(service.url, response=COUNTS)
+    worker.run("j", None, settings=settings_of(definition), tool="probe")
+    assert progress(worker, done=1)["total"] == 5
+    gate.release()
+    gate.release()
+    assert progress(worker, done=3)["total"] == 5
+    assert worker.results() == []
+    gate.release()
+    assert "total" not in progress(worker, done=4)
+    gate.release()
+    gate.release()
+    assert worker.result("j") == ("ok", "Todos bien.")
+    assert "application/x-ndjson" in service.requests[0].header("Accept")
+
+
+def test_a_service_need_not_know_of_lines(worker, service):
+    service.behave = lambda *_: answer({"p": {"done": 1}, "r": "bien"})
+    assert ask(worker, tool(service.url, response=COUNTS)) == ("ok", "bien")
+    assert [m for m in worker.messages if m["type"] == "job.progress"] == []
+
+
+@pytest.mark.parametrize("body, expected", [
+    (line(1, 2) + b"\r\n \n" + line(r="ya"), ("ok", "ya")),
+    (line(1, 2) + line(2, 2, r="ya")[:-1], ("ok", "ya")),
+    (line(note="ping") + b"7\n" + line(r="ya"), ("ok", "ya")),
+    (line(1, 2) + b"{{{\n" + line(r="ya"),
+     ("malformed", "a line of the answer is not JSON")),
+    (line(1, 2) + b"\x00\n" + line(r="ya"),
+     ("malformed", "a line of the answer is not JSON")),
+    (line(1, 2) + b"\"\xff\"\n" + line(r="ya"),
+     ("malformed", "the answer is not JSON")),
+    (line(1, 2) + b"[" * 50000 + b"\n" + line(r="ya"),
+     ("malformed", "a line of the answer is not JSON")),
+    (line(1, 2) + line(r="ya")[:-5],
+     ("malformed", "a line of the answer is not JSON")),
+    (line(1, 2), ("malformed", "the answer has nothing where it should be")),
+    (b"\n\n", ("malformed", "the answer has no lines")),
+    (b"", ("malformed", "the answer has no lines")),
+    (line(1, 2) * 20000 + line(r="ya"), ("malformed", None))])
+def test_of_lines_the_last_one_is_the_answer(worker, service, body, expected):
+    service.behave = lambda *_: answer(body, kind="application/x-ndjson")
+    status, output = ask(worker, tool(service.url, response=COUNTS))
+    assert (status, output if expected[1] else None) == expected
+
+
+def test_progress_is_not_taken_for_an_answer(worker, service):
+    service.behave = lambda *_: answer(
+        line(1, 2), kind="application/x-ndjson")
+    whole = tool(service.url, response={"progress": COUNTS["progress"]})
+    assert ask(worker, whole) == (
+        "malformed", "the answer broke off after its progress")
+
+
+def test_lines_are_for_tools_that_declare_them(worker, service):
+    service.behave = lambda *_: answer(
+        line(1, 2) + line(r="ya"), kind="application/x-ndjson")
+    assert ask(worker, tool(service.url, response={"answer": "/r"})) == (
+        "malformed", "the answer's type is not JSON")
+
+
+@pytest.mark.parametrize("counts", [
+    {"done": -1}, {"done": 1.5}, {"done": "1"}, {"done": 1e300}, {"all": 5}, [1]])
+def test_counts_without_sense_are_no_progress(worker, service, counts):
+    service.behave = lambda *_: answer(
+        json.dumps({"p": counts}).encode() + b"\n" + line(r="ya"),
+        kind="application/x-ndjson")
+    assert ask(worker, tool(service.url, response=COUNTS)) == ("ok", "ya")
+    told = [m for m in worker.messages if m["type"] == "job.progress"]
+    assert [m for m in told if "done" in m or "total" in m] == []
+
+
+def test_progress_for_ever_ends_at_the_deadline(worker, service):
+    def behave(request, connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/"
+                           b"x-ndjson\r\nConnection: close\r\n\r\n")
+        for n in range(10000):
+            connection.sendall(line(n, 10000))
+            time.sleep(.01)
+    service.behave = behave
+    assert ask(worker, tool(service.url, response=COUNTS),
+               deadline_ms=1500)[0] == "timeout"
+    told = [m for m in worker.messages if m["type"] == "job.progress"]
+    assert 1 <= len(told) <= 4      # two a second
+    assert service.closed.acquire(timeout=PATIENCE)
+
+
+def test_a_flood_of_progress_does_not_flood_the_supervisor(worker, service):
+    service.behave = lambda *_: answer(
+        b"".join(line(n, 5000) for n in range(5001)) + line(r="ya"),
+        kind="application/x-ndjson")
+    assert ask(worker, tool(service.url, response=COUNTS)) == ("ok", "ya")
+    told = [m for m in worker.messages if m["type"] == "job.progress"]
+    assert len(told) <= 4 and told[-1]["done"] == 5000
+
+
 def test_ten_megabytes_are_not_read(worker, service):
     sent = []
 
@@ -545,6 +674,17 @@ def test_an_operator_sees_how_it_failed(folder, service):
     assert FAILURES["http_error"] in done.stdout
     done = run(folder, "probe", '{"arguments": {"b": "x"}}')
     assert done.returncode == 1 and "invalid_arguments" in done.stdout
+
+
+def test_an_operator_sees_how_it_goes(folder, service):
+    service.behave = lambda *_: answer(line(2, 5) + line(r="ya"),
+                                       kind="application/x-ndjson")
+    (folder / "probe.json").write_text(json.dumps(
+        tool(service.url, response=COUNTS)))
+    done = run(folder, "probe", '{"arguments": {}}')
+    assert done.returncode == 0
+    assert re.search(r"^progress: \d+ ms, 2 of 5$", done.stderr, re.M)
+    assert "progress" not in done.stdout and "ya" in done.stdout
 
 
 @pytest.mark.parametrize("name, arguments", [

@@ -108,6 +108,12 @@ class Toolworker:
             assert self.receive(end) is not None, \
                 f"channel ended, no {kind} {members}: {self.messages}"
 
+    def wait_for(self, predicate):
+        """Until it is so, after messages to come."""
+        end = time.monotonic() + PATIENCE
+        while not predicate():
+            assert self.receive(end) is not None, "channel ended"
+
     def result(self, job):
         """(status, output) of a job."""
         message = self.expect("job.result", id=job)
@@ -372,6 +378,46 @@ def test_control_characters_become_spaces(worker, service):
     assert status == "ok"
     # An escaped NUL ends the string, as in any C program.
     assert output == "uno [2Jdos \ntres"
+
+
+# How it goes
+
+def test_it_tells_how_many_routers_have_answered(worker, service):
+    service.answer("clientes", "Hay 12.", delay=4, progress=4)
+    worker.run("j")
+    for done in range(1, 5):
+        assert worker.expect("job.progress", id="j", done=done)["total"] == 4
+    assert worker.result("j") == ("ok", "Hay 12.")
+
+
+@pytest.mark.parametrize("fault, status", [
+    ({"kind": "garbage_line"}, "malformed"),
+    ({"kind": "only_progress"}, "malformed"),
+    ({"kind": "flood", "lines": 5000}, "malformed"),    # over max_bytes
+    ({"kind": "flood", "lines": 100}, "ok"),
+    ({"kind": "hang"}, "timeout")])
+def test_progress_that_leads_nowhere_is_one_failure(
+        worker, service, fault, status):
+    service.answer("clientes", "Hay 12.", progress=3)
+    service.next(**fault)
+    assert worker.ask(deadline_ms=2000 if status == "timeout" else 20000)[0] \
+        == status
+    assert worker.expect("job.progress", id="j")["done"] >= 1
+    assert worker.ask("next")[0] == "ok"
+
+
+def test_a_new_supervisor_hears_how_it_goes(worker, service):
+    service.answer("clientes", "Hay 12.", progress=3)
+    service.next("hang")
+    worker.run("j")
+    worker.expect("job.progress", id="j", done=1)
+    heard = len(worker.messages)
+    worker.send("sync")
+    worker.wait_for(lambda: [m for m in worker.messages[heard:]
+                             if m["type"] == "job.progress"])
+    assert worker.messages[-1]["done"] == 1
+    worker.send("job.cancel", id="j")
+    assert worker.result("j")[0] == "cancelled"
 
 
 # Deadlines, cancellation

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The MikroTik query service on loopback: POST /query and GET /health.
 
-Answers {"success", "response", "metadata"} after a delay, refuses with 422
+Answers {"success", "response", "metadata"} after a delay, before which it may
+tell in lines of their own how many routers have answered; refuses with 422
 what the real service refuses (question 3-500 characters, timeout 15-90), and
 misbehaves on command.
 
@@ -44,6 +45,9 @@ FAULTS = {
     "huge": "200, a body of megabytes=",
     "redirect": "307 to another host",
     "slow_loris": "one byte of the answer every seconds=",
+    "garbage_line": "with progress: a line of it is no JSON",
+    "only_progress": "with progress: the end comes before the answer",
+    "flood": "with progress: lines= of it at once",
     "reset": "TCP RST after the question",
     "drop": "FIN after the question",
     "not_http": "bytes that are no HTTP answer",
@@ -54,12 +58,13 @@ class Answer:
     """What one question gets."""
 
     def __init__(self, response=OTHERWISE, delay=0.0, fault=None,
-                 contains="", metadata=None):
+                 contains="", metadata=None, progress=0):
         self.response = response
         self.delay = delay
         self.fault = fault or {}
         self.contains = contains
         self.metadata = metadata
+        self.progress = progress    # lines before the answer, 1 to this
 
 
 def validation_errors(body):
@@ -138,9 +143,10 @@ class MikrotikSim(base.Simulator):
 
     # Commands
 
-    def answer(self, contains, response, delay=0.0, fault=None):
+    def answer(self, contains, response, delay=0.0, fault=None, progress=0):
         """Questions that contain this get that; the newest rule wins."""
-        self.answers.insert(0, Answer(response, delay, fault, contains))
+        self.answers.insert(0, Answer(response, delay, fault, contains,
+                                      progress=progress))
 
     def next(self, kind, count=1, **arguments):
         """The next question(s) run into a fault of FAULTS."""
@@ -243,6 +249,8 @@ class MikrotikSim(base.Simulator):
         fault = self._faults.popleft() if self._faults else \
             self._always or answer.fault
         started = time.monotonic()
+        if answer.progress and "ndjson" in request.headers.get("Accept", ""):
+            return await self._in_lines(request, body, answer, fault)
         endless = fault.get("kind") == "hang"
         if not await self._wait(request, None if endless else answer.delay):
             self.aborted += 1
@@ -257,6 +265,39 @@ class MikrotikSim(base.Simulator):
             self.log.add("fault", **fault)
             return await self._misbehave(request, fault, good)
         return web.json_response(good)
+
+    async def _in_lines(self, request, body, answer, fault):
+        """The answer as application/x-ndjson: {"done", "total"} while it
+        takes its time, evenly, and then itself."""
+        kind = fault.get("kind")
+        stream = web.StreamResponse(
+            headers={"Content-Type": "application/x-ndjson"})
+        await stream.prepare(request)
+        steps = answer.progress
+        try:
+            for done in range(1, steps + 1):
+                if not await self._wait(request, answer.delay / steps):
+                    raise ConnectionResetError
+                for _ in range(fault.get("lines", 1000)
+                               if kind == "flood" else 1):
+                    await self._line(stream, {"done": done, "total": steps})
+                if kind == "garbage_line":
+                    await stream.write(b"{{{\n")
+                if kind == "hang" and not await self._wait(request, None):
+                    raise ConnectionResetError
+            if kind != "only_progress":
+                await self._line(stream, {
+                    "success": True, "response": answer.response,
+                    "metadata": {"timeout": body.get("timeout", 60)}})
+            await stream.write_eof()
+            self.answered += 1
+        except ConnectionResetError:
+            self.aborted += 1
+        return stream
+
+    @staticmethod
+    async def _line(stream, value):
+        await stream.write(json.dumps(value).encode() + b"\n")
 
     @staticmethod
     async def _wait(request, seconds):

@@ -232,3 +232,28 @@ def test_as_a_process(tmp_path):
                             line["event"] == what)
                        for what in ("query", "answered"))
     assert answered - asked >= 0.3
+
+
+def lines_of(sim, **headers):
+    """(content type, the lines of the answer as JSON)."""
+    connection = http.client.HTTPConnection(sim.host, sim.port, timeout=10)
+    try:
+        connection.request("POST", "/query", json.dumps(GOOD).encode(), {
+            "Content-Type": "application/json", **headers})
+        response = connection.getresponse()
+        return response.headers["Content-Type"], [
+            json.loads(line) for line in response.read().splitlines()]
+    finally:
+        connection.close()
+
+
+def test_progress_is_told_in_lines_to_who_asks_for_them():
+    with MikrotikSim() as sim:
+        sim.answer("clientes", "Hay doce.", progress=3)
+        kind, lines = lines_of(sim, Accept="application/x-ndjson")
+        assert kind == "application/x-ndjson"
+        assert lines[:-1] == [{"done": n, "total": 3} for n in (1, 2, 3)]
+        assert lines[-1]["response"] == "Hay doce."
+        kind, [answer] = lines_of(sim)
+        assert kind.startswith("application/json")
+        assert answer["response"] == "Hay doce."

@@ -260,6 +260,15 @@ what_the_queue_could_not_use_is_refused(void **state)
 /* The fault, and the place that its message must name. */
 static const char *const bad_executors[][2] = {
     {HTTP("\"method\":\"GET\""), "\"url\" is missing"},
+    {HTTP(URL ",\"response\":{\"progress\":{}}"), "must have \"done\""},
+    {HTTP(URL ",\"response\":{\"progress\":7}"), "must have \"done\""},
+    {HTTP(URL ",\"response\":{\"progress\":{\"done\":\"x\"}}"),
+	"\"progress\": \"done\""},
+    {HTTP(URL ",\"response\":{\"progress\":{\"done\":\"/d\",\"of\":1}}"),
+	"\"progress\": \"of\""},
+    {HTTP(URL ",\"response\":{\"type\":\"text\",\"progress\":"
+	      "{\"done\":\"/d\"}}"),
+	"a text has no JSON pointers"},
     {HTTP(URL ",\"colour\":1"), "\"executor\": \"colour\""},
     {HTTP(URL ",\"parameters\":{}"), "\"executor\": \"parameters\""},
     {HTTP(URL ",\"executor\":\"sql\""), "\"executor\": \"executor\""},

@@ -2,8 +2,8 @@
 /*
  * live_call.c – joins the rooms of one call.
  *
- * Invariant: playout is held from the first word of the greeting until the
- * caller is connected, so that nothing is said to nobody.
+ * Invariant: the playout of a new call is held from the first word of the
+ * greeting until the caller is connected, so that nothing is said to nobody.
  */
 #include "callworker/live_call.h"
 
@@ -235,16 +235,20 @@ record_assign(struct live_call *call)
 }
 
 static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void
 close_fds(struct link_assign *assign)
 {
-	int *fds[] = {&assign->rtp_fd, &assign->journal_fd, &assign->playout_fd,
-	    &assign->brief_fd};
-
-	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
-		if (*fds[i] >= 0)
-			close(*fds[i]);
-		*fds[i] = -1;
-	}
+	close_fd(&assign->rtp_fd);
+	close_fd(&assign->journal_fd);
+	close_fd(&assign->playout_fd);
+	close_fd(&assign->brief_fd);
 }
 
 static int
@@ -263,6 +267,7 @@ attach(struct live_call *call, const char **what_out)
 
 	*what_out = "brief";
 	ret = brief_read(&call->brief, call->assign.brief_fd);
+	close_fd(&call->assign.brief_fd);
 	if (ret != 0)
 		return ret;
 	*what_out = "journal";
@@ -271,7 +276,8 @@ attach(struct live_call *call, const char **what_out)
 		return ret;
 	*what_out = "media";
 	ret = media_new(&call->media, &media);
-	if (ret == 0)
+	/* Who goes on with a call that is heard must not silence it. */
+	if (ret == 0 && playout_is_new(playout_of(call)))
 		playout_hold(playout_of(call));
 	return ret;
 }
@@ -415,6 +421,7 @@ live_call_usage(const struct live_call *call)
 
 #define MEDIA_STATS(X)                                                         \
 	X(packets_out)                                                         \
+	X(comfort_frames)                                                      \
 	X(send_errors)                                                         \
 	X(packets_in)                                                          \
 	X(lost)                                                                \

@@ -43,6 +43,7 @@ struct media {
 	struct rtp_clock *clock;
 	struct uplink *uplink;
 	struct playout *playout;
+	struct comfort comfort;
 	struct rtp_receiver receiver;
 	struct media_stats stats; /* what is counted here */
 	struct log_ratelimit send_log;
@@ -73,6 +74,24 @@ note_send_error(struct media *m, int err)
 		    suppressed);
 }
 
+/* Speech, or what fills its place; never both in one frame. */
+static void
+next_frame(struct media *m, struct playout_frame *frame)
+{
+	bool last = comfort_is_heard(&m->comfort) && playout_is_due(m->playout);
+
+	if (last)
+		playout_next_silence(m->playout, frame);
+	else
+		playout_next(m->playout, frame);
+	if (!frame->silence || playout_is_held(m->playout)) {
+		comfort_cut(&m->comfort);
+		return;
+	}
+	if (comfort_fill(&m->comfort, frame->payload, last))
+		m->stats.comfort_frames++;
+}
+
 /* One frame to the peer. An error loses this frame, as the network could. */
 static void
 send_frame(struct media *m)
@@ -81,7 +100,7 @@ send_frame(struct media *m)
 	uint8_t packet[RTP_HEADER_LEN + RTP_FRAME_LEN];
 	struct rtp_packet header;
 
-	playout_next(m->playout, &frame);
+	next_frame(m, &frame);
 	header = (struct rtp_packet){
 	    .seq = frame.seq,
 	    .timestamp = frame.timestamp,
@@ -306,6 +325,7 @@ media_new(struct media **media_out, const struct media_config *config)
 	if (m == NULL)
 		return -ENOMEM;
 	m->config = *config;
+	comfort_init(&m->comfort, law);
 	rc = make_rooms(m, law);
 	if (rc < 0) {
 		media_free(&m);
@@ -418,6 +438,12 @@ struct playout *
 media_playout(struct media *m)
 {
 	return m->playout;
+}
+
+void
+media_comfort(struct media *m, enum comfort_kind kind)
+{
+	comfort_set(&m->comfort, kind);
 }
 
 void

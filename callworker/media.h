@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "callworker/comfort.h"
 #include "callworker/playout.h"
 #include "callworker/rtp_clock.h"
 #include "callworker/uplink.h"
@@ -32,6 +33,7 @@ struct media_config {
 
 struct media_stats {
 	uint64_t packets_out;
+	uint64_t comfort_frames; /* of them; see media_comfort() */
 	uint64_t send_errors;
 	uint64_t packets_in; /* accepted */
 	uint64_t lost;       /* never came */
@@ -69,6 +71,13 @@ void media_stop(struct media *m);
 
 /* The queue to the caller; it may be filled before media_start. */
 struct playout *media_playout(struct media *m);
+
+/*
+ * The sound of the frames that have nothing of an utterance in them, nor are
+ * held. It fades in, and fades out within one frame when KIND changes or an
+ * utterance begins, which then waits for this one frame.
+ */
+void media_comfort(struct media *m, enum comfort_kind kind);
 
 /* What the events do; for owners without a base, with their own time. */
 void media_receive(struct media *m, uint64_t now_ns);

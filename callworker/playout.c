@@ -278,6 +278,12 @@ playout_current(const struct playout *p)
 	return head != NULL ? head->id : NULL;
 }
 
+bool
+playout_is_new(const struct playout *p)
+{
+	return (state_of(p)->flags & PLAYOUT_RING_STARTED) == 0;
+}
+
 /*
  * May the bytes that follow be spoken now? They need `need` bytes of one
  * utterance, or its end. Only the newest utterance can be open, so an ended
@@ -320,16 +326,28 @@ spurt_can_begin(const struct playout *p)
 	       (state_of(p)->fill >= PREBUFFER_LEN || is_ended(head));
 }
 
+static bool
+is_in_spurt(const struct playout *p)
+{
+	return (state_of(p)->flags & PLAYOUT_RING_IN_SPURT) != 0;
+}
+
+bool
+playout_is_due(const struct playout *p)
+{
+	return !playout_is_held(p) && (is_in_spurt(p) || spurt_can_begin(p));
+}
+
 /* The speech of this frame, if any; keeps the talkspurt's state. */
 static uint32_t
 next_speech(struct playout *p, uint8_t payload[RTP_FRAME_LEN], bool *begins_out)
 {
 	struct playout_ring_state *s = state_of(p);
-	bool in_spurt = (s->flags & PLAYOUT_RING_IN_SPURT) != 0;
+	bool in_spurt = is_in_spurt(p);
 	uint32_t speech = 0;
 
 	*begins_out = false;
-	if (!playout_is_held(p) && (in_spurt || spurt_can_begin(p)))
+	if (playout_is_due(p))
 		speech = take_speech(p, payload);
 	if (speech > 0) {
 		*begins_out = !in_spurt;
@@ -342,12 +360,12 @@ next_speech(struct playout *p, uint8_t payload[RTP_FRAME_LEN], bool *begins_out)
 	return 0;
 }
 
-void
-playout_next(struct playout *p, struct playout_frame *frame_out)
+/* Completes a frame that has SPEECH bytes of speech already. */
+static void
+finish_frame(struct playout *p, struct playout_frame *frame_out,
+    uint32_t speech, bool begins)
 {
 	struct playout_ring_state *s = state_of(p);
-	bool begins;
-	uint32_t speech = next_speech(p, frame_out->payload, &begins);
 
 	memset(frame_out->payload + speech, g711_silence(p->law),
 	    RTP_FRAME_LEN - speech);
@@ -366,6 +384,22 @@ playout_next(struct playout *p, struct playout_frame *frame_out)
 		p->stats.speech_frames++;
 	else
 		p->stats.silence_frames++;
+}
+
+void
+playout_next(struct playout *p, struct playout_frame *frame_out)
+{
+	bool begins;
+	uint32_t speech = next_speech(p, frame_out->payload, &begins);
+
+	finish_frame(p, frame_out, speech, begins);
+}
+
+void
+playout_next_silence(struct playout *p, struct playout_frame *frame_out)
+{
+	assert(!is_in_spurt(p));
+	finish_frame(p, frame_out, 0, false);
 }
 
 void

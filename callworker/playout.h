@@ -84,6 +84,9 @@ void playout_hold(struct playout *p);
 void playout_release(struct playout *p);
 bool playout_is_held(const struct playout *p);
 
+/* No frame was made of it yet, by nobody: its caller heard nothing so far. */
+bool playout_is_new(const struct playout *p);
+
 /* Is audio queued that has not been sent, held or not; how much, rounded up? */
 bool playout_is_playing(const struct playout *p);
 uint32_t playout_remaining_ms(const struct playout *p);
@@ -102,6 +105,15 @@ const char *playout_current(const struct playout *p);
  * begin (one frame more than this one queued, or utterance ended), or silence.
  */
 void playout_next(struct playout *p, struct playout_frame *frame_out);
+
+/* Would playout_next() give speech now? */
+bool playout_is_due(const struct playout *p);
+
+/*
+ * Instead of playout_next(), for a frame of silence before a talkspurt that is
+ * due: another sound may end in it. Not inside a talkspurt.
+ */
+void playout_next_silence(struct playout *p, struct playout_frame *frame_out);
 
 /* `frames` periods passed without a packet: the timestamp follows the clock. */
 void playout_skip(struct playout *p, uint64_t frames);

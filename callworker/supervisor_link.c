@@ -13,6 +13,7 @@
 #include "common/message.h"
 #include "common/peer.h"
 #include "common/proc.h"
+#include "common/utf8.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -189,6 +190,17 @@ copy_text(char *out, size_t size, const cJSON *body, const char *key)
 	return n < 0 || (size_t)n >= size ? -EBADMSG : 0;
 }
 
+/* The same for people's names, which may be cut, but not inside a letter. */
+static void
+cut_text(char out[LINK_TEXT_SIZE], const cJSON *body, const char *key)
+{
+	const char *text = json_string(body, key);
+	size_t len = utf8_cut(text, strlen(text), LINK_TEXT_SIZE - 1);
+
+	memcpy(out, text, len);
+	out[len] = '\0';
+}
+
 static int
 read_assign(struct link_assign *assign, const cJSON *body)
 {
@@ -197,14 +209,11 @@ read_assign(struct link_assign *assign, const cJSON *body)
 	if (copy_text(assign->call, sizeof(assign->call), body, "call") != 0 ||
 	    assign->call[0] == '\0')
 		return -EBADMSG;
-	/* People's names may be cut. */
-	copy_text(assign->caller, sizeof(assign->caller), body, "caller");
-	copy_text(assign->caller_name, sizeof(assign->caller_name), body,
-	    "caller_name");
-	copy_text(assign->caller_shown, sizeof(assign->caller_shown), body,
-	    "caller_shown");
-	copy_text(assign->called, sizeof(assign->called), body, "called");
-	copy_text(assign->persona, sizeof(assign->persona), body, "persona");
+	cut_text(assign->caller, body, "caller");
+	cut_text(assign->caller_name, body, "caller_name");
+	cut_text(assign->caller_shown, body, "caller_shown");
+	cut_text(assign->called, body, "called");
+	cut_text(assign->persona, body, "persona");
 	if (strcmp(codec, "ulaw") == 0)
 		assign->law = G711_LAW_ULAW;
 	else if (strcmp(codec, "alaw") == 0)

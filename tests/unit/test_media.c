@@ -520,6 +520,101 @@ a_grid_of_long_ago_or_of_the_future_is_not_followed(void **state)
 	assert_true(peer_receive(rig, &packet));
 }
 
+static bool
+is_silent(const struct rtp_packet *packet)
+{
+	for (size_t i = 0; i < packet->payload_len; i++)
+		if (packet->payload[i] != g711_silence(G711_LAW_ULAW))
+			return false;
+	return true;
+}
+
+static void
+tick_and_receive(struct rig *rig, struct rtp_packet *packet_out)
+{
+	tick(rig);
+	assert_true(peer_receive(rig, packet_out));
+}
+
+static void
+a_sound_fills_what_the_voice_leaves(void **state)
+{
+	struct rig *rig = *state;
+	struct rtp_packet packet;
+	unsigned heard = 0;
+
+	start(rig);
+	tick_and_receive(rig, &packet);
+	assert_true(is_silent(&packet));
+	media_comfort(rig->media, COMFORT_WORK);
+	for (unsigned i = 0; i < 20; i++) {
+		tick_and_receive(rig, &packet);
+		assert_false(is_silent(&packet));
+		heard++;
+	}
+	media_comfort(rig->media, COMFORT_NONE);
+	tick_and_receive(rig, &packet); /* fades out */
+	assert_false(is_silent(&packet));
+	for (unsigned i = 0; i < 20; i++) {
+		tick_and_receive(rig, &packet);
+		assert_true(is_silent(&packet));
+	}
+	assert_int_equal(stats_of(rig).comfort_frames, heard + 1);
+}
+
+/* The numbers go on, nothing of the speech is lost, and none has the sound. */
+static void
+a_sound_ends_before_the_voice_begins(void **state)
+{
+	struct rig *rig = *state;
+	struct rtp_packet packet;
+	uint16_t seq;
+	uint32_t timestamp;
+
+	start(rig);
+	media_comfort(rig->media, COMFORT_RING);
+	for (unsigned i = 0; i < 20; i++)
+		tick_and_receive(rig, &packet);
+	seq = packet.seq;
+	timestamp = packet.timestamp;
+	append(rig, "u1", 5 * RTP_FRAME_LEN);
+	playout_end(media_playout(rig->media), "u1");
+	tick_and_receive(rig, &packet);
+	assert_false(is_silent(&packet));
+	assert_false(packet.marker);
+	for (uint8_t i = 0; i < 5; i++) {
+		tick_and_receive(rig, &packet);
+		assert_int_equal(packet.marker, i == 0);
+		assert_int_equal(packet.seq, (uint16_t)(seq + 2 + i));
+		assert_int_equal(packet.timestamp, timestamp + (2u + i) * 160);
+		for (size_t k = 0; k < RTP_FRAME_LEN; k++)
+			assert_int_equal(packet.payload[k], i);
+	}
+	tick_and_receive(rig, &packet); /* still wanted: fades in again */
+	assert_false(is_silent(&packet));
+	assert_true(g711_peak(G711_LAW_ULAW, packet.payload, 40) < 40);
+}
+
+static void
+a_call_that_is_held_hears_no_sound(void **state)
+{
+	struct rig *rig = *state;
+	struct rtp_packet packet;
+
+	start(rig);
+	media_comfort(rig->media, COMFORT_WORK);
+	playout_hold(media_playout(rig->media));
+	append(rig, "u1", 5 * RTP_FRAME_LEN);
+	for (unsigned i = 0; i < 10; i++) {
+		tick_and_receive(rig, &packet);
+		assert_true(is_silent(&packet));
+	}
+	playout_release(media_playout(rig->media));
+	tick_and_receive(rig, &packet);
+	assert_true(packet.marker); /* nothing to fade out */
+	assert_int_equal(stats_of(rig).comfort_frames, 0);
+}
+
 static void
 after_stop_nothing_goes_out_or_comes_in(void **state)
 {
@@ -822,6 +917,9 @@ main(void)
 	    T(a_long_delay_is_skipped_and_speech_goes_on),
 	    T(a_successor_goes_on_in_the_middle_of_the_word),
 	    T(a_grid_of_long_ago_or_of_the_future_is_not_followed),
+	    T(a_sound_fills_what_the_voice_leaves),
+	    T(a_sound_ends_before_the_voice_begins),
+	    T(a_call_that_is_held_hears_no_sound),
 	    T(after_stop_nothing_goes_out_or_comes_in),
 	    T(the_peer_can_change_while_running),
 	    T(an_unusable_peer_is_refused),

@@ -316,6 +316,46 @@ nothing_is_consumed_while_held(void **state)
 }
 
 static void
+a_ring_is_new_until_a_frame_was_made(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_true(playout_is_new(rig->playout));
+	playout_hold(rig->playout);
+	append(rig, "greeting", 0, 800);
+	succeed(rig);
+	assert_true(playout_is_new(rig->playout));
+	playout_release(rig->playout);
+	next(rig);
+	assert_false(playout_is_new(rig->playout));
+	succeed(rig);
+	assert_false(playout_is_new(rig->playout));
+	assert_false(playout_is_held(rig->playout));
+}
+
+static void
+speech_that_is_due_can_wait_for_a_frame(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_frame frame;
+
+	assert_false(playout_is_due(rig->playout));
+	append(rig, "a", 0, 160);
+	assert_false(playout_is_due(rig->playout)); /* one frame too few */
+	append(rig, "a", 160, 640);
+	assert_true(playout_is_due(rig->playout));
+	playout_next_silence(rig->playout, &frame);
+	assert_silence(&frame);
+	assert_true(playout_is_due(rig->playout));
+	playout_hold(rig->playout);
+	assert_false(playout_is_due(rig->playout));
+	playout_release(rig->playout);
+	frame = next(rig);
+	assert_speech(&frame, 0, 160);
+	assert_true(playout_is_due(rig->playout)); /* it goes on */
+}
+
+static void
 a_hold_in_mid_word_loses_nothing(void **state)
 {
 	struct rig *rig = *state;
@@ -857,6 +897,8 @@ main(void)
 	    T(a_flush_drops_everything_and_says_what_was_heard),
 	    T(a_flush_of_an_open_utterance_that_ran_dry_ends_it),
 	    T(nothing_is_consumed_while_held),
+	    T(a_ring_is_new_until_a_frame_was_made),
+	    T(speech_that_is_due_can_wait_for_a_frame),
 	    T(a_hold_in_mid_word_loses_nothing),
 	    T(a_full_ring_takes_what_fits),
 	    T(the_usual_ring_holds_five_minutes),

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * keeper.c – forks, reaps, restarts and holds descriptors; decides nothing
- * about calls.
+ * keeper.c – starts, reaps and restarts the others, and does what the
+ * supervisor orders; decides nothing about calls.
  *
- * Invariant: a child's entry, with what is held for it, lives until the
- * supervisor releases it, also after the child's death, so that a supervisor
- * that died at the same moment is succeeded by one that still finds it.
+ * Invariant: while any worker lives, either a supervisor runs or the time at
+ * which the next one starts is known.
  */
 #include "supervisor/keeper.h"
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "supervisor/keeper_children.h"
 #include "supervisor/keeper_link.h"
+#include "supervisor/keeper_notify.h"
 #include "supervisor/keeper_protocol.h"
 #include "supervisor/spawn.h"
 
@@ -20,15 +21,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,19 +45,9 @@ enum {
 	DESCRIPTORS_WANTED = 65536, /* five for each of thousands of calls */
 };
 
-struct child {
-	TAILQ_ENTRY(child) entry;
-	uint32_t number;
-	pid_t pid; /* 0: dead, its descriptors wait for the supervisor */
-	enum proc_role role;
-	char text[KEEPER_TEXT_MAX]; /* the call, for a new supervisor */
-	int held[KEEPER_HELD_COUNT];
-};
-
 static struct {
 	struct keeper_config config;
-	TAILQ_HEAD(, child) children;
-	uint32_t last_number;
+	struct keeper_children children;
 	int signals; /* signalfd */
 
 	pid_t supervisor; /* 0: not running */
@@ -80,123 +68,6 @@ static struct {
 	bool finished;              /* the loop ends */
 	int exit_status;
 } keeper = {.signals = -1, .channel = -1};
-
-/* -- systemd ------------------------------------------------------------ */
-
-/* sd_notify(3) without the library; silent where systemd is not. */
-static void
-notify_systemd(const char *text)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	size_t len;
-	int fd;
-
-	if (path == NULL || (path[0] != '/' && path[0] != '@'))
-		return;
-	len = strlen(path);
-	if (len >= sizeof(address.sun_path))
-		return;
-	memcpy(address.sun_path, path, len);
-	if (address.sun_path[0] == '@')
-		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
-	    (struct sockaddr *)&address,
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
-	close(fd);
-}
-
-/* -- children ----------------------------------------------------------- */
-
-static struct child *
-child_find(uint32_t number)
-{
-	struct child *child;
-
-	TAILQ_FOREACH(child, &keeper.children, entry) {
-		if (child->number == number)
-			return child;
-	}
-	return NULL;
-}
-
-static size_t
-child_count(void)
-{
-	const struct child *child;
-	size_t n = 0;
-
-	TAILQ_FOREACH(child, &keeper.children, entry)
-		n++;
-	return n;
-}
-
-static void
-child_release(struct child *child)
-{
-	for (int i = 0; i < KEEPER_HELD_COUNT; i++) {
-		if (child->held[i] >= 0)
-			close(child->held[i]);
-		child->held[i] = -1;
-	}
-	child->text[0] = '\0';
-	if (child->pid != 0)
-		return;
-	TAILQ_REMOVE(&keeper.children, child, entry);
-	free(child);
-}
-
-static struct child *
-child_new(enum proc_role role, int channel)
-{
-	struct child *child = calloc(1, sizeof(*child));
-
-	if (child == NULL)
-		return NULL;
-	child->number = ++keeper.last_number;
-	child->role = role;
-	for (int i = 0; i < KEEPER_HELD_COUNT; i++)
-		child->held[i] = -1;
-	child->held[KEEPER_HELD_CHANNEL] = channel;
-	TAILQ_INSERT_TAIL(&keeper.children, child, entry);
-	return child;
-}
-
-/* Forks a worker; *child_out is set on success. Returns 0 or -errno. */
-static int
-child_spawn(enum proc_role role, struct child **child_out)
-{
-	struct spawn_descriptors descriptors = {
-	    .secrets = keeper.config.secrets[role],
-	};
-	struct child *child;
-	int pair[2];
-	pid_t pid;
-
-	if (child_count() >= KEEPER_CHILDREN_MAX)
-		return -EAGAIN;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	child = child_new(role, pair[0]);
-	if (child == NULL) {
-		close(pair[0]);
-		close(pair[1]);
-		return -ENOMEM;
-	}
-	descriptors.channel = pair[1];
-	pid = spawn(role, &descriptors, keeper.config.config_file);
-	close(pair[1]);
-	if (pid < 0) {
-		child_release(child);
-		return pid;
-	}
-	child->pid = pid;
-	*child_out = child;
-	return 0;
-}
 
 /* -- what the supervisor orders ------------------------------------------ */
 
@@ -244,14 +115,16 @@ on_spawn(const struct keeper_message *order)
 	    .seq = order->seq,
 	    .role = order->role,
 	};
-	struct child *child = NULL;
+	struct keeper_child *child = NULL;
 	int ret = -EINVAL;
 
 	if (keeper.supervisor == 0)
 		return; /* the last words of a dead one */
 	if (order->role == PROC_ROLE_CALLWORKER ||
 	    order->role == PROC_ROLE_TOOLWORKER)
-		ret = child_spawn((enum proc_role)order->role, &child);
+		ret = keeper_children_spawn(&keeper.children,
+		    (enum proc_role)order->role, keeper.config.config_file,
+		    keeper.config.secrets[order->role], &child);
 	if (ret < 0 || child == NULL) {
 		answer.value = -ret;
 		tell_supervisor(&answer, -1);
@@ -266,17 +139,15 @@ on_spawn(const struct keeper_message *order)
 static void
 on_hold(const struct keeper_message *order, int *fd)
 {
-	struct child *child = child_find(order->child);
+	struct keeper_child *child =
+	    keeper_children_find(&keeper.children, order->child);
 
 	if (child == NULL || order->held >= KEEPER_HELD_COUNT || *fd < 0) {
 		log_warn("order to hold a descriptor makes no sense child=%u",
 		    order->child);
 		return;
 	}
-	if (child->held[order->held] >= 0)
-		close(child->held[order->held]);
-	child->held[order->held] = *fd;
-	*fd = -1;
+	keeper_child_hold(child, (enum keeper_held)order->held, fd);
 	memcpy(child->text, order->text, sizeof(child->text));
 	child->text[sizeof(child->text) - 1] = '\0';
 }
@@ -288,28 +159,28 @@ on_status(const struct keeper_message *order)
 
 	snprintf(text, sizeof(text), "STATUS=%.*s", KEEPER_TEXT_MAX - 1,
 	    order->text);
-	notify_systemd(text);
+	keeper_notify(text);
 }
 
 static void
 on_ready(void)
 {
 	if (!keeper.ready_once)
-		notify_systemd("READY=1");
+		keeper_notify("READY=1");
 	keeper.ready_once = true;
 }
 
 static void
 on_order(const struct keeper_message *order, int *fd)
 {
-	struct child *child;
+	struct keeper_child *child;
 
 	switch ((enum keeper_op)order->op) {
 	case KEEPER_SPAWN:
 		on_spawn(order);
 		return;
 	case KEEPER_KILL:
-		child = child_find(order->child);
+		child = keeper_children_find(&keeper.children, order->child);
 		if (child != NULL && child->pid != 0)
 			kill(child->pid, order->value);
 		return;
@@ -317,9 +188,9 @@ on_order(const struct keeper_message *order, int *fd)
 		on_hold(order, fd);
 		return;
 	case KEEPER_RELEASE:
-		child = child_find(order->child);
+		child = keeper_children_find(&keeper.children, order->child);
 		if (child != NULL)
-			child_release(child);
+			keeper_children_release(&keeper.children, child);
 		return;
 	case KEEPER_STATUS:
 		on_status(order);
@@ -336,7 +207,7 @@ on_order(const struct keeper_message *order, int *fd)
 	case KEEPER_STOPPING:
 		if (keeper.stop_signal == 0)
 			keeper.stop_signal = SIGTERM;
-		notify_systemd("STOPPING=1");
+		keeper_notify("STOPPING=1");
 		return;
 	case KEEPER_SPAWNED:
 	case KEEPER_SPAWN_FAILED:
@@ -382,9 +253,9 @@ static void
 send_table(void)
 {
 	struct keeper_message end = {.op = KEEPER_TABLE_END};
-	struct child *child;
+	struct keeper_child *child;
 
-	TAILQ_FOREACH(child, &keeper.children, entry) {
+	TAILQ_FOREACH(child, &keeper.children.list, entry) {
 		struct keeper_message row = {
 		    .op = KEEPER_HELD,
 		    .child = child->number,
@@ -525,7 +396,7 @@ timeval_us(struct timeval tv)
 }
 
 static void
-child_exited(struct child *child, int status, const struct rusage *usage)
+child_exited(struct keeper_child *child, int status, const struct rusage *usage)
 {
 	struct keeper_message message = {
 	    .op = KEEPER_EXITED,
@@ -537,21 +408,18 @@ child_exited(struct child *child, int status, const struct rusage *usage)
 	    .system_us = timeval_us(usage->ru_stime),
 	    .max_rss_kib = (uint64_t)usage->ru_maxrss,
 	};
-	bool nothing_held = true;
 
 	child->pid = 0;
 	tell_supervisor(&message, -1);
-	for (int i = 0; i < KEEPER_HELD_COUNT; i++)
-		nothing_held = nothing_held && child->held[i] < 0;
-	if (nothing_held)
-		child_release(child);
+	if (keeper_child_holds_nothing(child))
+		keeper_children_release(&keeper.children, child);
 }
 
 static void
 reap(void)
 {
 	struct rusage usage;
-	struct child *child;
+	struct keeper_child *child;
 	int status;
 	pid_t pid;
 
@@ -563,10 +431,7 @@ reap(void)
 			supervisor_exited(how, status);
 			continue;
 		}
-		TAILQ_FOREACH(child, &keeper.children, entry) {
-			if (child->pid == pid)
-				break;
-		}
+		child = keeper_children_find_pid(&keeper.children, pid);
 		if (child == NULL)
 			continue;           /* a fork whose exec failed */
 		if (keeper.supervisor == 0) /* nobody else would say it */
@@ -577,29 +442,6 @@ reap(void)
 			    how, (int)pid);
 		child_exited(child, status, &usage);
 	}
-}
-
-static void
-kill_children(int sig)
-{
-	struct child *child;
-
-	TAILQ_FOREACH(child, &keeper.children, entry) {
-		if (child->pid != 0)
-			kill(child->pid, sig);
-	}
-}
-
-static bool
-any_child_lives(void)
-{
-	const struct child *child;
-
-	TAILQ_FOREACH(child, &keeper.children, entry) {
-		if (child->pid != 0)
-			return true;
-	}
-	return false;
 }
 
 /* Callers are hung up, not left in silence: that takes a supervisor. */
@@ -645,10 +487,10 @@ on_stop(int sig)
 	}
 	keeper.stop_signal = SIGTERM;
 	log_info("stopping signal=%d", sig);
-	notify_systemd("STOPPING=1");
+	keeper_notify("STOPPING=1");
 	if (keeper.supervisor != 0)
 		tell_supervisor(&message, -1);
-	else if (any_child_lives())
+	else if (keeper_children_live(&keeper.children))
 		keeper.restart_at_ms = clock_now_ms(); /* for the goodbyes */
 	else
 		finish(PROC_EXIT_OK);
@@ -657,11 +499,11 @@ on_stop(int sig)
 static void
 log_state(void)
 {
-	struct child *child;
+	struct keeper_child *child;
 
 	log_info("keeper state supervisor=%d stopping=%s",
 	    (int)keeper.supervisor, keeper.stop_signal != 0 ? "yes" : "no");
-	TAILQ_FOREACH(child, &keeper.children, entry)
+	TAILQ_FOREACH(child, &keeper.children.list, entry)
 		log_info("keeper state child=%u pid=%d role=%s call=%s",
 		    child->number, (int)child->pid, proc_role_name(child->role),
 		    child->text);
@@ -786,25 +628,11 @@ turn(uint64_t wake_at_ms)
 static void
 end_children(void)
 {
-	struct child *child, *next;
-	bool any = true;
-
-	kill_children(SIGTERM);
+	keeper_children_kill(&keeper.children, SIGTERM);
 	keeper.kill_at_ms = clock_now_ms() + STOP_TERM_MS;
-	while (any) {
-		any = false;
-		for (child = TAILQ_FIRST(&keeper.children); child != NULL;
-		     child = next) {
-			next = TAILQ_NEXT(child, entry);
-			if (child->pid == 0)
-				child_release(child);
-			else
-				any = true;
-		}
-		if (!any)
-			break;
+	while (keeper_children_release_dead(&keeper.children)) {
 		if (clock_now_ms() >= keeper.kill_at_ms) {
-			kill_children(SIGKILL);
+			keeper_children_kill(&keeper.children, SIGKILL);
 			keeper.kill_at_ms = clock_now_ms() + STOP_TERM_MS;
 		}
 		turn(keeper.kill_at_ms);
@@ -834,7 +662,7 @@ keeper_run(const struct keeper_config *config)
 	int ret;
 
 	keeper.config = *config;
-	TAILQ_INIT(&keeper.children);
+	keeper_children_init(&keeper.children);
 	keeper_link_queue_init(&keeper.queue);
 	raise_descriptor_limit();
 	keeper.watched_ms = clock_now_ms();

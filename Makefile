@@ -5,6 +5,7 @@
 #   make            the binaries            make demo     one whole call, heard
 #   make check      the test suite          make run      a real Asterisk
 #   make check-asan unit tests, sanitized   make lint     linters and format
+#   make bench      fifty calls in chaos
 #   make format     clang-format            make install  DESTDIR, PREFIX
 
 B       := build
@@ -133,6 +134,14 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all \
 check-asan:
 	$(MAKE) --no-print-directory B=build/asan CI= OPT="-O1 -g" \
 		HARDEN=-fPIE EXTRA_CFLAGS="$(SANITIZE)" -j$(JOBS) all unit
+
+# Fifty calls, tools that misbehave, toolworkers that are killed: see
+# tests/bench/__main__.py. BENCH="--seed 7 --seconds 30" and the like.
+.PHONY: bench
+bench:
+	@packaging/install-deps.sh build run demo
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	nice $(PYTHON) -m tests.bench $(BENCH)
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 lint:

@@ -71,6 +71,18 @@ tool_job_run_key(char key[TOOL_KEY_SIZE], const char *id)
 	return 0;
 }
 
+/* Whether JSON text writes a NUL, at which every C string of it would end. */
+static bool
+writes_nul(const char *text)
+{
+	while ((text = strchr(text, '\\')) != NULL && text[1] != '\0') {
+		if (strncmp(text, "\\u0000", 6) == 0)
+			return true;
+		text += 2;
+	}
+	return false;
+}
+
 cJSON *
 tool_job_parse_arguments(const struct tool_queue_tool *tool, const char *text,
     char *why, size_t size)
@@ -84,6 +96,9 @@ tool_job_parse_arguments(const struct tool_queue_tool *tool, const char *text,
 	arguments = json_parse(text, strlen(text));
 	if (!cJSON_IsObject(arguments)) {
 		snprintf(why, size, "the arguments are not a JSON object");
+		ret = -1;
+	} else if (writes_nul(text)) {
+		snprintf(why, size, "the arguments contain a NUL character");
 		ret = -1;
 	} else if (tool->parameters != NULL) {
 		ret = json_schema_validate(

@@ -82,6 +82,7 @@ the_model_is_told_what_to_correct(void **state)
 		"\"timeout\" is 500, but must be at most 90"},
 	    {"consultar", "{\"question\":\"abc\",\"x\":{}}",
 		"unknown member \"x\""},
+	    {"consultar", "{\"question\":\"abc\\u0000d\"}", "a NUL character"},
 	};
 
 	(void)state;

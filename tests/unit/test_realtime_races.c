@@ -13,6 +13,7 @@
 #include "common/json.h"
 #include "common/log.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +27,18 @@ enum {
 	STEPS = 400,
 	QUEUE_MAX = 4096,
 	TAGS_MAX = 512,
+	ASIDE_TAG = 1000, /* and above: voice_aside() */
+	ASIDES_MAX = 4,
+};
+
+/* What a response.create beside the conversation says. */
+#define OUT_OF_BAND "\"conversation\":\"none\""
+
+/* A response outside of the conversation; id "" free. */
+struct side {
+	char id[32];
+	char ask[64];
+	unsigned progress;
 };
 
 struct queue {
@@ -44,6 +57,7 @@ struct model {
 	char ask[64];    /* its metadata, "" when automatic */
 	unsigned number;
 	unsigned progress; /* of the active one */
+	struct side sides[ASIDES_MAX];
 	bool talking;
 
 	/* What we could know: response.created was delivered, its end not. */
@@ -53,6 +67,9 @@ struct model {
 	unsigned said[TAGS_MAX]; /* ends of each voice_say() */
 	unsigned next_tag;
 	unsigned refused_says;
+	unsigned asides, asides_done;
+	char utterance[64];   /* the last */
+	bool aside_cut;       /* the last one may not be heard any more */
 	unsigned begun, done; /* utterances */
 	unsigned calls;       /* tool calls told */
 	bool stopped;         /* stop() forgets texts */
@@ -129,6 +146,77 @@ service_refuse(struct model *m, const char *code, const char *event_id)
 }
 
 static void
+side_begin(struct model *m, const char *ask)
+{
+	struct side *side = m->sides;
+
+	while (side->id[0] != '\0')
+		side++;
+	assert_true(side < m->sides + ASIDES_MAX);
+	snprintf(side->id, sizeof(side->id), "side_%u", ++m->number);
+	snprintf(side->ask, sizeof(side->ask), "%s", ask);
+	side->progress = 0;
+	put(&m->down,
+	    "{'type':'response.created','response':{'id':'%s',"
+	    "'conversation_id':null,'metadata':{'ask':'%s'}}}",
+	    side->id, ask);
+}
+
+static void
+side_end(struct model *m, struct side *side, const char *status)
+{
+	put(&m->down,
+	    "{'type':'response.done','response':{'id':'%s','status':'%s',"
+	    "'metadata':{'ask':'%s'}}}",
+	    side->id, status, side->ask);
+	side->id[0] = '\0';
+}
+
+static void
+side_work(struct model *m, bool may_fail)
+{
+	struct side *side = &m->sides[roll(m, ASIDES_MAX)];
+
+	if (side->id[0] == '\0')
+		return;
+	if (may_fail && roll(m, 20) == 0)
+		side_end(m, side, "failed");
+	else if (++side->progress >= 4)
+		side_end(m, side, "completed");
+	else
+		put(&m->down,
+		    "{'type':'response.output_audio.delta','response_id':'%s',"
+		    "'item_id':'item_%s','delta':'////'}",
+		    side->id, side->id);
+}
+
+static bool
+side_cancel(struct model *m, const char *id)
+{
+	for (unsigned i = 0; i < ASIDES_MAX; i++) {
+		if (strcmp(m->sides[i].id, id) != 0)
+			continue;
+		side_end(m, &m->sides[i], "cancelled");
+		return true;
+	}
+	return false;
+}
+
+static void
+service_create(struct model *m, const char *id, bool aside)
+{
+	if (aside && roll(m, 10) == 0)
+		service_refuse(m, "rate_limit_exceeded", id);
+	else if (aside)
+		side_begin(m, id);
+	else if (m->active[0] != '\0')
+		service_refuse(
+		    m, "conversation_already_has_active_response", id);
+	else
+		service_begin(m, id);
+}
+
+static void
 service_take(struct model *m, const char *text)
 {
 	cJSON *event = json_parse(text, strlen(text));
@@ -136,15 +224,11 @@ service_take(struct model *m, const char *text)
 	const char *id = json_string(event, "event_id");
 
 	if (strcmp(type, "response.create") == 0) {
-		if (m->active[0] != '\0')
-			service_refuse(
-			    m, "conversation_already_has_active_response", id);
-		else
-			service_begin(m, id);
+		service_create(m, id, strstr(text, OUT_OF_BAND) != NULL);
 	} else if (strcmp(type, "response.cancel") == 0) {
 		if (strcmp(json_string(event, "response_id"), m->active) == 0)
 			service_end(m, "cancelled", "");
-		else
+		else if (!side_cancel(m, json_string(event, "response_id")))
 			service_refuse(m, "response_cancel_not_active", id);
 	} else if (strcmp(type, "conversation.item.create") == 0) {
 		put(&m->down,
@@ -205,8 +289,12 @@ on_send(const char *json, void *arg)
 	struct model *m = arg;
 
 	/* Never while we know that one runs: a race is no excuse then. */
-	if (strstr(json, "response.create\"") != NULL)
+	if (strstr(json, "response.create\"") != NULL &&
+	    strstr(json, OUT_OF_BAND) == NULL)
 		assert_string_equal(m->known, "");
+	/* What is no item of the conversation can only be cancelled. */
+	if (strstr(json, "conversation.item.") != NULL)
+		assert_null(strstr(json, "item_side_"));
 	assert_true(m->up.tail < QUEUE_MAX);
 	m->up.list[m->up.tail] = strdup(json);
 	assert_non_null(m->up.list[m->up.tail]);
@@ -219,18 +307,23 @@ on_utterance(const char *utterance, int tag, void *arg)
 {
 	struct model *m = arg;
 
-	(void)utterance;
-	(void)tag;
 	m->begun++;
+	snprintf(m->utterance, sizeof(m->utterance), "%s", utterance);
+	if (tag < ASIDE_TAG)
+		m->aside_cut = true;
+	else
+		assert_false(m->aside_cut);
 }
 
 static void
 on_audio(const char *utterance, const uint8_t *g711, size_t len, void *arg)
 {
-	(void)utterance;
+	struct model *m = arg;
+
 	(void)g711;
 	(void)len;
-	(void)arg;
+	if (strncmp(utterance, "item_side_", 10) == 0)
+		assert_false(m->aside_cut);
 }
 
 static void
@@ -242,8 +335,12 @@ on_utterance_done(const char *utterance, int tag, enum voice_end end,
 	(void)end;
 	(void)why;
 	m->done += utterance[0] != '\0';
-	if (tag > 0)
+	if (tag >= ASIDE_TAG) {
+		assert_int_equal(tag, ASIDE_TAG + (int)m->asides);
+		m->asides_done++;
+	} else if (tag > 0) {
 		m->said[tag]++;
+	}
 }
 
 static void
@@ -252,8 +349,11 @@ on_caller_started(uint32_t ago_ms, void *arg)
 	struct model *m = arg;
 
 	(void)ago_ms;
+	m->aside_cut = true;
 	if (roll(m, 2) != 0)
 		realtime_responses_interrupted(m->rr, "item_resp_1", 10);
+	if (roll(m, 2) != 0)
+		realtime_responses_interrupted(m->rr, m->utterance, 10);
 }
 
 static void
@@ -313,9 +413,25 @@ static const struct voice_events events = {
 };
 
 static void
+want_aside(struct model *m)
+{
+	bool pending = m->asides != m->asides_done;
+	int ret = realtime_responses_aside(
+	    m->rr, "aparte", ASIDE_TAG + (int)m->asides + 1);
+
+	if (ret != 0) {
+		assert_int_equal(ret, -EBUSY);
+		return;
+	}
+	assert_false(pending); /* one at a time */
+	m->asides++;
+	m->aside_cut = false;
+}
+
+static void
 want(struct model *m)
 {
-	switch (roll(m, 6)) {
+	switch (roll(m, 7)) {
 	case 0:
 		if (m->next_tag + 1 < TAGS_MAX &&
 		    realtime_responses_say(
@@ -339,6 +455,9 @@ want(struct model *m)
 			realtime_responses_stop(m->rr);
 		}
 		break;
+	case 5:
+		want_aside(m);
+		break;
 	default:
 		break;
 	}
@@ -358,7 +477,9 @@ deliver(struct model *m, struct queue *q)
 	} else {
 		assert_int_equal(
 		    realtime_event_parse(&ev, text, strlen(text)), 0);
-		if (ev.type == REALTIME_EVENT_RESPONSE_CREATED)
+		if (strncmp(ev.response_id, "side_", 5) == 0)
+			; /* of no conversation */
+		else if (ev.type == REALTIME_EVENT_RESPONSE_CREATED)
 			snprintf(
 			    m->known, sizeof(m->known), "%s", ev.response_id);
 		else if (ev.type == REALTIME_EVENT_RESPONSE_DONE)
@@ -391,6 +512,7 @@ step(struct model *m)
 		break;
 	case 4:
 		service_work(m, true);
+		side_work(m, true);
 		break;
 	case 5:
 		/* A network is slow, but not for seconds. */
@@ -416,6 +538,7 @@ drain(struct model *m)
 		while (deliver(m, &m->up) || deliver(m, &m->down))
 			;
 		service_work(m, false);
+		side_work(m, false);
 		(void)realtime_responses_prompt(m->rr);
 		pass(m, 100);
 	}
@@ -442,6 +565,7 @@ run(unsigned seed)
 	assert_false(m->fatal);
 	assert_false(realtime_responses_is_busy(m->rr));
 	assert_int_equal(m->begun, m->done);
+	assert_int_equal(m->asides, m->asides_done);
 	for (unsigned tag = 1; tag <= m->next_tag; tag++) {
 		assert_true(m->said[tag] <= 1);
 		if (!m->stopped)

@@ -306,16 +306,25 @@ class ResponseRun:
         if self.reply.fault.get("kind") == "duplicate_done":
             self._repeat_done()
 
+    def _context(self):
+        """The items that the model saw: `input`, even empty, replaces the
+        conversation."""
+        if "input" in self.params:
+            return [Item(data) for data in self.params["input"]]
+        return self.session.conversation.items
+
     def _used(self):
         """Token counts as the service derives them from time and length."""
-        conversation = self.session.conversation
-        heard = sum(item.audio_ms for item in conversation.items
+        heard = sum(item.audio_ms for item in self._context()
                     if item.data.get("role") == "user") // MS_PER_INPUT_TOKEN
-        text = len(self.session.instructions) // CHARACTERS_PER_TOKEN + sum(
-            len(str(item.data)) for item in conversation.items
-        ) // CHARACTERS_PER_TOKEN
-        cached = min(self.session.cached_text, text)
-        self.session.cached_text = text
+        text = len(self._param("instructions") or "") // \
+            CHARACTERS_PER_TOKEN + sum(
+                len(str(item.data)) for item in self._context()
+            ) // CHARACTERS_PER_TOKEN
+        cached = 0
+        if "input" not in self.params:      # else another prefix
+            cached = min(self.session.cached_text, text)
+            self.session.cached_text = text
         spoken = self.audio_ms // MS_PER_OUTPUT_TOKEN
         written = len(self.reply.text) // CHARACTERS_PER_TOKEN
         return {

@@ -418,7 +418,18 @@ class Session:
             text = " ".join(part.get("text", "") for part in data["content"])
             self.brain.read(text, self.instructions)
 
+    def _check_in_conversation(self, event):
+        """What was said beside the conversation is no item of it, and a
+        client that knows its asides never treats it as one."""
+        item_id = event["item_id"]
+        if any(item.id == item_id for run in self.responses
+               if run.out_of_band for item in run.items):
+            self.sim.violation("item of an out-of-band response",
+                               session=self.id, type=event["type"],
+                               item=item_id)
+
     def _item_delete(self, event):
+        self._check_in_conversation(event)
         self.conversation.delete(event["item_id"])
         self.emit("conversation.item.deleted", item_id=event["item_id"])
 
@@ -427,6 +438,7 @@ class Session:
         self.emit("conversation.item.retrieved", item=item.public())
 
     def _item_truncate(self, event):
+        self._check_in_conversation(event)
         self.conversation.truncate(event["item_id"], event["content_index"],
                                    event["audio_end_ms"])
         self.emit("conversation.item.truncated", item_id=event["item_id"],

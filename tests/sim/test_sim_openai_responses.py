@@ -126,6 +126,56 @@ async def test_only_one_response_at_a_time_but_others_out_of_band():
 
 
 @asynchronous
+async def test_what_is_out_of_band_is_no_item_and_ends_only_by_its_id():
+    slow = {**FAST, "speedup": 2}
+    async with OpenAISim(**slow) as sim, Client(sim) as client:
+        await client.configure("audio/pcmu", vad={"silence_duration_ms": 300})
+        await client.send("response.create", response={
+            "conversation": "none", "input": [], "tools": [], "instructions":
+            'Di exactamente: "Sigo consultando, es una frase larga."'})
+        delta = await client.expect("response.output_audio.delta")
+        aside = delta["response_id"]
+        await client.append(SPOKEN + QUIET)     # speech does not cancel it
+        await client.expect("input_audio_buffer.speech_started")
+        for kind, fields, code in (
+                ("response.cancel", {"response_id": "resp_unknown"},
+                 "response_cancel_not_active"),
+                ("conversation.item.truncate",
+                 {"item_id": delta["item_id"], "content_index": 0,
+                  "audio_end_ms": 20}, "item_truncate_invalid_item_id"),
+                ("conversation.item.delete", {"item_id": delta["item_id"]},
+                 "item_delete_invalid_item_id")):
+            await client.send(kind, **fields)
+            assert (await client.expect("error"))["error"]["code"] == code
+        assert len(sim.violations) == 2     # the cancel may be a mere race
+        await client.send("response.cancel", response_id=aside)
+        done = await client.expect("response.done")
+        while done["response"]["id"] != aside:
+            done = await client.expect("response.done")
+        assert done["response"]["status"] == "cancelled"
+        assert done["response"]["status_details"]["reason"] == \
+            "client_cancelled"
+        items = sim.sessions[0].conversation.items
+        assert delta["item_id"] not in [item.id for item in items]
+
+
+@asynchronous
+async def test_an_empty_input_costs_only_the_instructions():
+    async with OpenAISim(**FAST) as sim, Client(sim) as client:
+        words = 'Di exactamente: "Sigo en ello."'
+        await client.send("conversation.item.create", item={
+            "type": "message", "role": "user", "content": [
+                {"type": "input_text", "text": "una historia " * 100}]})
+        await client.send("response.create", response={
+            "conversation": "none", "input": [], "instructions": words})
+        done = await client.expect("response.done")
+        usage = done["response"]["usage"]["input_token_details"]
+        assert usage["text_tokens"] == len(words) // 4
+        assert usage["cached_tokens"] == 0
+        assert sim.violations == []
+
+
+@asynchronous
 async def test_speech_cancels_the_response_and_closes_what_is_open():
     slow = {**FAST, "speedup": 2}
     script = {"greeting": "Una frase bastante larga para interrumpirla."}

@@ -47,6 +47,8 @@ struct realtime {
 	struct websocket *ws;
 	struct realtime_responses *responses;
 	enum session_state state;
+	enum g711_law law;
+	unsigned long long lost_frames; /* dropped, and not counted as sent */
 	uint64_t state_ms; /* since when; 0: stamped by the next tick */
 	unsigned malformed;
 	unsigned long long dropped_audio;  /* as of the last log line */
@@ -127,9 +129,8 @@ on_error(struct realtime *rt, const struct realtime_event *ev)
 	    ev->error_param, fault == VOICE_FAULT_KEY ? "" : ev->error_message);
 	/* An update that is refused is lost as a whole: without persona,
 	 * tools and format there is no call. */
-	if (ours || rt->state != SESSION_READY || fault == VOICE_FAULT_QUOTA ||
-	    fault == VOICE_FAULT_KEY || fault == VOICE_FAULT_MODEL ||
-	    fault == VOICE_FAULT_EXPIRED) {
+	if (ours || rt->state != SESSION_READY ||
+	    realtime_fault_is_fatal(fault)) {
 		fail(rt, fault, detail);
 		return;
 	}
@@ -291,6 +292,7 @@ realtime_start(
 		return -ENOMEM;
 	ret = send_text(json, rt);
 	free(json);
+	rt->law = law;
 	realtime_responses_set_lead_in(
 	    rt->responses, (uint32_t)json_int(brief->turn_detection,
 			       "prefix_padding_ms", REALTIME_LEAD_IN_MS));
@@ -299,19 +301,37 @@ realtime_start(
 	return ret;
 }
 
+/* One frame was queued (SENT), and older ones were perhaps dropped for it. */
+static void
+count_audio(struct realtime *rt, const uint8_t *g711, size_t len, bool sent)
+{
+	struct websocket_stats stats;
+
+	websocket_get_stats(rt->ws, &stats);
+	if (sent)
+		realtime_responses_sent_audio(rt->responses,
+		    (uint32_t)(len / G711_BYTES_PER_MS),
+		    g711_mean_square(rt->law, g711, len) <=
+			REALTIME_SILENCE_MEAN_SQUARE);
+	realtime_responses_lost_audio(rt->responses,
+	    (uint32_t)(stats.dropped - rt->lost_frames) * REALTIME_FRAME_MS);
+	rt->lost_frames = stats.dropped;
+}
+
 static int
 realtime_send_audio(struct voice *voice, const uint8_t *g711, size_t len)
 {
 	struct realtime *rt = from_voice(voice);
 	char buf[REALTIME_APPEND_SIZE];
 	size_t n;
+	int ret;
 
 	if (rt->state != SESSION_READY)
 		return -ENOTCONN;
 	n = realtime_encode_append(buf, g711, len);
-	realtime_responses_sent_audio(
-	    rt->responses, (uint32_t)(len / G711_BYTES_PER_MS));
-	return websocket_send_text_droppable(rt->ws, buf, n);
+	ret = websocket_send_text_droppable(rt->ws, buf, n);
+	count_audio(rt, g711, len, ret == 0);
+	return ret;
 }
 
 static int
@@ -391,7 +411,8 @@ log_dropped_audio(struct realtime *rt)
 		return;
 	log_warn("network stalls: the caller's oldest audio dropped ms=%llu "
 		 "queued_bytes=%zu",
-	    (stats.dropped - rt->dropped_audio) * 20, stats.queued_len);
+	    (stats.dropped - rt->dropped_audio) * REALTIME_FRAME_MS,
+	    stats.queued_len);
 	rt->dropped_audio = stats.dropped;
 }
 

@@ -17,8 +17,10 @@ enum {
 	REALTIME_UPDATED_MS = 8000,  /* session.update to session.updated */
 	REALTIME_LEAD_IN_MS = 300,   /* before speech, if the brief is silent */
 	REALTIME_MALFORMED_MAX = 10, /* messages that are no event; then over */
-	REALTIME_MESSAGE_MAX = 2 << 20, /* bytes of one message */
-	REALTIME_AUDIO_MAX = 40 << 10,  /* bytes queued of audio: 3 s */
+	REALTIME_MESSAGE_MAX = 2 << 20,       /* bytes of one message */
+	REALTIME_AUDIO_MAX = 40 << 10,        /* bytes queued of audio: 3 s */
+	REALTIME_FRAME_MS = 20,               /* of each voice_send_audio() */
+	REALTIME_SILENCE_MEAN_SQUARE = 13000, /* -49 dBFS: nobody speaks */
 };
 
 struct realtime_config {

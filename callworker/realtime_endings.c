@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * realtime_endings.c – what the end of a response means, or its refusal: calls
- * to be run, utterances complete or cut, failures to be retried or reported.
+ * realtime_endings.c – what the end of a response means: calls to be run,
+ * utterances complete or cut, failures to be retried or reported.
  *
  * Invariant: the response is taken out of the state before the first event is
  * emitted, so that whatever the listener calls finds no response running.
@@ -35,13 +35,6 @@ realtime_active_clear(struct realtime_active *run)
 }
 
 /* ---- failures --------------------------------------------------------- */
-
-static bool
-fault_is_fatal(enum voice_fault fault)
-{
-	return fault == VOICE_FAULT_QUOTA || fault == VOICE_FAULT_KEY ||
-	       fault == VOICE_FAULT_MODEL || fault == VOICE_FAULT_EXPIRED;
-}
 
 /* How long to wait before the next attempt, or -1: give up. */
 static int64_t
@@ -106,8 +99,8 @@ fail_order(struct realtime_responses *rr, struct realtime_order *order,
 	log_warn("voice response failed fault=%s detail=\"%s\" attempt=%u "
 		 "retry_ms=%lld",
 	    voice_fault_name(fault), detail, rr->attempts + 1,
-	    fault_is_fatal(fault) ? -1LL : (long long)wait);
-	if (fault_is_fatal(fault)) {
+	    realtime_fault_is_fatal(fault) ? -1LL : (long long)wait);
+	if (realtime_fault_is_fatal(fault)) {
 		realtime_order_drop(order);
 		report_fatal(rr, fault, detail);
 		return;
@@ -151,7 +144,7 @@ realtime_responses_ask_failed(
 
 	rr->asked = rr->cancel_asked = false;
 	realtime_order_move(&order, &rr->asked_order);
-	if (stopped && !fault_is_fatal(fault))
+	if (stopped && !realtime_fault_is_fatal(fault))
 		drop_order(rr, &order, fault, detail);
 	else
 		fail_order(rr, &order, fault, detail);
@@ -235,6 +228,7 @@ end_utterance(struct realtime_responses *rr, struct realtime_utterance *u,
 	u->transcribed = true;
 	if (u->delete_due) {
 		realtime_responses_next_id(rr, event_id, REALTIME_PURPOSE_CUT);
+		rr->cut_ms = rr->now_ms;
 		realtime_responses_send(
 		    rr, realtime_encode_delete(event_id, u->id));
 	}
@@ -367,7 +361,11 @@ realtime_responses_end(
 		    ev->status == REALTIME_STATUS_INCOMPLETE)
 			add_calls_of_output(&run, ev->output);
 	}
-	if (run.cut || ev == NULL)
+	/* Somebody still waits for what stalled. */
+	if (run.stalled && !run.cut &&
+	    (ev == NULL || ev->status == REALTIME_STATUS_CANCELLED))
+		end_failed(rr, &run, VOICE_FAULT_TIMEOUT, "it stalled");
+	else if (run.cut || ev == NULL)
 		end_cut(rr, &run,
 		    ev != NULL && ev->status == REALTIME_STATUS_COMPLETED,
 		    ev == NULL || ev->reason[0] == '\0' ? "given up"
@@ -375,105 +373,4 @@ realtime_responses_end(
 	else
 		end_by_status(rr, &run, ev);
 	realtime_active_clear(&run);
-}
-
-/* ---- errors ----------------------------------------------------------- */
-
-static void
-on_collision(struct realtime_responses *rr, const struct realtime_event *ev)
-{
-	bool for_ask =
-	    rr->asked && (ev->error_event_id[0] == '\0' ||
-			     strcmp(ev->error_event_id, rr->asked_id) == 0);
-	bool covered =
-	    rr->active && !rr->outbox.unspoken && rr->asked_order.text == NULL;
-
-	rr->stats.collisions++;
-	/* Then what began was not what we had asked for. */
-	if (rr->active && !rr->asked && rr->run.order.text != NULL &&
-	    strcmp(ev->error_event_id, rr->run.ask_id) == 0) {
-		realtime_responses_reorder(rr, &rr->run.order);
-		return;
-	}
-	log_info("response refused: another one runs ours=%s",
-	    for_ask ? "yes" : "no");
-	if (for_ask) {
-		rr->asked = false;
-		if (covered || rr->cancel_asked)
-			realtime_order_drop(&rr->asked_order);
-		else
-			realtime_responses_reorder(rr, &rr->asked_order);
-		if (!rr->active)
-			rr->retry_at_ms = rr->now_ms + REALTIME_RATE_LIMIT_MS;
-	} else if (ev->error_event_id[0] == '\0' && rr->active) {
-		/* The service could not answer the caller's turn itself. */
-		rr->outbox.nudged = true;
-	}
-}
-
-static void
-on_cancel_refused(
-    struct realtime_responses *rr, const struct realtime_event *ev)
-{
-	log_debug("nothing to cancel");
-	if (rr->active && rr->run.cancelled_ms != 0 &&
-	    strcmp(ev->error_event_id, rr->run.cancel_id) == 0)
-		realtime_responses_end(rr, NULL);
-}
-
-static void
-on_item_refused(struct realtime_responses *rr, const struct realtime_event *ev)
-{
-	if (realtime_outbox_refuse(&rr->outbox, ev->error_event_id))
-		log_warn("item refused by the voice service code=%s "
-			 "message=\"%.200s\"",
-		    ev->error_code, ev->error_message);
-}
-
-/* An error of the service while we wait for the response we asked for. */
-static void
-on_ask_refused(struct realtime_responses *rr, const struct realtime_event *ev)
-{
-	if (!rr->asked)
-		return;
-	realtime_responses_ask_failed(rr,
-	    realtime_error_fault(
-		ev->error_type, ev->error_code, ev->error_message),
-	    ev->error_code[0] != '\0' ? ev->error_code : ev->error_type);
-}
-
-bool
-realtime_responses_error(
-    struct realtime_responses *rr, const struct realtime_event *ev)
-{
-	if (strcmp(ev->error_code,
-		"conversation_already_has_active_response") == 0) {
-		on_collision(rr, ev);
-		return true;
-	}
-	if (strcmp(ev->error_code, "response_cancel_not_active") == 0) {
-		on_cancel_refused(rr, ev);
-		return true;
-	}
-	switch (realtime_event_id_purpose(ev->error_event_id)) {
-	case REALTIME_PURPOSE_ITEM:
-		on_item_refused(rr, ev);
-		return true;
-	case REALTIME_PURPOSE_ASK:
-		if (strcmp(ev->error_event_id, rr->asked_id) == 0)
-			on_ask_refused(rr, ev);
-		return true;
-	case REALTIME_PURPOSE_CUT:
-		log_debug("cut refused code=%s", ev->error_code);
-		return true;
-	case REALTIME_PURPOSE_CANCEL:
-		on_cancel_refused(rr, ev);
-		return true;
-	case REALTIME_PURPOSE_ASIDE: /* were taken by their room */
-	case REALTIME_PURPOSE_HUSH:
-	case REALTIME_PURPOSE_NONE:
-	case REALTIME_PURPOSE_UPDATE:
-		break;
-	}
-	return false;
 }

@@ -47,6 +47,13 @@ realtime_error_fault(const char *type, const char *code, const char *message)
 	return VOICE_FAULT_SERVER;
 }
 
+bool
+realtime_fault_is_fatal(enum voice_fault fault)
+{
+	return fault == VOICE_FAULT_QUOTA || fault == VOICE_FAULT_KEY ||
+	       fault == VOICE_FAULT_MODEL || fault == VOICE_FAULT_EXPIRED;
+}
+
 static enum voice_fault
 handshake_fault(const struct websocket_closed *closed)
 {

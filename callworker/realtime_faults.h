@@ -8,6 +8,8 @@
 
 #include "common/voice_fault.h"
 
+#include <stdbool.h>
+
 struct websocket_closed;
 
 /* By code, else type, else the words of the message; SERVER when unknown. */
@@ -15,5 +17,8 @@ enum voice_fault realtime_error_fault(
     const char *type, const char *code, const char *message);
 
 enum voice_fault realtime_closed_fault(const struct websocket_closed *closed);
+
+/* Whether no later attempt in this session can succeed. */
+bool realtime_fault_is_fatal(enum voice_fault fault);
 
 #endif

@@ -41,6 +41,7 @@ realtime_outbox_clear(struct realtime_outbox *box)
 	realtime_outbox_clear_says(box);
 	for (unsigned i = 0; i < box->items_count; i++)
 		free(box->items[i].json);
+	free(box->items);
 	memset(box, 0, sizeof(*box));
 }
 
@@ -86,18 +87,41 @@ realtime_outbox_take_say(
 	return true;
 }
 
+/* Makes room for one more item. 0 or -ENOMEM. */
+static int
+grow_items(struct realtime_outbox *box)
+{
+	unsigned room = box->items_room == 0 ? 8 : box->items_room * 2;
+	struct realtime_item *items;
+
+	if (box->items_count < box->items_room)
+		return 0;
+	items = reallocarray(box->items, room, sizeof(*items));
+	if (items == NULL)
+		return -ENOMEM;
+	box->items = items;
+	box->items_room = room;
+	return 0;
+}
+
 int
 realtime_outbox_add_item(struct realtime_outbox *box, const char *item_id,
-    const char *event_id, char *json)
+    const char *event_id, char *json, unsigned max)
 {
-	struct realtime_item *item = &box->items[box->items_count];
+	struct realtime_item *item;
+	int ret = 0;
 
 	if (json == NULL)
 		return -ENOMEM;
-	if (box->items_count == REALTIME_ITEMS_MAX) {
+	if (box->items_count >= max)
+		ret = -ENOBUFS;
+	else
+		ret = grow_items(box);
+	if (ret != 0) {
 		free(json);
-		return -ENOBUFS;
+		return ret;
 	}
+	item = &box->items[box->items_count];
 	snprintf(item->id, sizeof(item->id), "%s", item_id);
 	snprintf(item->event_id, sizeof(item->event_id), "%s", event_id);
 	item->json = json;
@@ -117,6 +141,21 @@ realtime_outbox_take_item(struct realtime_outbox *box)
 			return json;
 	}
 	return NULL;
+}
+
+unsigned
+realtime_outbox_sent_items(
+    const struct realtime_outbox *box, const char **event_id_out)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < box->items_count; i++) {
+		if (box->items[i].json != NULL)
+			continue;
+		*event_id_out = box->items[i].event_id;
+		count++;
+	}
+	return count;
 }
 
 static void

@@ -12,7 +12,7 @@
 enum {
 	REALTIME_SAYS_MAX = 4,      /* waiting to be said */
 	REALTIME_SAYS_RETURNED = 2, /* room for those that come back */
-	REALTIME_ITEMS_MAX = 32,    /* waiting to be added or confirmed */
+	REALTIME_TEXTS_MAX = 32,    /* items, beyond which no text is taken */
 };
 
 /* What a response is for: an answer, or (text != NULL) a text to be said. */
@@ -38,8 +38,8 @@ struct realtime_item {
 struct realtime_outbox {
 	struct realtime_order says[REALTIME_SAYS_MAX + REALTIME_SAYS_RETURNED];
 	unsigned says_count;
-	struct realtime_item items[REALTIME_ITEMS_MAX];
-	unsigned items_count;
+	struct realtime_item *items;
+	unsigned items_count, items_room;
 	bool unspoken; /* something was added that no response could see */
 	bool wanted;   /* an answer to that is due */
 	bool nudged;   /* an answer is due in any case */
@@ -61,14 +61,19 @@ bool realtime_outbox_take_say(
     struct realtime_outbox *box, struct realtime_order *order_out);
 
 /*
- * Takes JSON, the event EVENT_ID that adds ITEM_ID. 0 or -ENOBUFS: too many
- * wait for the service (JSON is freed all the same).
+ * Takes JSON, the event EVENT_ID that adds ITEM_ID. 0, -ENOBUFS: MAX wait for
+ * the service, or -ENOMEM (JSON is freed all the same). The result of a
+ * function call is never too much: there are as many as the service asked for.
  */
 int realtime_outbox_add_item(struct realtime_outbox *box, const char *item_id,
-    const char *event_id, char *json);
+    const char *event_id, char *json, unsigned max);
 
 /* The next item that was not taken yet: the caller frees it. Or NULL. */
 char *realtime_outbox_take_item(struct realtime_outbox *box);
+
+/* How many were taken and not confirmed; *EVENT_ID_OUT is of the last. */
+unsigned realtime_outbox_sent_items(
+    const struct realtime_outbox *box, const char **event_id_out);
 
 /* The service has (or refuses) the item. Whether it was one of ours. */
 bool realtime_outbox_confirm(struct realtime_outbox *box, const char *item_id);

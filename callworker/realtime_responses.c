@@ -10,6 +10,7 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,18 +105,25 @@ pump(struct realtime_responses *rr)
 }
 
 static void
-cancel_run(struct realtime_responses *rr)
+send_cancel(struct realtime_responses *rr)
 {
 	struct realtime_active *run = &rr->run;
 
 	if (run->cancelled_ms != 0)
 		return;
-	run->cut = true;
-	run->cancel_at_ms = 0;
 	run->cancelled_ms = rr->now_ms;
 	realtime_responses_next_id(rr, run->cancel_id, REALTIME_PURPOSE_CANCEL);
 	realtime_responses_send(
 	    rr, realtime_encode_cancel(run->cancel_id, run->id));
+}
+
+/* Nobody wants the rest of it. */
+static void
+cancel_run(struct realtime_responses *rr)
+{
+	rr->run.cut = true;
+	rr->run.cancel_at_ms = 0;
+	send_cancel(rr);
 }
 
 /* ---- what the service says about responses ---------------------------- */
@@ -147,7 +155,7 @@ on_created(struct realtime_responses *rr, const struct realtime_event *ev)
 		realtime_responses_end(rr, NULL);
 	rr->active = true;
 	snprintf(rr->run.id, sizeof(rr->run.id), "%s", ev->response_id);
-	rr->run.since_ms = rr->run.progress_ms = rr->now_ms;
+	rr->run.progress_ms = rr->now_ms;
 	if (ours) {
 		rr->asked = false;
 		realtime_order_move(&rr->run.order, &rr->asked_order);
@@ -180,12 +188,21 @@ on_done(struct realtime_responses *rr, const struct realtime_event *ev)
 
 /* Whether EV belongs to the running response and still counts. */
 static bool
-in_run(struct realtime_responses *rr, const struct realtime_event *ev)
+in_run(const struct realtime_responses *rr, const struct realtime_event *ev)
 {
-	if (!rr->active || strcmp(rr->run.id, ev->response_id) != 0)
-		return false;
+	return rr->active && strcmp(rr->run.id, ev->response_id) == 0 &&
+	       !rr->run.cut;
+}
+
+/* Whatever comes of the running response, known to us or not, is progress. */
+static void
+note_progress(struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	if (!rr->active || ev->type == REALTIME_EVENT_RESPONSE_CREATED ||
+	    strcmp(rr->run.id, ev->response_id) != 0)
+		return;
+	rr->run.began = true;
 	rr->run.progress_ms = rr->now_ms;
-	return !rr->run.cut;
 }
 
 static void
@@ -260,7 +277,6 @@ on_voice_text(struct realtime_responses *rr, const struct realtime_event *ev)
 
 	if (u == NULL || u->transcribed)
 		return;
-	(void)in_run(rr, ev);
 	if (ev->type == REALTIME_EVENT_TRANSCRIPT_DELTA)
 		realtime_utterance_add_text(u, ev->text);
 	else if (ev->text[0] != '\0')
@@ -286,6 +302,7 @@ on_speech_started(
     struct realtime_responses *rr, const struct realtime_event *ev)
 {
 	rr->caller_talking = true;
+	rr->talking_ms = rr->loud_ms = rr->now_ms;
 	realtime_asides_hush(&rr->asides, "caller speaks", rr->now_ms);
 	if (rr->active && !rr->run.cut) {
 		rr->run.cut = true;
@@ -309,6 +326,21 @@ on_speech_stopped(struct realtime_responses *rr)
 }
 
 /* ---- the interface ---------------------------------------------------- */
+
+/* EV, or, if it is an error that lacks its event_id, *GUESSED with it. */
+static const struct realtime_event *
+attribute(struct realtime_responses *rr, const struct realtime_event *ev,
+    struct realtime_event *guessed)
+{
+	if (ev->type != REALTIME_EVENT_ERROR || ev->error_event_id[0] != '\0')
+		return ev;
+	*guessed = *ev;
+	guessed->error_event_id = realtime_responses_guess_error(rr, ev);
+	if (guessed->error_event_id[0] != '\0')
+		log_info("error without an event_id taken for one of %s",
+		    guessed->error_event_id);
+	return guessed;
+}
 
 static bool
 dispatch(struct realtime_responses *rr, const struct realtime_event *ev)
@@ -369,12 +401,14 @@ bool
 realtime_responses_event(struct realtime_responses *rr,
     const struct realtime_event *ev, uint64_t now_ms)
 {
+	struct realtime_event guessed;
 	bool taken;
 
 	if (rr->over)
 		return true;
 	rr->now_ms = now_ms;
-	taken = dispatch(rr, ev);
+	note_progress(rr, ev);
+	taken = dispatch(rr, attribute(rr, ev, &guessed));
 	pump(rr);
 	return taken;
 }
@@ -389,17 +423,32 @@ check_run(struct realtime_responses *rr)
 	if (run->cancel_at_ms != 0 && now >= run->cancel_at_ms)
 		cancel_run(rr);
 	if (run->cancelled_ms == 0 &&
-	    now - run->since_ms >= REALTIME_RESPONSE_MS &&
-	    now - run->progress_ms >= REALTIME_PROGRESS_MS) {
-		log_warn(
-		    "voice response without an end, cancelled id=%s", run->id);
-		cancel_run(rr);
+	    now - run->progress_ms >=
+		(run->began ? REALTIME_STALL_MS : REALTIME_BEGIN_MS)) {
+		log_warn("voice response stalls, cancelled id=%s began=%s",
+		    run->id, run->began ? "yes" : "no");
+		run->stalled = true;
+		send_cancel(rr); /* what comes all the same is heard */
 	}
 	if (run->cancelled_ms != 0 &&
 	    now - run->cancelled_ms >= REALTIME_CANCELLED_MS) {
 		log_warn("cancelled response did not end id=%s", run->id);
 		realtime_responses_end(rr, NULL);
 	}
+}
+
+/* Nobody may be taken to speak for ever: all would wait for the end of it. */
+static void
+check_caller(struct realtime_responses *rr)
+{
+	if (rr->now_ms - rr->loud_ms < REALTIME_SILENT_MS &&
+	    rr->now_ms - rr->talking_ms < REALTIME_SPEECH_MS)
+		return;
+	log_warn("the service did not say that the caller stopped speaking "
+		 "after_ms=%llu silent_ms=%llu",
+	    (unsigned long long)(rr->now_ms - rr->talking_ms),
+	    (unsigned long long)(rr->now_ms - rr->loud_ms));
+	on_speech_stopped(rr);
 }
 
 void
@@ -409,6 +458,8 @@ realtime_responses_tick(struct realtime_responses *rr, uint64_t now_ms)
 		return;
 	rr->now_ms = now_ms;
 	realtime_asides_tick(&rr->asides, now_ms);
+	if (rr->caller_talking)
+		check_caller(rr);
 	if (rr->active)
 		check_run(rr);
 	if (rr->asked && !rr->active &&
@@ -458,7 +509,7 @@ realtime_responses_add_text(struct realtime_responses *rr, const char *text)
 	realtime_responses_next_id(rr, event_id, REALTIME_PURPOSE_ITEM);
 	snprintf(item_id, sizeof(item_id), "text_%u", rr->number);
 	ret = realtime_outbox_add_item(&rr->outbox, item_id, event_id,
-	    realtime_encode_text(event_id, item_id, text));
+	    realtime_encode_text(event_id, item_id, text), REALTIME_TEXTS_MAX);
 	pump(rr);
 	return ret;
 }
@@ -473,7 +524,7 @@ realtime_responses_answer_tool(
 	realtime_responses_next_id(rr, event_id, REALTIME_PURPOSE_ITEM);
 	snprintf(item_id, sizeof(item_id), "output_%u", rr->number);
 	ret = realtime_outbox_add_item(&rr->outbox, item_id, event_id,
-	    realtime_encode_output(event_id, item_id, id, output));
+	    realtime_encode_output(event_id, item_id, id, output), UINT_MAX);
 	pump(rr);
 	return ret;
 }
@@ -521,8 +572,10 @@ realtime_responses_interrupted(
 		return;
 	realtime_responses_next_id(rr, event_id, REALTIME_PURPOSE_CUT);
 	json = realtime_utterance_interrupt(u, event_id, heard_ms);
-	if (json != NULL)
-		realtime_responses_send(rr, json);
+	if (json == NULL)
+		return;
+	rr->cut_ms = rr->now_ms;
+	realtime_responses_send(rr, json);
 }
 
 void
@@ -533,9 +586,18 @@ realtime_responses_set_lead_in(
 }
 
 void
-realtime_responses_sent_audio(struct realtime_responses *rr, uint32_t ms)
+realtime_responses_sent_audio(
+    struct realtime_responses *rr, uint32_t ms, bool is_silence)
 {
 	rr->sent_audio_ms += ms;
+	if (!is_silence)
+		rr->loud_ms = rr->now_ms;
+}
+
+void
+realtime_responses_lost_audio(struct realtime_responses *rr, uint32_t ms)
+{
+	rr->sent_audio_ms -= ms < rr->sent_audio_ms ? ms : rr->sent_audio_ms;
 }
 
 bool

@@ -30,9 +30,16 @@ enum {
 	 * do. */
 	REALTIME_CANCEL_MS = 600,
 	REALTIME_ASK_MS = 10000,      /* for response.created */
-	REALTIME_RESPONSE_MS = 60000, /* for response.done … */
-	REALTIME_PROGRESS_MS = 10000, /* … unless something came just now */
+	REALTIME_BEGIN_MS = 30000,    /* for anything of a response … */
+	REALTIME_STALL_MS = 10000,    /* … and from then on for more of it */
 	REALTIME_CANCELLED_MS = 3000, /* for response.done after a cancel */
+
+	/* The service says when the caller has stopped. If it does not: he has
+	 * if his line is silent for longer than any turn detection waits (8 s,
+	 * semantic_vad with low eagerness), or after such a long speech. */
+	REALTIME_SILENT_MS = 10000,
+	REALTIME_SPEECH_MS = 90000,
+	REALTIME_CUT_MS = 3000, /* an error may be about a cut */
 
 	REALTIME_RETRIES = 1,            /* of a response that failed */
 	REALTIME_RATE_LIMIT_RETRIES = 3, /* … because of a rate limit */
@@ -97,7 +104,10 @@ void realtime_responses_interrupted(
  */
 void realtime_responses_set_lead_in(
     struct realtime_responses *rr, uint32_t lead_in_ms);
-void realtime_responses_sent_audio(struct realtime_responses *rr, uint32_t ms);
+void realtime_responses_sent_audio(
+    struct realtime_responses *rr, uint32_t ms, bool is_silence);
+/* So many of these were dropped before they went. */
+void realtime_responses_lost_audio(struct realtime_responses *rr, uint32_t ms);
 bool realtime_responses_is_busy(const struct realtime_responses *rr);
 
 /* A fatal fault was reported; nothing is sent or told any more. */

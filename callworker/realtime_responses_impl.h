@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * realtime_responses_impl.h – the response state machine's state, shared by
- * realtime_responses.c (what happens) and realtime_endings.c (what the end of
- * a response means). Nobody else includes it.
+ * realtime_responses.c (what happens), realtime_endings.c (what the end of a
+ * response means) and realtime_errors.c. Nobody else includes it.
  *
  * Invariant: from our response.create to its response.created, error or
  * time-out `asked` is set; from response.created to response.done `active`
@@ -28,10 +28,11 @@ struct realtime_active {
 	char id[REALTIME_ID_SIZE];
 	struct realtime_order order;   /* without text: an answer */
 	char ask_id[REALTIME_ID_SIZE]; /* what we asked with; "" automatic */
-	bool announced; /* output_item.added came for a message */
-	bool spoke;     /* an utterance of it was begun */
-	bool cut;       /* interrupted: nothing of it counts */
-	uint64_t since_ms;
+	bool announced;        /* output_item.added came for a message */
+	bool spoke;            /* an utterance of it was begun */
+	bool cut;              /* interrupted: nothing of it counts */
+	bool began;            /* anything of it came */
+	bool stalled;          /* cancelled by us because nothing more came */
 	uint64_t progress_ms;  /* its last event */
 	uint64_t cancel_at_ms; /* 0: no cancel due */
 	uint64_t cancelled_ms; /* when response.cancel was sent; 0: not */
@@ -53,6 +54,8 @@ struct realtime_responses {
 	uint64_t sent_audio_ms; /* of the caller */
 	uint32_t lead_in_ms;
 	bool caller_talking;
+	uint64_t talking_ms;         /* since when */
+	uint64_t loud_ms;            /* when his line was last not silent */
 	uint64_t automatic_until_ms; /* an automatic response may come */
 
 	bool asked;  /* a response.create is out */
@@ -65,6 +68,7 @@ struct realtime_responses {
 	bool active;
 	struct realtime_active run; /* meaningful while active */
 
+	uint64_t cut_ms;   /* of the last truncation or deletion; 0: none */
 	unsigned attempts; /* failures in a row */
 	uint64_t retry_at_ms;
 	uint32_t limit_reset_ms; /* of rate_limits.updated */
@@ -100,11 +104,18 @@ void realtime_responses_end(
 void realtime_responses_ask_failed(
     struct realtime_responses *rr, enum voice_fault fault, const char *detail);
 
+/* Frees what RUN holds. */
+void realtime_active_clear(struct realtime_active *run);
+
+/* realtime_errors.c */
+
+/* What an `error` event without an event_id can only be about: the event_id
+ * that it lacks. "" when that is not clear. */
+const char *realtime_responses_guess_error(
+    const struct realtime_responses *rr, const struct realtime_event *ev);
+
 /* An `error` event; false when it is none of this room's business. */
 bool realtime_responses_error(
     struct realtime_responses *rr, const struct realtime_event *ev);
-
-/* Frees what RUN holds. */
-void realtime_active_clear(struct realtime_active *run);
 
 #endif

@@ -187,7 +187,8 @@ voice_add_text(struct voice *v, const char *text)
 	return v->ops->add_text(v, text);
 }
 
-/* The same for the result of a tool call, exactly one for each id. */
+/* The same for the result of a tool call, exactly one for each id; there is
+ * always room for it. 0 or -ENOMEM. */
 static inline int
 voice_answer_tool(struct voice *v, const char *id, const char *output)
 {

@@ -22,12 +22,13 @@
 struct world {
 	struct realtime_responses *rr;
 	uint64_t now_ms;
-	char lines[8192]; /* "send ask", "told audio item_1 3", … */
+	char lines[16384]; /* "send ask", "told audio item_1 3", … */
 	char last_ask[REALTIME_ID_SIZE];
 	char last_aside[REALTIME_ID_SIZE];
 	char last_item[REALTIME_ID_SIZE];
 	char last_event[REALTIME_ID_SIZE];
 	unsigned usages;
+	uint32_t ago_ms; /* of the last on_caller_started */
 	void (*on_caller_started)(struct world *w); /* may be NULL */
 };
 
@@ -118,7 +119,7 @@ on_caller_started(uint32_t ago_ms, void *arg)
 {
 	struct world *w = arg;
 
-	(void)ago_ms;
+	w->ago_ms = ago_ms;
 	note(w, "told caller started");
 	if (w->on_caller_started != NULL)
 		w->on_caller_started(w);

@@ -5,6 +5,8 @@
  */
 #include "tests/unit/realtime_world.h"
 
+#include <errno.h>
+
 /* ---- tests ------------------------------------------------------------- */
 
 static void
@@ -426,10 +428,85 @@ a_response_without_an_end_is_given_up(void **state)
 	struct world *w = *state;
 
 	created(w, "r1", NULL);
-	later(w, REALTIME_RESPONSE_MS);
+	later(w, REALTIME_BEGIN_MS - 1);
+	expect(w, ""); /* it may think */
+	later(w, 1);
 	expect(w, "send response.cancel r1\n");
 	later(w, REALTIME_CANCELLED_MS);
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "send ask\n"); /* the caller waits for it */
+	created(w, "r2", w->last_ask);
+	later(w, REALTIME_BEGIN_MS);
+	later(w, REALTIME_CANCELLED_MS);
+	expect(w, "send response.cancel r2\ntold fault timeout\n");
 	assert_false(realtime_responses_is_busy(w->rr));
+}
+
+static void
+an_answer_that_stalls_in_the_middle_is_asked_for_again(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	audio(w, "r1", "i1");
+	w->lines[0] = '\0';
+	later(w, REALTIME_STALL_MS - 1);
+	expect(w, "");
+	later(w, 1);
+	audio(w, "r1", "i1"); /* heard, although it comes late */
+	done(w, "r1", "cancelled");
+	expect(w, "send response.cancel r1\ntold audio i1 960\n"
+		  "told done i1 tag 0 failed\n");
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "send ask\n");
+}
+
+static void
+a_stalled_answer_that_the_caller_interrupts_is_not(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	audio(w, "r1", "i1");
+	later(w, REALTIME_STALL_MS);
+	w->lines[0] = '\0';
+	speech(w, "started");
+	done(w, "r1", "cancelled");
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "told caller started\ntold done i1 tag 0 cut\n");
+	assert_false(realtime_responses_is_busy(w->rr));
+}
+
+static void
+a_stalled_answer_that_is_complete_after_all_counts(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	audio(w, "r1", "i1");
+	later(w, REALTIME_STALL_MS);
+	w->lines[0] = '\0';
+	done(w, "r1", "completed");
+	refuse(w, "response_cancel_not_active", w->last_event);
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "told done i1 tag 0 complete\n");
+}
+
+static void
+the_arguments_of_a_call_are_progress(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	for (int i = 0; i < 10; i++) {
+		give(w, "{'type':'response.function_call_arguments.delta',"
+			"'response_id':'r1','item_id':'fc','call_id':'c1',"
+			"'delta':'{'}");
+		later(w, REALTIME_STALL_MS - 1);
+	}
+	expect(w, "");
+	later(w, 1);
+	expect(w, "send response.cancel r1\n");
 }
 
 static void
@@ -438,11 +515,12 @@ a_long_answer_that_still_comes_is_not_cut(void **state)
 	struct world *w = *state;
 
 	created(w, "r1", NULL);
-	w->now_ms += REALTIME_RESPONSE_MS - 1000;
-	audio(w, "r1", "i1");
-	w->lines[0] = '\0';
-	later(w, 2000);
-	expect(w, "");
+	for (int i = 0; i < 20; i++) {
+		audio(w, "r1", "i1");
+		w->lines[0] = '\0';
+		later(w, REALTIME_STALL_MS - 1);
+		expect(w, "");
+	}
 }
 
 static void
@@ -620,6 +698,171 @@ a_call_answers_the_nudge_that_came_meanwhile(void **state)
 	expect(w, "send item function_call_output\nsend ask\n");
 }
 
+static void
+an_error_without_an_id_is_of_the_only_thing_asked_for(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_nudge(w->rr);
+	refuse(w, "invalid_value", NULL);
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "send ask\nsend ask\n"); /* not after 10 s */
+	refuse(w, "invalid_value", NULL);
+	expect(w, "told fault protocol\n");
+}
+
+static void
+an_error_without_an_id_is_of_the_only_item(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_answer_tool(w->rr, "c1", "a");
+	refuse(w, "invalid_value", NULL);
+	/* Else a later automatic response would not count as an answer. */
+	created(w, "r1", NULL);
+	assert_false(realtime_responses_prompt(w->rr));
+}
+
+static void
+an_error_that_may_be_about_two_things_is_of_none(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_answer_tool(w->rr, "c1", "a");
+	realtime_responses_prompt(w->rr);
+	refuse(w, "invalid_value", NULL); /* the item, or the asking */
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "send item function_call_output\nsend ask\n");
+	refuse(w, "invalid_tool_call_id", NULL); /* the item, by its code */
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "");
+	refuse(w, "server_error", NULL); /* now it is the asking */
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "send ask\n");
+}
+
+static void
+an_error_after_a_cut_may_be_about_the_cut(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	audio(w, "r1", "i1");
+	done(w, "r1", "completed");
+	realtime_responses_interrupted(w->rr, "i1", 40);
+	realtime_responses_nudge(w->rr);
+	w->lines[0] = '\0';
+	refuse(w, "invalid_value", NULL);
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "");
+	refuse(w, "rate_limit_exceeded", NULL); /* a cut has none */
+	later(w, REALTIME_RATE_LIMIT_MS);
+	expect(w, "send ask\n");
+}
+
+static void
+a_refused_cancel_without_an_id_ends_what_was_cancelled(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	realtime_responses_stop(w->rr);
+	refuse(w, "response_cancel_not_active", NULL);
+	expect(w, "send response.cancel r1\n");
+	assert_false(realtime_responses_is_busy(w->rr));
+}
+
+static void
+an_error_without_an_id_may_be_the_asides(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(realtime_responses_aside(w->rr, "Sigo", 7), 0);
+	refuse(w, "server_error", NULL);
+	expect(w, "send aside\ntold done  tag 7 failed\n");
+	assert_int_equal(realtime_responses_aside(w->rr, "Sigo", 8), 0);
+	realtime_responses_nudge(w->rr);
+	refuse(w, "server_error", NULL); /* of which? */
+	expect(w, "send aside\nsend ask\n");
+}
+
+static void
+results_are_never_too_many(void **state)
+{
+	struct world *w = *state;
+	int ret = 0;
+
+	created(w, "r1", NULL); /* while it runs, all wait */
+	for (int i = 0; i < 200 && ret == 0; i++)
+		ret = realtime_responses_add_text(w->rr, "1");
+	assert_int_equal(ret, -ENOBUFS); /* digits are */
+	for (int i = 0; i < 200; i++)
+		assert_int_equal(
+		    realtime_responses_answer_tool(w->rr, "c", "a"), 0);
+	w->lines[0] = '\0';
+	done(w, "r1", "completed");
+	for (char *p = w->lines;
+	     (p = strstr(p, "function_call_output")) != NULL; p++)
+		ret++;
+	assert_int_equal(ret, -ENOBUFS + 200);
+}
+
+static void
+audio_that_was_dropped_is_not_counted_as_sent(void **state)
+{
+	struct world *w = *state;
+
+	realtime_responses_set_lead_in(w->rr, 300);
+	realtime_responses_sent_audio(w->rr, 5000, false);
+	realtime_responses_lost_audio(w->rr, 2000);
+	/* The service has heard 3 s, the last half of which is speech. */
+	give(w, "{'type':'input_audio_buffer.speech_started',"
+		"'audio_start_ms':1200}");
+	assert_int_equal(w->ago_ms, 1500);
+	realtime_responses_lost_audio(w->rr, 9000);
+	give(w, "{'type':'input_audio_buffer.speech_started',"
+		"'audio_start_ms':1200}");
+	assert_int_equal(w->ago_ms, 0); /* unknown, but not absurd */
+}
+
+static void
+a_caller_whose_line_is_silent_does_not_speak_for_ever(void **state)
+{
+	struct world *w = *state;
+
+	speech(w, "started");
+	realtime_responses_answer_tool(w->rr, "c1", "a");
+	confirm_item(w);
+	realtime_responses_prompt(w->rr);
+	later(w, REALTIME_SILENT_MS / 2);
+	realtime_responses_sent_audio(w->rr, 20, false);
+	w->lines[0] = '\0';
+	later(w, REALTIME_SILENT_MS - 1);
+	realtime_responses_sent_audio(w->rr, 20, true);
+	expect(w, "");
+	later(w, 1);
+	expect(w, "told caller stopped\n");
+	later(w, REALTIME_AUTOMATIC_MS);
+	expect(w, "send ask\n"); /* the service did not answer either */
+	speech(w, "stopped");    /* late */
+	expect(w, "told caller stopped\n");
+}
+
+static void
+a_noisy_line_does_not_speak_for_ever_either(void **state)
+{
+	struct world *w = *state;
+
+	speech(w, "started");
+	for (int s = 1; s < REALTIME_SPEECH_MS / 1000; s++) {
+		realtime_responses_sent_audio(w->rr, 1000, false);
+		later(w, 1000);
+	}
+	expect(w, "told caller started\n");
+	later(w, 1000);
+	expect(w, "told caller stopped\n");
+}
+
 int
 main(void)
 {
@@ -649,6 +892,10 @@ main(void)
 	    TEST(a_withheld_answer_is_not_tried_again),
 	    TEST(an_answer_cut_by_its_token_limit_counts_as_said),
 	    TEST(a_response_without_an_end_is_given_up),
+	    TEST(an_answer_that_stalls_in_the_middle_is_asked_for_again),
+	    TEST(a_stalled_answer_that_the_caller_interrupts_is_not),
+	    TEST(a_stalled_answer_that_is_complete_after_all_counts),
+	    TEST(the_arguments_of_a_call_are_progress),
 	    TEST(a_long_answer_that_still_comes_is_not_cut),
 	    TEST(a_create_without_any_answer_is_tried_again),
 	    TEST(harmless_errors_change_nothing),
@@ -662,6 +909,16 @@ main(void)
 	    TEST(what_was_stopped_and_never_began_is_forgotten),
 	    TEST(a_nudge_after_a_stop_is_not_lost_with_what_was_stopped),
 	    TEST(a_call_answers_the_nudge_that_came_meanwhile),
+	    TEST(an_error_without_an_id_is_of_the_only_thing_asked_for),
+	    TEST(an_error_without_an_id_is_of_the_only_item),
+	    TEST(an_error_that_may_be_about_two_things_is_of_none),
+	    TEST(an_error_after_a_cut_may_be_about_the_cut),
+	    TEST(a_refused_cancel_without_an_id_ends_what_was_cancelled),
+	    TEST(an_error_without_an_id_may_be_the_asides),
+	    TEST(results_are_never_too_many),
+	    TEST(audio_that_was_dropped_is_not_counted_as_sent),
+	    TEST(a_caller_whose_line_is_silent_does_not_speak_for_ever),
+	    TEST(a_noisy_line_does_not_speak_for_ever_either),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,8 @@ conversation_set_phase(
 	cJSON *body;
 
 	assert(phase > c->phase);
+	if (phase != CONVERSATION_RUNNING)
+		conversation_layers_hush(c, why);
 	log_info("conversation %s -> %s (%s)", phase_names[c->phase],
 	    phase_names[phase], why);
 	body = cJSON_CreateObject();
@@ -90,7 +92,10 @@ record_heard(struct conversation *c, struct spoken *s)
 	json_add_bool(body, "interrupted", s->interrupted);
 	json_add_string(body, "heard", heard != NULL ? heard : "");
 	json_add_string(body, "unheard", text + heard_len);
-	conversation_record(c, JOURNAL_HEARD, body);
+	/* What the voice does not know of is no part of the conversation. */
+	conversation_record(c,
+	    s->tag == CONVERSATION_TAG_ASIDE ? JOURNAL_ASIDE : JOURNAL_HEARD,
+	    body);
 	if (c->config.log_transcripts)
 		log_info("voice said text=\"%s\" heard=\"%s\" heard_ms=%u "
 			 "total_ms=%u",
@@ -125,6 +130,22 @@ cut_utterance(struct conversation *c, struct spoken *s)
 	record_if_done(c, s);
 }
 
+static bool
+is_aside(const struct spoken *s)
+{
+	return s->id[0] != '\0' && !s->over && s->tag == CONVERSATION_TAG_ASIDE;
+}
+
+bool
+conversation_is_aside(const struct conversation *c)
+{
+	for (unsigned i = 0; i < SPOKEN_MAX; i++) {
+		if (is_aside(&c->spoken.list[i]))
+			return true;
+	}
+	return false;
+}
+
 void
 conversation_interrupt(struct conversation *c, const char *why)
 {
@@ -149,7 +170,7 @@ conversation_utterance_sent(
 	struct spoken *s = spoken_find(&c->spoken, utterance);
 
 	conversation_enter(c);
-	c->sign_ms = c->now_ms;
+	c->sign_ms = c->layers.voice_ms = c->now_ms;
 	if (s == NULL || s->over)
 		return;
 	s->over = true;
@@ -198,18 +219,36 @@ log_first_audio(struct conversation *c, int tag)
 	c->caller_stopped_ms = 0;
 }
 
+/* What we had it say is not said into a sentence of the caller, or later. */
+static bool
+is_too_late(const struct conversation *c, int tag)
+{
+	if (c->phase >= CONVERSATION_LEAVING)
+		return tag != CONVERSATION_TAG_FAREWELL;
+	return c->caller_talking && tag != CONVERSATION_TAG_ANSWER &&
+	       tag != CONVERSATION_TAG_GREETING;
+}
+
 static void
 on_utterance(const char *utterance, int tag, void *arg)
 {
 	struct conversation *c = conversation_enter(arg);
-	struct spoken *s = spoken_begin(&c->spoken, utterance, tag);
+	struct spoken *s;
 
-	if (c->phase >= CONVERSATION_LEAVING &&
-	    tag != CONVERSATION_TAG_FAREWELL) {
-		s->over = s->interrupted = true; /* too late to begin */
+	/* Nothing else can be queued: an aside begins only in silence. */
+	if (tag != CONVERSATION_TAG_ASIDE && conversation_is_aside(c))
+		conversation_interrupt(c, "the voice has more to say");
+	s = spoken_begin(&c->spoken, utterance, tag);
+	if (is_too_late(c, tag)) {
+		s->over = s->interrupted = true;
 		voice_interrupted(c->config.voice, utterance, 0);
 		return;
 	}
+	if (tag == CONVERSATION_TAG_ASIDE) {
+		conversation_layers_aside(c, s);
+		return;
+	}
+	conversation_layers_hush(c, "the voice speaks");
 	c->awaiting = false;
 	c->heard_since_turn = true;
 	if (tag == CONVERSATION_TAG_ANSWER)
@@ -305,6 +344,7 @@ on_caller_started(uint32_t ago_ms, void *arg)
 	c->said_tool_wait = false; /* in another turn it may be due again */
 	c->asked_silent = false;
 	c->sign_ms = c->now_ms;
+	conversation_layers_caller_acts(c, "caller speaks");
 	conversation_interrupt(c, "caller speaks");
 	if (was_heard)
 		log_info("barge-in stopped playout after_ms=%u", ago_ms);
@@ -319,6 +359,7 @@ on_caller_stopped(void *arg)
 	if (c->phase != CONVERSATION_RUNNING)
 		return;
 	c->caller_stopped_ms = c->now_ms;
+	c->layers.caller_ms = c->now_ms;
 	c->sign_ms = c->now_ms;
 	conversation_await(c);
 }
@@ -329,8 +370,11 @@ on_transcript(
 {
 	struct conversation *c = conversation_enter(arg);
 	struct spoken *s = spoken_find(&c->spoken, id);
-	cJSON *body = cJSON_CreateObject();
+	cJSON *body;
 
+	if (s != NULL && s->tag == CONVERSATION_TAG_ASIDE)
+		return; /* its words are ours */
+	body = cJSON_CreateObject();
 	json_add_string(body, "id", id);
 	json_add_string(body, "text", text);
 	if (who == VOICE_SPEAKER_CALLER) {
@@ -424,7 +468,10 @@ conversation_dtmf(struct conversation *c, char digit)
 	c->sign_ms = c->now_ms;
 	c->asked_silent = false;
 	c->awaiting = c->heard_since_turn = false;
-	if (dtmf_add(&c->dtmf, digit, c->now_ms)) {
+	conversation_layers_caller_acts(c, "caller dials");
+	/* Something may have begun between two digits. */
+	if (dtmf_add(&c->dtmf, digit, c->now_ms) || conversation_is_heard(c) ||
+	    voice_is_busy(c->config.voice)) {
 		conversation_interrupt(c, "caller dials");
 		voice_stop(c->config.voice);
 	}
@@ -523,4 +570,5 @@ conversation_log_state(const struct conversation *c)
 	    c->caller_talking ? "yes" : "no", c->awaiting ? "yes" : "no",
 	    (int)c->remedy, c->prompt_due ? "yes" : "no", c->troubles,
 	    c->tools.count, conversation_tool(c), c->dtmf.count);
+	conversation_layers_log_state(c);
 }

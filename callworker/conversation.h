@@ -16,6 +16,7 @@
 #define CALLWORKER_CONVERSATION_H
 
 #include "callworker/brief.h"
+#include "callworker/comfort.h"
 #include "callworker/playout.h"
 #include "callworker/tool_calls.h"
 #include "callworker/voice.h"
@@ -37,8 +38,13 @@ enum {
 	/* … and when no other tool answers within this time. */
 	CONVERSATION_GATHER_MS = 3000,
 	/* A tool runs and nothing was said about it, or since the caller's
-	 * last turn: tool_wait is. */
+	 * last turn: its first sentence is, or tool_wait. */
 	CONVERSATION_TOOL_WAIT_MS = 2500,
+	/* From the voice's last sample to the sound of waiting. */
+	CONVERSATION_SOUND_GAP_MS = 500,
+	/* From anybody's last sound to a sentence about how it goes; less if
+	 * the first one is due sooner. */
+	CONVERSATION_LINE_GAP_MS = 3000,
 	/* After still_there; less if silent_caller_s is. */
 	CONVERSATION_STILL_THERE_MS = 10000,
 	/* A sentence may be finished before the goodbye. */
@@ -56,7 +62,7 @@ enum conversation_tag {
 	CONVERSATION_TAG_ANSWER = VOICE_TAG_ANSWER,
 	CONVERSATION_TAG_GREETING,
 	CONVERSATION_TAG_STILL_THERE,
-	CONVERSATION_TAG_TOOL_WAIT,
+	CONVERSATION_TAG_ASIDE, /* of voice_aside(): while a tool runs */
 	CONVERSATION_TAG_TROUBLE,
 	CONVERSATION_TAG_FAREWELL,
 };
@@ -70,6 +76,8 @@ struct conversation_ports {
 	bool (*flush)(struct playout_flushed *flushed_out, void *arg);
 	int64_t (*heard_ms)(const char *utterance, void *arg);
 	uint32_t (*remaining_ms)(void *arg);
+	/* As media_comfort(). */
+	void (*comfort)(enum comfort_kind kind, void *arg);
 
 	/* One entry of the call's history; BODY is taken. */
 	void (*record)(enum journal_type type, cJSON *body, void *arg);

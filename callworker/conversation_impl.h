@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * conversation_impl.h – the conversation's state, shared by conversation.c
- * (turns), conversation_tools.c (function calls) and conversation_watch.c
- * (what happens when nothing does). Nobody else includes it.
+ * (turns), conversation_tools.c (function calls), conversation_layers.c (what
+ * is heard while they run) and conversation_watch.c (what happens when nothing
+ * does). Nobody else includes it.
  */
 #ifndef CALLWORKER_CONVERSATION_IMPL_H
 #define CALLWORKER_CONVERSATION_IMPL_H
@@ -11,6 +12,7 @@
 #include "callworker/dtmf.h"
 #include "callworker/spoken.h"
 #include "common/log.h"
+#include "common/sentence.h"
 
 enum {
 	CONVERSATION_REASON_SIZE = 32,
@@ -32,6 +34,17 @@ enum conversation_remedy {
 	CONVERSATION_REMEDY_NONE,
 	CONVERSATION_REMEDY_NUDGE,
 	CONVERSATION_REMEDY_TROUBLE,
+};
+
+/* What is heard while a tool runs. */
+struct conversation_layers {
+	enum comfort_kind sound;
+	uint64_t sound_ms;  /* since when */
+	uint64_t voice_ms;  /* when something of the voice was heard last */
+	uint64_t caller_ms; /* when the caller spoke or dialled last */
+	uint64_t line_ms;   /* the last one about this batch; 0: none */
+	unsigned lines;
+	char line[SENTENCE_FILLED_SIZE]; /* the words of the last one */
 };
 
 struct conversation {
@@ -63,6 +76,7 @@ struct conversation {
 	uint64_t sign_ms;  /* somebody was heard, or something ran */
 	bool asked_silent; /* still_there was said */
 
+	struct conversation_layers layers;
 	bool said_tool_wait; /* in this batch of tools, since the last turn */
 
 	/* The end. */
@@ -92,6 +106,8 @@ conversation_enter(void *arg)
 /* conversation.c */
 void conversation_set_phase(
     struct conversation *c, enum conversation_phase phase, const char *why);
+/* An aside is being heard, or about to be; then nothing else is. */
+bool conversation_is_aside(const struct conversation *c);
 /* Silences the voice: what is queued is dropped, the voice is told. */
 void conversation_interrupt(struct conversation *c, const char *why);
 /* Says one of the brief's phrases; false when it is empty. */
@@ -115,6 +131,17 @@ conversation_is_heard(const struct conversation *c)
 void conversation_on_tool_call(
     const char *id, const char *name, const char *arguments, void *arg);
 void conversation_tools_tick(struct conversation *c);
+
+/* conversation_layers.c */
+
+/* Another one is heard: no sound from the next frame on. */
+void conversation_layers_hush(struct conversation *c, const char *why);
+/* The caller speaks or dials. */
+void conversation_layers_caller_acts(struct conversation *c, const char *why);
+/* The utterance S of a voice_aside() begins: lets it be heard, or not. */
+void conversation_layers_aside(struct conversation *c, struct spoken *s);
+void conversation_layers_tick(struct conversation *c);
+void conversation_layers_log_state(const struct conversation *c);
 
 /* conversation_watch.c */
 void conversation_watch(struct conversation *c);

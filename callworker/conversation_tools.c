@@ -135,8 +135,10 @@ finish_call(struct conversation *c, struct tool_call *call,
 	answer(
 	    c, call->id, call->name, c->now_ms - call->since_ms, status, text);
 	tool_call_clear(call);
-	if (c->tools.count == 0)
+	if (c->tools.count == 0) {
 		c->said_tool_wait = false;
+		conversation_layers_hush(c, "nothing runs");
+	}
 	c->config.ports->changed(c->config.arg);
 }
 
@@ -161,9 +163,14 @@ void
 conversation_tool_progress(struct conversation *c, const char *id,
     const struct tool_progress *progress)
 {
+	struct tool_call *call = tool_calls_find(&c->tools, id);
 	cJSON *body = cJSON_CreateObject();
 
 	conversation_enter(c);
+	if (call != NULL && progress->total > 0) {
+		call->done = progress->done;
+		call->total = progress->total;
+	}
 	log_info("tool progress id=%s elapsed_ms=%llu done=%lld total=%lld", id,
 	    (unsigned long long)progress->elapsed_ms, (long long)progress->done,
 	    (long long)progress->total);
@@ -199,38 +206,18 @@ expire_calls(struct conversation *c)
 }
 
 /*
- * A query runs and the caller has not heard a word about it. A caller who has
- * just spoken is answered by the voice itself, if it is given the time.
- */
-static void
-check_tool_wait(struct conversation *c)
-{
-	const struct tool_call *oldest = tool_calls_oldest(&c->tools);
-	uint64_t since_ms;
-
-	if (oldest == NULL || c->said_tool_wait || c->heard_since_turn ||
-	    c->caller_talking || voice_is_busy(c->config.voice))
-		return;
-	since_ms = oldest->since_ms > c->caller_stopped_ms
-		       ? oldest->since_ms
-		       : c->caller_stopped_ms;
-	if (c->now_ms - since_ms < CONVERSATION_TOOL_WAIT_MS)
-		return;
-	c->said_tool_wait = true;
-	conversation_say(c, BRIEF_PHRASE_TOOL_WAIT, CONVERSATION_TAG_TOOL_WAIT);
-}
-
-/*
  * Results and digits are before the voice already, which may take them up by
- * itself when the caller speaks. It is asked to when nobody speaks.
+ * itself when the caller speaks. It is asked to when nobody speaks, or only
+ * an aside is heard: what then is said cuts it.
  */
 static void
 check_prompt(struct conversation *c)
 {
-	if (!c->prompt_due || c->caller_talking ||
+	if (!c->prompt_due || c->caller_talking || c->dtmf.count > 0 ||
 	    voice_is_busy(c->config.voice) ||
-	    c->config.ports->remaining_ms(c->config.arg) >
-		CONVERSATION_ALMOST_SAID_MS)
+	    (!conversation_is_aside(c) &&
+		c->config.ports->remaining_ms(c->config.arg) >
+		    CONVERSATION_ALMOST_SAID_MS))
 		return;
 	if (c->tools.count > 0 &&
 	    c->now_ms - c->prompt_ms < CONVERSATION_GATHER_MS)
@@ -245,8 +232,8 @@ conversation_tools_tick(struct conversation *c)
 {
 	tool_calls_log_waiting(&c->tools, c->now_ms);
 	expire_calls(c);
-	check_tool_wait(c);
 	check_prompt(c);
+	conversation_layers_tick(c);
 }
 
 const char *

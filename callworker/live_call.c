@@ -70,6 +70,14 @@ port_remaining_ms(void *arg)
 }
 
 static void
+port_comfort(enum comfort_kind kind, void *arg)
+{
+	const struct live_call *call = arg;
+
+	media_comfort(call->media, kind);
+}
+
+static void
 port_record(enum journal_type type, cJSON *body, void *arg)
 {
 	const struct live_call *call = arg;
@@ -156,6 +164,7 @@ static const struct conversation_ports ports = {
     .flush = port_flush,
     .heard_ms = port_heard_ms,
     .remaining_ms = port_remaining_ms,
+    .comfort = port_comfort,
     .record = port_record,
     .ready = port_ready,
     .request_tool = port_request_tool,

@@ -41,6 +41,14 @@ find(const struct tool_calls *tc, const char *id)
 	return -1;
 }
 
+struct tool_call *
+tool_calls_find(struct tool_calls *tc, const char *id)
+{
+	int i = find(tc, id);
+
+	return i < 0 ? NULL : &tc->list[i];
+}
+
 int
 tool_calls_add(struct tool_calls *tc, const char *id, const char *name,
     const char *arguments, uint32_t deadline_ms, uint64_t now_ms)

@@ -37,6 +37,10 @@ struct tool_call {
 	uint64_t since_ms;
 	uint64_t deadline_ms; /* when we answer ourselves */
 	uint64_t log_ms;      /* when "tool waiting" is due */
+	int64_t done, total;  /* as tool.progress says; 0 unknown */
+	/* What the caller was told about it. */
+	int64_t said_done;
+	unsigned said_waiting; /* sentences */
 };
 
 /* Zero it to start; the oldest first. */
@@ -53,6 +57,9 @@ void tool_calls_clear(struct tool_calls *tc);
  */
 int tool_calls_add(struct tool_calls *tc, const char *id, const char *name,
     const char *arguments, uint32_t deadline_ms, uint64_t now_ms);
+
+/* The call ID, or NULL: nobody waits for it. */
+struct tool_call *tool_calls_find(struct tool_calls *tc, const char *id);
 
 /*
  * Takes the call ID out of the list into *CALL_OUT, which the caller clears

@@ -38,7 +38,8 @@
 	X(ERROR, 12, "error")                                                  \
 	X(NOTE, 13, "note")                                                    \
 	X(FULL, 14, "full")   /* written by the journal itself, once */        \
-	X(FINAL, 15, "final") /* journal_append_final */
+	X(FINAL, 15, "final") /* journal_append_final */                       \
+	X(ASIDE, 16, "aside") /* as HEARD, of what the voice does not know */
 
 enum journal_type {
 #define JOURNAL_ENUM(NAME, number, name) JOURNAL_##NAME = number,

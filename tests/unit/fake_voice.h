@@ -246,6 +246,14 @@ fake_remaining_ms(void *arg)
 	return (uint32_t)(left / 8);
 }
 
+static void
+fake_comfort(enum comfort_kind kind, void *arg)
+{
+	static const char *const names[] = {"none", "work", "ring"};
+
+	fake_note(arg, "comfort %s", names[kind]);
+}
+
 /* ---- the rest of the world -------------------------------------------- */
 
 static void
@@ -254,8 +262,9 @@ fake_record(enum journal_type type, cJSON *body, void *arg)
 	struct fake_world *w = arg;
 	char *text = cJSON_PrintUnformatted(body);
 
-	if (type == JOURNAL_HEARD || type == JOURNAL_DTMF ||
-	    type == JOURNAL_TOOL_PROGRESS || type == JOURNAL_ERROR)
+	if (type == JOURNAL_HEARD || type == JOURNAL_ASIDE ||
+	    type == JOURNAL_DTMF || type == JOURNAL_TOOL_PROGRESS ||
+	    type == JOURNAL_ERROR)
 		fake_note(w, "record %s %s", journal_type_name(type), text);
 	free(text);
 	cJSON_Delete(body);
@@ -305,6 +314,7 @@ static const struct conversation_ports fake_ports = {
     .flush = fake_flush,
     .heard_ms = fake_heard_ms,
     .remaining_ms = fake_remaining_ms,
+    .comfort = fake_comfort,
     .record = fake_record,
     .ready = fake_ready,
     .request_tool = fake_request_tool,

@@ -447,7 +447,7 @@ a_tool_that_starts_without_a_word_is_announced(void **state)
 	V.on_tool_call("c1", "consultar", GOOD_ARGUMENTS, w->c);
 	w->lines[0] = '\0';
 	fake_pass(w, CONVERSATION_TOOL_WAIT_MS + 200);
-	expect(w, "say 3 Un momento\n");
+	expect(w, "aside 3 Un momento\n");
 	fake_pass(w, SECONDS(20));
 	expect_nothing(w); /* once */
 }
@@ -468,7 +468,7 @@ a_question_during_a_query_is_the_voices_to_answer(void **state)
 	fake_pass(w, CONVERSATION_TOOL_WAIT_MS - 200);
 	expect_nothing(w);
 	fake_pass(w, 400);
-	expect(w, "say 3 Un momento\n");
+	expect(w, "aside 3 Un momento\n");
 }
 
 static void
@@ -481,11 +481,11 @@ a_second_question_during_a_query_is_not_met_with_silence(void **state)
 	V.on_tool_call("c1", "consultar", GOOD_ARGUMENTS, w->c);
 	w->lines[0] = '\0';
 	fake_pass(w, CONVERSATION_TOOL_WAIT_MS + 200);
-	expect(w, "say 3 Un momento\n");
+	expect(w, "aside 3 Un momento\n");
 	caller_says_something(w);
 	w->lines[0] = '\0';
 	fake_pass(w, CONVERSATION_TOOL_WAIT_MS + 200);
-	expect(w, "say 3 Un momento\n");
+	expect(w, "aside 3 Un momento\n");
 	fake_pass(w, SECONDS(20));
 	expect_nothing(w); /* once for each turn */
 }

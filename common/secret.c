@@ -119,6 +119,19 @@ remove_variable(char **var)
 	} while (*var++ != NULL);
 }
 
+/*
+ * A value of several lines would become one of its first line: it shall be
+ * seen to be none, as in any other source.
+ */
+static void
+mark_line_ends(char *line)
+{
+	for (; *line != '\0'; line++) {
+		if (*line == '\n')
+			*line = '\r';
+	}
+}
+
 int
 secret_take_environment(int fds_out[PROC_ROLE_COUNT])
 {
@@ -136,6 +149,8 @@ secret_take_environment(int fds_out[PROC_ROLE_COUNT])
 			var++;
 			continue;
 		}
+		if (role == PROC_ROLE_TOOLWORKER)
+			mark_line_ends(line);
 		ret = append_line(&fds_out[role], line, strlen(line));
 		/* Who starts first shall know of it, but not what it is. */
 		if (ret == 0 && role != PROC_ROLE_SUPERVISOR &&

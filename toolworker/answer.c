@@ -3,12 +3,17 @@
 #include "toolworker/answer.h"
 
 #include "common/utf8.h"
+#include "toolworker/mask.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
 	NOTE_SIZE = 64,
+	/* What can be seen of the text: a secret that is not whole in it
+	 * begins behind the cut. */
+	WINDOW = ANSWER_MAX + MASK_SPELLING_MAX * MASK_SECRET_SIZE,
 };
 
 /*
@@ -79,9 +84,11 @@ copy_clean(char *buf, const char *text, size_t len)
 }
 
 bool
-answer_copy(char *buf, const char *text, size_t len)
+answer_copy(
+    char *buf, const char *text, size_t len, const struct tool_secrets *secrets)
 {
 	static const char space[] = " \t\r\n";
+	char *window;
 	size_t kept, end;
 
 	while (len > 0 && strchr(space, text[0]) != NULL) {
@@ -90,9 +97,19 @@ answer_copy(char *buf, const char *text, size_t len)
 	}
 	while (len > 0 && strchr(space, text[len - 1]) != NULL)
 		len--;
-	kept = len <= ANSWER_MAX ? len
-				 : find_cut(text, len, ANSWER_MAX - NOTE_SIZE);
-	end = copy_clean(buf, text, kept);
+	window = malloc(WINDOW);
+	buf[0] = '\0';
+	if (window == NULL)
+		return false;
+	kept = len < WINDOW ? len : WINDOW;
+	memcpy(window, text, kept);
+	if (secrets != NULL)
+		tool_secrets_hide(secrets, window, kept);
+	if (len > ANSWER_MAX)
+		kept = find_cut(window, kept, ANSWER_MAX - NOTE_SIZE);
+	end = copy_clean(buf, window, kept);
+	explicit_bzero(window, WINDOW);
+	free(window);
 	if (kept < len)
 		snprintf(buf + end, NOTE_SIZE,
 		    "\n[… cut off here: %zu more bytes]", len - kept);

@@ -7,6 +7,7 @@
 #define TOOLWORKER_ANSWER_H
 
 #include "common/tool_status.h"
+#include "toolworker/tool_secrets.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,8 +23,11 @@ _Static_assert(ANSWER_MAX < (int)TOOL_OUTPUT_SIZE, "an answer is an output");
  * trimmed; control characters (C0, C1, DEL), line separators and what turns
  * the direction of writing become spaces, but newline and tab stay. What is
  * longer than ANSWER_MAX is cut after a line, a sentence or a word, and a
- * note says so. Returns whether anything but white space was there.
+ * note says so. What is a secret of SECRETS (NULL: there are none) is masked
+ * before that, so that none is cut into a part that could not be recognized.
+ * Returns whether anything but white space was there; not without memory.
  */
-bool answer_copy(char *buf, const char *text, size_t len);
+bool answer_copy(char *buf, const char *text, size_t len,
+    const struct tool_secrets *secrets);
 
 #endif

@@ -184,9 +184,8 @@ on_response(const struct http_response *response, void *arg)
 
 	if (follow(exchange, response))
 		return;
-	http_outcome_read(
-	    &outcome, &exchange->tool, response, exchange->deadline_ms);
-	tool_secrets_hide(exchange->executor->secrets, outcome.text);
+	http_outcome_read(&outcome, &exchange->tool, response,
+	    exchange->deadline_ms, exchange->executor->secrets);
 	log_outcome(exchange, &outcome, response);
 	exchange_free(exchange);
 	events.result(outcome.status, outcome.text, events.arg);

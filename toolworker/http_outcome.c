@@ -3,7 +3,7 @@
  * http_outcome.c – from an HTTP response to a status and words.
  *
  * Invariant: text of the service leaves this file only through
- * answer_copy().
+ * answer_copy(), where secrets are masked.
  */
 #include "toolworker/http_outcome.h"
 
@@ -53,7 +53,8 @@ is_text_type(const char *type)
 
 /* A string as it is, anything else as JSON. False: nothing is there. */
 static bool
-copy_value(struct http_outcome *outcome, const cJSON *value)
+copy_value(struct http_outcome *outcome, const cJSON *value,
+    const struct tool_secrets *secrets)
 {
 	char *text;
 	bool there;
@@ -62,22 +63,25 @@ copy_value(struct http_outcome *outcome, const cJSON *value)
 		return false;
 	if (cJSON_IsString(value))
 		return answer_copy(outcome->text, value->valuestring,
-		    strlen(value->valuestring));
+		    strlen(value->valuestring), secrets);
 	text = cJSON_PrintUnformatted(value);
-	there = text != NULL && answer_copy(outcome->text, text, strlen(text));
+	there = text != NULL &&
+		answer_copy(outcome->text, text, strlen(text), secrets);
 	free(text);
 	return there;
 }
 
 static void
 read_refusal(struct http_outcome *outcome, const struct http_tool *tool,
-    const cJSON *answer, const char *otherwise)
+    const cJSON *answer, const char *otherwise,
+    const struct tool_secrets *secrets)
 {
 	const cJSON *place;
 
 	cJSON_ArrayForEach(place, tool->reasons) {
 		if (copy_value(outcome,
-			json_pointer_find(answer, place->valuestring))) {
+			json_pointer_find(answer, place->valuestring),
+			secrets)) {
 			outcome->status = TOOL_STATUS_REFUSED;
 			return;
 		}
@@ -94,7 +98,7 @@ is_same_kind(const cJSON *a, const cJSON *b)
 
 static void
 read_json(struct http_outcome *outcome, const struct http_tool *tool,
-    const cJSON *answer)
+    const cJSON *answer, const struct tool_secrets *secrets)
 {
 	const cJSON *success = NULL;
 
@@ -106,8 +110,9 @@ read_json(struct http_outcome *outcome, const struct http_tool *tool,
 	else if (success != NULL &&
 		 !cJSON_Compare(success, tool->success_is, true))
 		read_refusal(outcome, tool, answer,
-		    "the service refused without a reason");
-	else if (!copy_value(outcome, json_pointer_find(answer, tool->answer)))
+		    "the service refused without a reason", secrets);
+	else if (!copy_value(
+		     outcome, json_pointer_find(answer, tool->answer), secrets))
 		malformed(outcome, "the answer has nothing where it should be");
 	else
 		outcome->status = TOOL_STATUS_OK;
@@ -134,7 +139,7 @@ parse_body(const struct http_tool *tool, const struct http_response *response,
 
 static void
 read_body(struct http_outcome *outcome, const struct http_tool *tool,
-    const struct http_response *response)
+    const struct http_response *response, const struct tool_secrets *secrets)
 {
 	const char *why;
 	cJSON *answer;
@@ -144,15 +149,15 @@ read_body(struct http_outcome *outcome, const struct http_tool *tool,
 		if (answer == NULL)
 			malformed(outcome, why);
 		else
-			read_json(outcome, tool, answer);
+			read_json(outcome, tool, answer, secrets);
 		cJSON_Delete(answer);
 	} else if (!is_text_type(response->content_type)) {
 		malformed(outcome, "the answer's type is not plain text");
 	} else if (memchr(response->body, '\0', response->body_len) != NULL ||
 		   utf8_count(response->body, response->body_len) < 0) {
 		malformed(outcome, "the answer is not UTF-8 text");
-	} else if (!answer_copy(
-		       outcome->text, response->body, response->body_len)) {
+	} else if (!answer_copy(outcome->text, response->body,
+		       response->body_len, secrets)) {
 		malformed(outcome, "the answer is empty");
 	} else {
 		outcome->status = TOOL_STATUS_OK;
@@ -161,7 +166,8 @@ read_body(struct http_outcome *outcome, const struct http_tool *tool,
 
 static void
 read_status(struct http_outcome *outcome, const struct http_tool *tool,
-    const struct http_response *response, enum tool_status status)
+    const struct http_response *response, enum tool_status status,
+    const struct tool_secrets *secrets)
 {
 	const char *why;
 	char text[64];
@@ -177,7 +183,7 @@ read_status(struct http_outcome *outcome, const struct http_tool *tool,
 		return;
 	}
 	answer = parse_body(tool, response, &why);
-	read_refusal(outcome, tool, answer, text);
+	read_refusal(outcome, tool, answer, text, secrets);
 	cJSON_Delete(answer);
 }
 
@@ -210,7 +216,8 @@ failure_status(const struct http_response *response, unsigned int deadline_ms)
 
 void
 http_outcome_read(struct http_outcome *outcome, const struct http_tool *tool,
-    const struct http_response *response, unsigned int deadline_ms)
+    const struct http_response *response, unsigned int deadline_ms,
+    const struct tool_secrets *secrets)
 {
 	enum tool_status status;
 
@@ -221,7 +228,7 @@ http_outcome_read(struct http_outcome *outcome, const struct http_tool *tool,
 	}
 	status = http_tool_status(tool, response->status);
 	if (status == TOOL_STATUS_OK)
-		read_body(outcome, tool, response);
+		read_body(outcome, tool, response, secrets);
 	else
-		read_status(outcome, tool, response, status);
+		read_status(outcome, tool, response, status, secrets);
 }

@@ -18,15 +18,19 @@
 #include "common/http_client.h"
 #include "common/http_tool.h"
 #include "common/tool_status.h"
+#include "toolworker/tool_secrets.h"
 
 struct http_outcome {
 	enum tool_status status;
 	char text[TOOL_OUTPUT_SIZE]; /* for the model, or the log */
 };
 
-/* DEADLINE_MS is what the exchange had in all. */
+/*
+ * DEADLINE_MS is what the exchange had in all. What is one of SECRETS, which
+ * may be NULL, is masked in the text.
+ */
 void http_outcome_read(struct http_outcome *outcome,
     const struct http_tool *tool, const struct http_response *response,
-    unsigned int deadline_ms);
+    unsigned int deadline_ms, const struct tool_secrets *secrets);
 
 #endif

@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tool_secrets.h – the secrets that tools name by ${secret:TOOL_X}: their
- * values, for the toolworker and nobody else.
- *
- * Where one is looked for, strongest first: the memfd that the keeper made of
- * the environment, the environment itself, a line TOOL_X=… of the
- * configuration, the file that TOOL_X_FILE names, systemd's credentials
- * directory. A file is read when its secret is first needed.
+ * tool_secrets.h – the values of the secrets that the tools run here name by
+ * ${secret:TOOL_X}. Each is looked for (common/secret_source.h) when a job
+ * first needs it, and kept until the end of this process; no other secret is
+ * ever in its memory for longer than the search.
  */
 #ifndef TOOLWORKER_TOOL_SECRETS_H
 #define TOOLWORKER_TOOL_SECRETS_H
+
+#include <stddef.h>
 
 struct tool_secrets;
 
 enum {
 	TOOL_SECRETS_MAX = 64,
 	TOOL_SECRET_HIDE_MIN = 6, /* shorter ones occur by chance */
-	TOOL_SECRET_SIZE = 4096,  /* bytes of a value, NUL included */
 };
 
 /*
- * Gathers what there is; CONFIG_FILE may be NULL. To be called before
- * config_load(), which closes PROC_FD_SECRETS. What cannot be used is logged.
- * 0 or -ENOMEM.
+ * CONFIG_FILE may be NULL. Takes all secrets out of the environment. To be
+ * called before config_load(), which closes PROC_FD_SECRETS. 0 or -errno.
  */
 int tool_secrets_new(
     struct tool_secrets **secrets_out, const char *config_file);
@@ -37,9 +34,11 @@ void tool_secrets_free(struct tool_secrets **secrets);
 const char *tool_secrets_find(struct tool_secrets *secrets, const char *name);
 
 /*
- * Overwrites with '*' what in TEXT is one of the values read so far: a
- * service may repeat in its answer what it was sent.
+ * Overwrites with '*' what in TEXT, LEN bytes, is one of the values read so
+ * far, in any spelling that mask.h knows: a service may repeat in its answer
+ * what it was sent.
  */
-void tool_secrets_hide(const struct tool_secrets *secrets, char *text);
+void tool_secrets_hide(
+    const struct tool_secrets *secrets, char *text, size_t len);
 
 #endif

@@ -2,6 +2,7 @@
 """Tools of type "http" against services that break every rule: each job ends
 once, with the right status, and nothing leaves that was not declared."""
 
+import base64
 import json
 import re
 import socket
@@ -9,7 +10,7 @@ import ssl
 import subprocess
 import threading
 import time
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
 
@@ -600,6 +601,27 @@ def test_a_secret_reaches_its_service_and_nothing_else(worker, service):
     for place in ("cmdline", "environ"):
         with open(f"/proc/{worker.process.pid}/{place}", "rb") as shown:
             assert TOKEN.encode() not in shown.read()
+
+
+@pytest.mark.parametrize("spell", [
+    lambda s: quote(s, safe=""), lambda s: quote(quote(s, safe=""), safe=""),
+    lambda s: json.dumps(s).replace("0", "\\u0030"),
+    lambda s: "".join(f"&#{ord(c)};" for c in s),
+    lambda s: base64.b64encode(f"ana:{s}".encode()).decode(),
+    lambda s: base64.urlsafe_b64encode(f"x{s}y".encode()).decode(),
+    lambda s: "a" * 4020 + s])
+@pytest.mark.parametrize("kind", ["json", "text"])
+def test_a_secret_is_masked_however_it_comes_back(worker, service, spell, kind):
+    shown = spell(TOKEN)
+    service.behave = lambda *_: answer(
+        shown if kind == "json" else shown.encode(),
+        kind="application/json" if kind == "json" else "text/plain")
+    status, output = ask(worker, tool(
+        service.url, response={"type": kind},
+        headers={"X-Key": "${secret:TOOL_TOKEN}"}))
+    assert status == "ok"
+    assert "t0k3n" not in output and shown[2:-4][:24] not in \
+        output.replace("a" * 24, "")
 
 
 def test_a_secret_may_be_in_the_configuration_or_in_files(service, tmp_path):

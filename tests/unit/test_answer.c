@@ -19,7 +19,7 @@ static char out[TOOL_OUTPUT_SIZE];
 static void
 assert_copied(const char *text, const char *wanted)
 {
-	assert_true(answer_copy(out, text, strlen(text)));
+	assert_true(answer_copy(out, text, strlen(text), NULL));
 	assert_string_equal(out, wanted);
 }
 
@@ -46,9 +46,9 @@ static void
 nothing_is_nothing(void **state)
 {
 	(void)state;
-	assert_false(answer_copy(out, "", 0));
-	assert_false(answer_copy(out, " \n\t ", 4));
-	assert_false(answer_copy(out, "\x01\u200b", 4));
+	assert_false(answer_copy(out, "", 0, NULL));
+	assert_false(answer_copy(out, " \n\t ", 4, NULL));
+	assert_false(answer_copy(out, "\x01\u200b", 4, NULL));
 }
 
 /* COUNT times UNIT; what is left ends in ENDS_WITH, then says what is gone. */
@@ -62,7 +62,7 @@ assert_cut(const char *unit, size_t count, const char *ends_with)
 	assert_non_null(text);
 	for (size_t i = 0; i < count; i++)
 		memcpy(text + i * strlen(unit), unit, strlen(unit));
-	assert_true(answer_copy(out, text, len));
+	assert_true(answer_copy(out, text, len, NULL));
 	assert_in_range(strlen(out), ANSWER_MAX / 2, ANSWER_MAX);
 	assert_true(utf8_count(out, strlen(out)) > 0);
 	note = strstr(out, "\n[… cut off here: ");
@@ -97,10 +97,30 @@ what_just_fits_is_whole(void **state)
 
 	(void)state;
 	memset(text, 'x', sizeof(text));
-	assert_true(answer_copy(out, text, ANSWER_MAX));
+	assert_true(answer_copy(out, text, ANSWER_MAX, NULL));
 	assert_int_equal(strlen(out), ANSWER_MAX);
-	assert_true(answer_copy(out, text, ANSWER_MAX + 1));
+	assert_true(answer_copy(out, text, ANSWER_MAX + 1, NULL));
 	assert_non_null(strstr(out, "cut off"));
+}
+
+static void
+a_secret_is_masked_before_it_can_be_cut(void **state)
+{
+	static const char key[] = "cut-me-if-you-can-0123456789";
+	struct tool_secrets *secrets;
+	static char text[3 * ANSWER_MAX];
+
+	(void)state;
+	setenv("TOOL_UNIT", key, 1);
+	assert_int_equal(tool_secrets_new(&secrets, NULL), 0);
+	assert_string_equal(tool_secrets_find(secrets, "TOOL_UNIT"), key);
+	for (size_t at = ANSWER_MAX - 200; at < ANSWER_MAX; at++) {
+		memset(text, 'a', sizeof(text) - 1);
+		memcpy(text + at, key, strlen(key));
+		assert_true(answer_copy(out, text, strlen(text), secrets));
+		assert_null(strstr(out, "cut-"));
+	}
+	tool_secrets_free(&secrets);
 }
 
 int
@@ -112,6 +132,7 @@ main(void)
 	    cmocka_unit_test(nothing_is_nothing),
 	    cmocka_unit_test(what_is_too_long_is_cut_where_it_makes_sense),
 	    cmocka_unit_test(what_just_fits_is_whole),
+	    cmocka_unit_test(a_secret_is_masked_before_it_can_be_cut),
 	};
 
 	return cmocka_run_group_tests_name("answer", tests, NULL, NULL);

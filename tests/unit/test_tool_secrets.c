@@ -194,8 +194,11 @@ a_secret_that_comes_back_is_hidden(void **state)
 	struct fixture *f = *state;
 	char text[] = "token=abcdef, abcdefabcdef, abcde; x";
 
-	load(f, "TOOL_A=abcdef\nTOOL_B=x\n");
-	tool_secrets_hide(f->secrets, text);
+	load(f, "TOOL_A=abcdef\nTOOL_B=x\nTOOL_C=token\n");
+	assert_secret(f, "TOOL_A", "abcdef");
+	assert_secret(f, "TOOL_B", "x");
+	/* Not TOOL_C: nobody was sent it from here. */
+	tool_secrets_hide(f->secrets, text, strlen(text));
 	assert_string_equal(text, "token=******, ************, abcde; x");
 }
 

@@ -23,6 +23,7 @@
 #include <event2/event_struct.h>
 
 #include "common/clock.h"
+#include "common/http_memory.h"
 #include "common/http_setup.h"
 #include "common/tls.h"
 
@@ -581,8 +582,9 @@ http_client_new(struct http_client **client_out, struct event_base *base,
 	if (r)
 		return r;
 	/* Counted by curl; once more than needed does no harm. */
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return -ENOMEM;
+	r = http_memory_init();
+	if (r)
+		return r;
 	client = calloc(1, sizeof(*client));
 	if (!client)
 		return -ENOMEM;

@@ -9,9 +9,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <openssl/evp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/tls.h"
 
@@ -140,9 +143,46 @@ add_header(struct http_setup *setup, const char *line)
 	return 0;
 }
 
+static void
+free_wiped(void *block, size_t size)
+{
+	if (block)
+		explicit_bzero(block, size);
+	free(block);
+}
+
+/*
+ * RFC 7617 2. Not CURLOPT_PASSWORD: libcurl would keep it for as long as the
+ * connection lives.
+ */
+static int
+add_basic(struct http_setup *setup, const char *user, const char *password)
+{
+	static const char head[] = "Authorization: Basic ";
+	size_t plain_size = strlen(user) + 1 + strlen(password) + 1;
+	size_t line_size = sizeof(head) + (plain_size + 2) / 3 * 4;
+	char *plain = malloc(plain_size);
+	char *line = malloc(line_size);
+	int r = -ENOMEM;
+
+	if (strchr(user, ':')) {
+		r = -EINVAL;
+	} else if (plain && line) {
+		snprintf(plain, plain_size, "%s:%s", user, password);
+		memcpy(line, head, sizeof(head));
+		EVP_EncodeBlock((unsigned char *)line + sizeof(head) - 1,
+		    (const unsigned char *)plain, (int)plain_size - 1);
+		r = add_header(setup, line);
+	}
+	free_wiped(plain, plain_size);
+	free_wiped(line, line_size);
+	return r;
+}
+
 static int
 add_headers(struct http_setup *setup, const struct http_request_config *config)
 {
+	bool authorized = false;
 	int r = 0;
 
 	for (size_t i = 0; config->headers && config->headers[i]; i++) {
@@ -151,10 +191,16 @@ add_headers(struct http_setup *setup, const struct http_request_config *config)
 
 		if (!colon || colon == line || strpbrk(line, "\r\n"))
 			return -EINVAL;
+		authorized |= strncasecmp(line, "Authorization:", 14) == 0;
 		r = add_header(setup, line);
 		if (r)
 			return r;
 	}
+	if (config->user && !authorized)
+		r = add_basic(setup, config->user,
+		    config->password ? config->password : "");
+	if (r)
+		return r;
 	/* Else curl waits up to 1 s for a "100 Continue" with large bodies. */
 	return add_header(setup, "Expect:");
 }
@@ -194,6 +240,7 @@ set_body(struct http_setup *setup, CURL *easy,
 	setup->body = malloc(len + 1);
 	if (!setup->body)
 		return -ENOMEM;
+	setup->body_len = len;
 	if (len > 0)
 		memcpy(setup->body, config->body, len);
 	SET(CURLOPT_POST, 1L);
@@ -237,13 +284,6 @@ set_request(struct http_setup *setup, CURL *easy,
 	SET(CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
 	/* curl repeats by itself only on a connection that it had kept. */
 	SET(CURLOPT_FRESH_CONNECT, config->once ? 1L : 0L);
-	if (config->user) {
-		if (strchr(config->user, ':'))
-			return -EINVAL; /* RFC 7617 2 */
-		SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-		SET(CURLOPT_USERNAME, config->user);
-		SET(CURLOPT_PASSWORD, config->password ? config->password : "");
-	}
 	r = set_method(setup, easy, config);
 	if (r == 0)
 		r = add_headers(setup, config);
@@ -278,6 +318,6 @@ http_setup_free(struct http_setup *setup)
 		explicit_bzero(h->data, strlen(h->data));
 	curl_slist_free_all(setup->headers);
 	curl_slist_free_all(setup->resolve);
-	free(setup->body);
+	free_wiped(setup->body, setup->body_len);
 	*setup = (struct http_setup){0};
 }

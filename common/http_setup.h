@@ -21,6 +21,7 @@ struct http_setup {
 	struct curl_slist *headers;
 	struct curl_slist *resolve;
 	char *body;
+	size_t body_len;
 };
 
 /*
@@ -30,7 +31,7 @@ struct http_setup {
 int http_setup_apply(struct http_setup *setup, CURL *easy,
     const struct http_request_config *config, const char *ca_file, long idle_s);
 
-/* Wipes the headers. */
+/* Wipes headers and body. */
 void http_setup_free(struct http_setup *setup);
 
 #endif

@@ -592,6 +592,24 @@ http_template_free(char *text)
 	free(text);
 }
 
+static void
+wipe_json(cJSON *json)
+{
+	cJSON *item;
+
+	if (cJSON_IsString(json))
+		explicit_bzero(json->valuestring, strlen(json->valuestring));
+	cJSON_ArrayForEach(item, json)
+		wipe_json(item);
+}
+
+void
+http_template_free_json(cJSON *json)
+{
+	wipe_json(json);
+	cJSON_Delete(json);
+}
+
 /* A string of the template; *JSON_OUT is NULL for an absent argument. */
 static int
 render_string(cJSON **json_out, const char *template,
@@ -639,7 +657,7 @@ put(cJSON *into, const cJSON *item, cJSON *made)
 		   ? cJSON_AddItemToObject(into, item->string, made)
 		   : cJSON_AddItemToArray(into, made);
 	if (!done)
-		cJSON_Delete(made);
+		http_template_free_json(made);
 	return done ? 0 : -ENOMEM;
 }
 
@@ -671,7 +689,7 @@ http_template_render_json(cJSON **json_out, const cJSON *template,
 			break;
 	}
 	if (ret < 0) {
-		cJSON_Delete(into);
+		http_template_free_json(into);
 		return ret;
 	}
 	*json_out = into;

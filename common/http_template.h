@@ -75,12 +75,16 @@ int http_template_render(char **text_out, const char *text,
     enum http_place place, const struct http_template_values *values, char *why,
     size_t size);
 
-/* The same for JSON; members whose argument is absent are left out. */
+/*
+ * The same for JSON, to be released with http_template_free_json(); members
+ * whose argument is absent are left out.
+ */
 int http_template_render_json(cJSON **json_out, const cJSON *template,
     const struct http_template_values *values, char *why, size_t size);
 
 /* Overwrites and frees. NULL-safe. */
 void http_template_free(char *text);
+void http_template_free_json(cJSON *json);
 
 /*
  * The value of a setting that tools may name, "" if it is not set or what

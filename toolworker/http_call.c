@@ -50,11 +50,13 @@ http_call_free(struct http_call *call)
 {
 	for (size_t i = 0; i < HEADERS_MAX; i++)
 		wipe(call->headers[i]);
-	free(call->url);
+	wipe(call->url);
 	free(call->method);
-	free(call->user);
+	wipe(call->user);
 	wipe(call->password);
 	free(call->ca_file);
+	if (call->body != NULL)
+		explicit_bzero(call->body, call->config.body_len);
 	free(call->body);
 	free(call);
 }
@@ -95,6 +97,7 @@ copy_request(struct http_call *call, const struct http_request_config *from)
 		if (call->body == NULL)
 			return -ENOMEM;
 		memcpy(call->body, from->body, from->body_len);
+		to->body_len = from->body_len;
 	}
 	*to = *from;
 	to->url = call->url;

@@ -23,16 +23,18 @@ has_header(const struct http_tool *tool, const char *name)
 static int
 add_header(struct http_message *message, const char *name, const char *value)
 {
+	size_t len = strlen(name) + strlen(value) + sizeof(": ");
 	size_t i = 0;
 
 	while (message->headers[i] != NULL)
 		i++;
 	if (i == HTTP_MESSAGE_HEADERS_MAX)
 		return -EMSGSIZE;
-	if (asprintf(&message->headers[i], "%s: %s", name, value) < 0) {
-		message->headers[i] = NULL;
+	/* asprintf() would leave parts of it where it grew. */
+	message->headers[i] = malloc(len);
+	if (message->headers[i] == NULL)
 		return -ENOMEM;
-	}
+	snprintf(message->headers[i], len, "%s: %s", name, value);
 	return 0;
 }
 
@@ -88,9 +90,15 @@ build_json(struct http_message *message, const struct http_tool *tool,
 
 	if (ret < 0)
 		return ret;
-	message->body = cJSON_PrintUnformatted(json);
-	cJSON_Delete(json);
-	return message->body != NULL ? 0 : -ENOMEM;
+	/* What grows while it is printed leaves parts of it behind. */
+	message->body = calloc(1, HTTP_MESSAGE_BODY_MAX);
+	if (message->body == NULL)
+		ret = -ENOMEM;
+	else if (!cJSON_PrintPreallocated(
+		     json, message->body, HTTP_MESSAGE_BODY_MAX, false))
+		ret = -EMSGSIZE;
+	http_template_free_json(json);
+	return ret;
 }
 
 /* name=value&… ; names are the operator's, and encoded like values. */

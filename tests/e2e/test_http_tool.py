@@ -643,6 +643,98 @@ def test_a_secret_may_be_in_the_configuration_or_in_files(service, tmp_path):
                              worker.log())
 
 
+def in_memory(worker, *texts):
+    """How often each text is in what the process may write to, when it has
+    nothing to do."""
+    worker.send("sync")
+    heard = len(worker.messages)
+    worker.wait_for(lambda: "state" in [
+        m["type"] for m in worker.messages[heard:]])
+    process = worker.process
+    found = [0] * len(texts)
+    try:
+        maps = open(f"/proc/{process.pid}/maps")
+        memory = open(f"/proc/{process.pid}/mem", "rb", buffering=0)
+    except PermissionError:
+        pytest.skip("another process' memory cannot be read here")
+    with maps, memory:
+        for entry in maps:
+            span, rights, *_ = entry.split()
+            if not rights.startswith("rw") or "[v" in entry:
+                continue
+            start, end = (int(x, 16) for x in span.split("-"))
+            try:
+                memory.seek(start)
+                data = memory.read(end - start)
+            except OSError:
+                continue
+            for i, text in enumerate(texts):
+                found[i] += data.count(text)
+    return found
+
+
+@pytest.mark.parametrize("source", ["environment", "configuration", "file"])
+def test_only_the_secrets_that_jobs_need_are_in_memory(
+        service, tmp_path, source):
+    """Two tools, two secrets, and what other roles have in the same file."""
+    secrets = {"TOOL_FIRST": "first-0123456789", "TOOL_SECOND":
+               "second-0123456789", "OPENAI_API_KEY": "sk-0123456789-voice",
+               "ASTERISK_PASSWORD": "ari-0123456789-password"}
+    config = tmp_path / "telefonista.env"
+    lines, environment = [], {}
+    for name, value in secrets.items():
+        if source == "file":
+            (tmp_path / name).write_text(value)
+            lines.append(f"{name}_FILE={tmp_path / name}")
+        elif source == "configuration":
+            lines.append(f"{name}={value}")
+        else:
+            environment[name] = value
+    config.write_text("\n".join(lines) + "\n")
+    config.chmod(0o600)
+    values = [value.encode() for value in secrets.values()]
+    with Toolworker(log=tmp_path / "log", arguments=["--config", config],
+                    environment=environment) as worker:
+        assert in_memory(worker, *values) == [0, 0, 0, 0]
+        for job in ("1", "2"):
+            assert ask(worker, tool(
+                service.url, headers={"X-Key": "${secret:TOOL_FIRST}"}),
+                job)[0] == "ok"
+        assert in_memory(worker, *values) == [1, 0, 0, 0]
+        assert ask(worker, tool(
+            service.url, headers={"X-Key": "${secret:TOOL_SECOND}"}),
+            "3")[0] == "ok"
+        assert in_memory(worker, *values) == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("executor", [
+    {"headers": {"X-Key": "k ${secret:TOOL_TOKEN}"}},
+    {"body": {"a": ["${secret:TOOL_TOKEN}", "Bearer ${secret:TOOL_TOKEN}"]}},
+    {"body": {"a": "${secret:TOOL_TOKEN}", "b": "${argument:a}"}},
+    {"form": {"a": "${secret:TOOL_TOKEN}"}},
+    {"user": "ana", "password": "${secret:TOOL_TOKEN}"}])
+@pytest.mark.parametrize("how", ["ok", "timeout", "unreachable"])
+def test_no_copy_of_a_secret_outlives_its_request(
+        worker, service, executor, how):
+    """The one that is left is the table's; in a Basic header none is."""
+    basic = base64.b64encode(f"ana:{TOKEN}".encode())
+    bodies = []
+
+    def behave(request, connection):
+        bodies.append(request.body)
+        if how == "ok":
+            return answer("bien")
+        if how == "timeout":
+            time.sleep(2)
+        return None
+    service.behave = behave
+    definition = tool(service.url, ["a"], **executor)
+    for job in ("1", "2"):
+        assert ask(worker, definition, job, deadline_ms=1000 if how ==
+                   "timeout" else 20000, a="x" * 9000)[0] == how
+    assert in_memory(worker, TOKEN.encode(), basic) == [1, 0]
+
+
 def test_a_secret_that_is_missing_is_named_and_nothing_is_sent(
         worker, service):
     assert ask(worker, tool(service.url, headers={

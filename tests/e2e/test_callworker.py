@@ -185,6 +185,35 @@ def test_a_slow_tool_holds_up_nothing(rig):
     assert worker.journal("tool_result")[0]["status"] == "ok"
 
 
+def test_what_is_said_while_a_tool_runs_is_no_part_of_the_conversation(rig):
+    worker = rig({"turns": [
+        {"transcript": "revise mi señal",
+         "calls": [{"name": "consultar_mikrotik", "arguments": QUESTION}],
+         "then": {"reply": "Listo: {response}"}},
+        {"transcript": "oiga", "reply": "Dígame."}]}, speedup=1.2)
+    phone = worker.talk(brief(phrases={**PHRASES, "tool_wait": LONG}))
+    phone.say()
+    request = worker.expect("tool.request")
+    worker.wait_for(lambda: worker.session.responses[-1].out_of_band and
+                    worker.session.responses[-1].audio_ms > 1200, "an aside")
+    aside = worker.session.responses[-1]
+    assert aside.reply.text == LONG and aside.params["input"] == []
+    phone.say("oiga", 600)
+    worker.wait_for(lambda: aside.status != "in_progress", "its end")
+    assert aside.status == "cancelled"      # by us: the service never does
+    worker.wait_for(lambda: said("Dígame.") in phone.heard(), "the answer")
+    worker.result(request["id"], output="-61 dBm")
+    worker.wait_for(lambda: said("Listo: -61 dBm") in phone.heard(),
+                    "the result")
+    assert [e["response_id"] for e in
+            worker.session.received("response.cancel")] == [aside.id]
+    assert not worker.session.received("conversation.item.truncate")
+    assert not worker.session.received("conversation.item.delete")
+    assert worker.session.errors == []
+    cut, *_ = worker.journal("aside")
+    assert cut["interrupted"] and LONG.startswith(cut["heard"].rstrip("…"))
+
+
 def test_two_calls_in_one_response_are_answered_by_one(rig):
     worker = rig({"turns": [
         {"transcript": "dos cosas", "preamble": "Ya.",

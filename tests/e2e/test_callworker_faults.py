@@ -212,6 +212,30 @@ def test_a_service_that_never_answers_again_loses_the_call(rig):
     assert worker.exit_status() == EXIT_BACKEND
 
 
+@pytest.mark.slow
+def test_an_answer_that_stalls_is_asked_for_again(rig):
+    worker = rig(ONE_TURN)
+    phone = worker.talk()
+    worker.sim.faults.next("response", "stall", seconds=600, after_ms=100)
+    phone.say()
+    worker.wait_for_log("voice response stalls, cancelled")
+    worker.wait_for(lambda: len(worker.session.responses) == 3, "another one")
+    assert worker.session.responses[1].status == "cancelled"
+    phone.say()
+    answers(worker, "Aquí estoy.")
+
+
+@pytest.mark.slow
+def test_a_caller_does_not_speak_for_ever_if_the_service_forgets_him(rig):
+    worker = rig({"greeting": "¿Diga?"})
+    worker.talk()
+    worker.sim.inject("event", event={
+        "type": "input_audio_buffer.speech_started", "item_id": "item_x",
+        "audio_start_ms": 0})
+    worker.wait_for_log("did not say that the caller stopped")
+    answers(worker, "¿Diga?")       # nudged: somebody waits
+
+
 @pytest.mark.parametrize("kind", ["unknown_item_delta", "bad_base64",
                                   "duplicate_done"])
 def test_odd_events_in_an_answer_are_survived(rig, kind):

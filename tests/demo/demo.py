@@ -29,6 +29,7 @@ from .screen import Narrator, Screen
 FOLDER = REPO / "build" / "demo"
 LIMIT_SECONDS = 150     # all of it, whatever happens
 INTERRUPT_AFTER_MS = 1700   # of the voice's answer
+SOUND_MS = 1200             # heard before the caller gets impatient
 RECORDING = FOLDER / "call.wav"
 
 
@@ -176,9 +177,14 @@ class Call:
         self._heard("the announcement of the query",
                     lambda: self.hearing.find(story.PREAMBLE))
         self._process_tree()
-        self._say(story.IMPATIENCE, 200)
+        self._until(lambda: len(self.hearing.waiting) * 20 > SOUND_MS, 10,
+                    "the caller hears that somebody works on it")
+        self.narrator.note(self.hearing.waiting[0].t_ns, "phone",
+                           "♪ a soft sound: somebody works on it")
+        self._say(story.IMPATIENCE, 0)
         self._heard("the answer to an impatient caller",
                     lambda: self.hearing.find(story.PATIENCE_REPLY))
+        self._heard("how far the query is", self._line)
         self._until(lambda: self.mikrotik.answered, 20,
                     "the query is answered")
         self._tool_note("answered", f"answers: {story.ANSWER}")
@@ -200,6 +206,10 @@ class Call:
             clip.wait(30)
         except TimeoutError:
             raise Failed("the caller can speak: the call is not running")
+
+    def _line(self):
+        return next(filter(None, map(self.hearing.find,
+                                     story.PROGRESS_LINES)), None)
 
     def _progress(self, text):
         utterance = self.hearing.find(text)

@@ -6,7 +6,7 @@ import array
 import sys
 import wave
 
-from tests.sim.recording import LOUD, percentile
+from tests.sim.recording import LOUD, loudness, percentile
 
 from . import hearing, story
 
@@ -16,6 +16,8 @@ PONG_MS = 100
 ANSWERED_S = 4
 TRUNCATE_SLACK_MS = 60
 BARGE_IN_MS = 1000
+SOUND_OFF_MS = 100
+SOUND_AFTER_S, LINE_AFTER_S = 2.5, 8    # TOOL_SOUND_AFTER_MS and so on
 
 
 class Facts:
@@ -143,6 +145,7 @@ class Facts:
         """[(happened, what)] in the order of the call."""
         return [self._answered(), self._greeted(), self._asked(),
                 self._interrupted(), self._truncated(), self._queried(),
+                self._waited(), self._gave_way(), self._informed(),
                 self._talked_meanwhile(), self._ponged(), self._tree(),
                 self._told(), self._only_that(), self._continuous(),
                 self._lawful()]
@@ -184,6 +187,40 @@ class Facts:
                 and end - start >= story.QUERY_SECONDS - .1,
                 f"{story.QUERY} asked the MikroTik service once, for "
                 f"{end - start:.1f} s")
+
+    def _waited(self):
+        waiting = self.call.hearing.waiting
+        after = waiting[0].t_ns / 1e9 - self.query_s()[0] if waiting else 0
+        loudest = max(map(loudness, waiting), default=0)
+        return (after >= SOUND_AFTER_S - .2 and 0 < loudest < LOUD * 4,
+                f"a soft sound was heard, first {after:.1f} s after the query "
+                f"began, {len(waiting) / 50:.1f} s of it in all")
+
+    def _gave_way(self):
+        """The sound's last packet, after the voice's service has told that
+        the caller speaks: one may be on its way already."""
+        onset_ns, end_ns = hearing.sound_bounds(
+            self.call.clips[story.IMPATIENCE], self.phone.codec)
+        told_ns = min(e["t"] * 1e9 for e in self._entries(
+            "send", type="input_audio_buffer.speech_started")
+            if e["t"] * 1e9 > onset_ns) + self.one_way_ms * 1e6
+        before = [p.t_ns for p in self.call.hearing.waiting
+                  if p.t_ns < end_ns]
+        late = max(before[-1] - told_ns, 0) / 1e6 if before else 0
+        return (before and late < SOUND_OFF_MS,
+                "it gave way to the caller, "
+                f"{late:.0f} ms after the voice had noticed")
+
+    def _informed(self):
+        line = next((u for u in self.call.hearing.utterances
+                     if u.text in story.PROGRESS_LINES), None)
+        if line is None:
+            return False, "a sentence about the query's progress was heard"
+        after = line.start_ns / 1e9 - self.query_s()[0]
+        apart = line.run.out_of_band
+        return (line.complete and after >= LINE_AFTER_S - .2 and apart,
+                f"after {after:.1f} s the voice told how far the query was, "
+                f"beside the conversation: \"{line.text}\"")
 
     def _talked_meanwhile(self):
         end = self.query_s()[1] * 1e9

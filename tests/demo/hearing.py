@@ -3,14 +3,15 @@
 the caller's audio the voice really got: compared byte by byte.
 
 G.711 goes through untouched, so every packet at the phone is either the next
-160 bytes of something the simulated voice has said, or silence. Anything else
-is counted as stray sound. Times are nanoseconds of CLOCK_MONOTONIC.
+160 bytes of something the simulated voice has said, or of the sound of waiting
+as tests/sim/comfort.py makes it, or silence. Anything else is counted as stray
+sound. Times are nanoseconds of CLOCK_MONOTONIC.
 """
 
 import bisect
 import threading
 
-from tests.sim import rtp
+from tests.sim import comfort, rtp
 from tests.sim.recording import LOUD, loudness, percentile
 
 CUT_AFTER_NS = 250_000_000      # no next packet for so long: it was cut
@@ -62,7 +63,9 @@ class Hearing:
     def __init__(self, phone, openai, speech):
         self.phone, self.openai, self.speech = phone, openai, speech
         self.utterances = []        # in the order in which they were heard
+        self.waiting = []           # packets of the sound of waiting
         self.stray = []             # (t_ns, packet) of unknown sound
+        self._comfort = comfort.Listener(phone.codec)
         self._current = None
         self._known = set()
         self._seen = 0
@@ -81,6 +84,14 @@ class Hearing:
         return next((u for u in self.utterances if text in u.text), None)
 
     def _packet(self, packet):
+        if self._is_next(packet):
+            self._comfort.pause()
+        elif self._comfort.hear(packet.payload):
+            if self._current:
+                self._cut()
+            if packet.payload.strip(self._silence):
+                self.waiting.append(packet)
+            return
         rest = packet.payload
         current = self._current
         if current:
@@ -93,6 +104,12 @@ class Hearing:
                 self._cut()
         if rest.strip(self._silence) and not self._begin(packet, rest):
             self.stray.append((packet.t_ns, packet))
+
+    def _is_next(self, packet):
+        """Whether the current utterance goes on with it."""
+        current = self._current
+        expected = current.audio[current.position:][:160] if current else b""
+        return expected and packet.payload.startswith(expected)
 
     def _advance(self, packet, rest, length):
         """The current utterance goes on with this packet; what is left."""

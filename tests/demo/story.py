@@ -7,7 +7,9 @@ is everything between them.
 """
 
 import functools
+import json
 
+from tests.e2e.service import REPO
 from tests.sim import openai_voice, rtp
 from tests.sim.recording import LOUD
 
@@ -33,12 +35,17 @@ PREAMBLE = "Claro, don Juan. Permítame reviso su conexión."
 PATIENCE_REPLY = "No, unos segundos. Sigo aquí con usted."
 
 QUERY = "consultar_mikrotik"
-QUERY_SECONDS = 8
+QUERY_SECONDS = 16.5
+ROUTERS = 5               # that answer in that time, one after the other
 QUESTION = ("¿Está conectado el cliente Juan Pérez de la vereda El Roble, y "
             "por qué está lento?")
 ANSWER = ("su antena está bien conectada, pero la torre está muy cargada a "
           "esta hora.")
 SPOKEN_ANSWER = f"Don Juan, {ANSWER}"
+WAITING = json.loads(
+    (REPO / "etc" / "tools.d" / f"{QUERY}.json").read_text())["progress"]
+PROGRESS_LINES = [
+    WAITING.format(done=done, total=ROUTERS) for done in range(1, ROUTERS)]
 
 VOICE_SCRIPT = {
     "turns": [
@@ -51,10 +58,11 @@ VOICE_SCRIPT = {
 
 MIKROTIK_SCRIPT = {
     "answers": [{"contains": "Juan Pérez", "response": ANSWER,
-                 "delay": QUERY_SECONDS}]}
+                 "delay": QUERY_SECONDS, "progress": ROUTERS}]}
 
 CALLER_LINES = (PLANS, INTERRUPTION, IMPATIENCE, THANKS)
-AGENT_LINES = (PLANS_REPLY, PREAMBLE, PATIENCE_REPLY, SPOKEN_ANSWER)
+AGENT_LINES = (PLANS_REPLY, PREAMBLE, PATIENCE_REPLY, SPOKEN_ANSWER,
+               *PROGRESS_LINES)
 
 
 @functools.lru_cache(None)

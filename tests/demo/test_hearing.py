@@ -8,6 +8,7 @@ import types
 
 import pytest
 
+from tests.sim import comfort
 from tests.sim.recording import Recording
 
 from .hearing import Hearing
@@ -95,6 +96,34 @@ def test_changed_sound_is_stray(place):
     scene.hear(bytes(audio))
     assert scene.hearing.stray
     assert not any(u.complete for u in scene.hearing.utterances)
+
+
+def waiting(frames, last=False):
+    """The sound of waiting, from its beginning."""
+    sound_ = comfort.sound("work", "ulaw")
+    return b"".join(sound_.packet(n)[last and n == frames - 1]
+                    for n in range(frames))
+
+
+@pytest.mark.parametrize("frames", [1, 30, 130, 500])
+def test_sound_of_waiting_is_known_wherever_it_ends(frames):
+    scene = Scene(hola=1000)
+    scene.hear(SILENCE * 5).hear(waiting(frames, True)).hear(SILENCE * 5)
+    scene.hear(waiting(20)).hear(scene.audio["hola"]).hear(waiting(20))
+    heard, = scene.hearing.utterances
+    assert heard.complete and not scene.hearing.stray
+    assert len(scene.hearing.waiting) >= 40
+
+
+@pytest.mark.parametrize("place", [0, 5, 29])
+def test_changed_sound_of_waiting_is_stray(place):
+    data = bytearray(waiting(30))
+    data[place * 160 + 80] ^= 0x10
+    assert Scene().hear(bytes(data)).hearing.stray
+
+
+def test_sound_of_waiting_begins_at_its_beginning():
+    assert len(Scene().hear(waiting(30)[160:]).hearing.stray) == 29
 
 
 def test_old_sound_after_a_cut_is_stray():

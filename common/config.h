@@ -106,6 +106,8 @@ enum {
 	    "dialplan context for a call that we cannot take")                 \
 	X(fallback_sound, FALLBACK_SOUND, TEXT, "sound:tt-somethingwrong", 0,  \
 	    255, "media URI played when there is no FALLBACK_CONTEXT")         \
+	X(person_destination, PERSON_DESTINATION, TEXT, "persona", 1, 64,      \
+	    "a transfer's destination for callers who want a person")          \
 	X(default_country, DEFAULT_COUNTRY, NUMBER, "57", 1, 999,              \
 	    "country code of numbers without one")                             \
 	X(timezone, TIMEZONE, TEXT, "America/Bogota", 1, 64,                   \

@@ -24,7 +24,9 @@
  * tool.request   call, id, name, arguments (a JSON string, as the model
  *                wrote it)
  * tool.cancel    call, id
- * call.action    call, action ("hangup"), reason
+ * call.action    call, action, reason: "hangup"; "person" with an id, which
+ *                  is answered by a tool.result and may be cancelled like a
+ *                  tool.request: the caller wants one
  * bye            call, reason, usage, media: last words before exit 0
  *
  * session.prepare  model, url, ca_file ("": the system's), addresses:

@@ -13,6 +13,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "supervisor/call_impl.h"
+#include "supervisor/call_transfer.h"
 #include "supervisor/fleet.h"
 #include "supervisor/ledger.h"
 #include "supervisor/phone_number.h"
@@ -31,10 +32,12 @@
 
 /* Which states may follow which. */
 static const unsigned int moves[] = {
-    [CALL_NEW] = MOVE(ASSIGNED) | MOVE(TALKING) | MOVE(ENDING),
+    [CALL_NEW] =
+	MOVE(ASSIGNED) | MOVE(TALKING) | MOVE(TRANSFERRED) | MOVE(ENDING),
     [CALL_ASSIGNED] = MOVE(NEW) | MOVE(MEDIA) | MOVE(ENDING),
     [CALL_MEDIA] = MOVE(NEW) | MOVE(TALKING) | MOVE(ENDING),
-    [CALL_TALKING] = MOVE(ENDING),
+    [CALL_TALKING] = MOVE(TRANSFERRED) | MOVE(ENDING),
+    [CALL_TRANSFERRED] = MOVE(ENDING),
     [CALL_ENDING] = MOVE(ENDED),
     [CALL_ENDED] = 0,
 };
@@ -51,6 +54,8 @@ call_state_name(enum call_state state)
 		return "MEDIA";
 	case CALL_TALKING:
 		return "TALKING";
+	case CALL_TRANSFERRED:
+		return "TRANSFERRED";
 	case CALL_ENDING:
 		return "ENDING";
 	case CALL_ENDED:
@@ -89,9 +94,13 @@ call_set_state(struct call *call, enum call_state state, const char *why)
 		call_set_timer(
 		    call, (uint64_t)call->env->config->max_call_s * 1000);
 		break;
+	case CALL_TRANSFERRED:
+		call_set_timer(call, CALL_ENDING_TURN_MS); /* the worker's */
+		break;
 	case CALL_ENDING:
 		call->why = why;
 		call_set_timer(call, CALL_ENDING_TURN_MS);
+		call_transfer_end(call);
 		break;
 	case CALL_ENDED:
 		event_del(call->timer);
@@ -118,6 +127,9 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 			call_hangup(call, "farewell took too long");
 		else
 			call_farewell(call, "limit");
+		break;
+	case CALL_TRANSFERRED:
+		call_kill_worker(call);
 		break;
 	case CALL_ENDING:
 		call_ending_turn(call);
@@ -248,14 +260,14 @@ on_media_event(struct call *call, const char *type)
 {
 	if (strcmp(type, "StasisStart") == 0) {
 		/* Made at last, after it was given up and deleted. */
-		if (call->state >= CALL_ENDING)
+		if (call->state >= CALL_TRANSFERRED)
 			ledger_stray(
 			    call->env->ledger, LEDGER_CHANNEL, call->media_id);
 		else
 			call_on_media_started(call);
 	} else if (strcmp(type, "ChannelDestroyed") == 0) {
 		ledger_gone(call->env->ledger, call->media_id);
-		if (call->state < CALL_ENDING)
+		if (call->state < CALL_TRANSFERRED)
 			call_fallback(call, "media channel gone");
 	}
 }
@@ -273,6 +285,8 @@ call_on_event(struct call *call, const char *type, const cJSON *event)
 {
 	const cJSON *channel = json_object(event, "channel");
 
+	if (call_transfer_event(call, type, event))
+		return;
 	if (strcmp(type, "PlaybackFinished") == 0)
 		call_fallback_played(call, event);
 	else if (strcmp(type, "BridgeDestroyed") == 0)
@@ -305,9 +319,11 @@ adopt_made(struct call *call, enum ledger_kind kind, const cJSON *list,
 }
 
 void
-call_on_snapshot(struct call *call, const cJSON *channel, const cJSON *channels,
-    const cJSON *bridges)
+call_on_snapshot(struct call *call, uint64_t asked_ms, const cJSON *channel,
+    const cJSON *channels, const cJSON *bridges)
 {
+	bool first = call->adopted && !call->listed;
+
 	if (call->adopted && call->media_id[0] == '\0') {
 		adopt_made(call, LEDGER_CHANNEL, channels, call->media_id);
 		adopt_made(call, LEDGER_BRIDGE, bridges, call->bridge_id);
@@ -318,13 +334,14 @@ call_on_snapshot(struct call *call, const cJSON *channel, const cJSON *channels,
 		call_on_channel_gone(call, "caller gone meanwhile");
 		return;
 	}
-	if (!call->adopted)
+	if (!first) {
+		call_transfer_on_snapshot(call, asked_ms, channels);
 		return;
-	if (!call->listed) {
-		read_channel(call, channel);
-		read_app_data(call, channel);
 	}
+	read_channel(call, channel);
+	read_app_data(call, channel);
 	call->listed = true;
+	call_transfer_adopt(call, channels, bridges);
 	call_adopt_decide(call);
 }
 
@@ -340,6 +357,7 @@ call_alloc(struct call **call_out, const struct call_env *env, const char *id)
 	call->env = env;
 	call->rtp_fd = -1;
 	call->why = "";
+	LIST_INIT(&call->legs);
 	call->started_ms = clock_now_ms();
 	call->tools = tools_ref(*env->tools);
 	snprintf(call->id, sizeof(call->id), "%s", id);
@@ -406,6 +424,7 @@ call_free(struct call **call_ptr)
 		return;
 	*call_ptr = NULL;
 	spares_cancel(&call->request);
+	call_transfer_free(call);
 	if (call->timer != NULL)
 		event_free(call->timer);
 	if (call->rtp_fd >= 0)
@@ -449,6 +468,7 @@ call_owns(const struct call *call, const char *id)
 		return !call->channel_gone;
 	return strcmp(id, call->media_id) == 0 ||
 	       strcmp(id, call->bridge_id) == 0 ||
+	       (call->leg != NULL && strcmp(id, call->leg->id) == 0) ||
 	       strcmp(id, call->playback_id) == 0;
 }
 
@@ -463,10 +483,11 @@ call_log_state(const struct call *call)
 {
 	log_info("supervisor state call=%s state=%s caller=%s called=%s "
 		 "persona=%s worker=%d age_ms=%llu media=%s bridge=%s "
-		 "requests=%u",
+		 "leg=%s requests=%u",
 	    call->id, call_state_name(call->state), call->caller_shown,
 	    call->called, call->persona,
 	    call->worker != NULL ? (int)worker_pid(call->worker) : 0,
 	    (unsigned long long)(clock_now_ms() - call->started_ms),
-	    call->media_id, call->bridge_id, call->requests);
+	    call->media_id, call->bridge_id,
+	    call->leg != NULL ? call->leg->id : "", call->requests);
 }

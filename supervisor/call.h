@@ -6,6 +6,7 @@
  *   ASSIGNED  a callworker has it; media and session are being made
  *   MEDIA     all is ready; the channel is being answered
  *   TALKING   caller and voice hear each other
+ *   TRANSFERRED  caller and a person hear each other, the worker is gone
  *   ENDING    it goes: fallback, hang-up, worker's last words
  *   ENDED     nothing is left; freed
  *
@@ -17,6 +18,7 @@
 
 #include "common/config.h"
 #include "common/message.h"
+#include "common/tool_status.h"
 #include "supervisor/ari.h"
 
 #include <cjson/cJSON.h>
@@ -38,6 +40,7 @@ enum call_state {
 	CALL_ASSIGNED,
 	CALL_MEDIA,
 	CALL_TALKING,
+	CALL_TRANSFERRED,
 	CALL_ENDING,
 	CALL_ENDED,
 };
@@ -85,16 +88,37 @@ void call_on_channel_gone(struct call *call, const char *why);
 
 /*
  * What Asterisk has: its CHANNEL if that is in our application, or NULL, and
- * the lists in which an adopted call finds what its predecessor made.
+ * the lists in which an adopted call finds what its predecessor made. They
+ * were asked for at ASKED_MS (CLOCK_MONOTONIC).
  */
-void call_on_snapshot(struct call *call, const cJSON *channel,
-    const cJSON *channels, const cJSON *bridges);
+void call_on_snapshot(struct call *call, uint64_t asked_ms,
+    const cJSON *channel, const cJSON *channels, const cJSON *bridges);
+
+/*
+ * A pair in LISTS that an earlier supervisor connected, or of which one has
+ * gone since: CHANNEL is the caller's. 0 with *CALL_OUT, which is TRANSFERRED
+ * or ends; -ENOENT: it is not such a caller; or -ENOMEM.
+ */
+int call_adopt_transferred(struct call **call_out, const struct call_env *env,
+    const cJSON *channel, const cJSON *channels, const cJSON *bridges);
 
 /*
  * Passes tool.progress or tool.result on to its callworker. Takes BODY;
  * 0 or -errno (-ENOTCONN: it has none).
  */
 int call_send_tool(struct call *call, enum message_type type, cJSON *body);
+
+/*
+ * A tool's transfer of this call, known by JOB: begins it, or joins what an
+ * earlier supervisor had begun. OK: tool_queue_on_local() says how it went.
+ * Else that is how it went already; DETAIL says why, for INVALID_ARGUMENTS in
+ * words for the model.
+ */
+enum tool_status call_transfer(struct call *call, const char *job,
+    const cJSON *settings, const cJSON *arguments, char *detail, size_t size);
+
+/* Nobody waits for it any longer: the telephone stops ringing. */
+void call_transfer_cancel(struct call *call, const char *job);
 
 /* The voice says goodbye for REASON ("limit", "shutdown"), then it ends. */
 void call_farewell(struct call *call, const char *reason);
@@ -115,7 +139,8 @@ const char *call_state_name(enum call_state state);
 const char *call_caller(const struct call *call);
 /*
  * Its own channel until that has left our application (it may come back, as
- * another call), its media channel, bridge, or the playback of its fallback.
+ * another call), its media channel, bridge, the leg of a transfer, or the
+ * playback of its fallback.
  */
 bool call_owns(const struct call *call, const char *id);
 /* The generation of tools that its voice was offered. */

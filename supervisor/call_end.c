@@ -62,7 +62,7 @@ call_farewell(struct call *call, const char *reason)
 {
 	cJSON *body;
 
-	if (call->state >= CALL_ENDING || call->farewell)
+	if (call->state >= CALL_TRANSFERRED || call->farewell)
 		return;
 	if (call->state < CALL_TALKING) {
 		call_fallback(call, reason);
@@ -200,13 +200,19 @@ call_fallback(struct call *call, const char *why)
 /* -- the end ------------------------------------------------------------------------ */
 
 void
+call_kill_worker(struct call *call)
+{
+	if (call->worker == NULL)
+		return;
+	log_warn("call=%s worker does not leave, killing it pid=%d", call->id,
+	    (int)worker_pid(call->worker));
+	worker_kill(call->worker, SIGKILL);
+}
+
+void
 call_ending_turn(struct call *call)
 {
-	if (call->worker != NULL) {
-		log_warn("call=%s worker does not leave, killing it pid=%d",
-		    call->id, (int)worker_pid(call->worker));
-		worker_kill(call->worker, SIGKILL);
-	}
+	call_kill_worker(call);
 	if (!call->channel_gone && call->requests == 0)
 		delete_channel(call);
 	call_set_timer(call, CALL_ENDING_TURN_MS);

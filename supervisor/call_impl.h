@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* call_impl.h – struct call, shared by call.c, call_setup.c and call_end.c. */
+/* call_impl.h – struct call, shared by call.c and the other call_*.c. */
 #ifndef SUPERVISOR_CALL_IMPL_H
 #define SUPERVISOR_CALL_IMPL_H
 
@@ -8,7 +8,9 @@
 #include "supervisor/phone_number.h"
 
 #include <stddef.h>
+#include <sys/queue.h>
 
+struct call_leg;
 struct event;
 struct worker;
 struct spares_request;
@@ -48,8 +50,10 @@ struct call {
 	bool media_in_stasis;
 	bool bridge_made;
 	bool joining;
-	bool joined;          /* both are in the bridge */
-	char playback_id[64]; /* of the fallback sound */
+	bool joined;                /* both are in the bridge */
+	char playback_id[64];       /* of the fallback sound */
+	struct call_leg *leg;       /* of a transfer, or NULL */
+	LIST_HEAD(, call_leg) legs; /* and those given up but not answered */
 
 	/* The worker. */
 	struct spares_request *request; /* waiting for one */
@@ -95,6 +99,8 @@ void call_on_media_started(struct call *call);
 /* call_end.c */
 void call_fallback_played(struct call *call, const cJSON *event);
 void call_ending_turn(struct call *call);
+/* If it is still there, though it was told to go. */
+void call_kill_worker(struct call *call);
 /* Frees nothing: reports ENDED when nothing is left. */
 void call_check_ended(struct call *call);
 

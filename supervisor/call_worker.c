@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/playout_ring.h"
 #include "supervisor/brief.h"
+#include "supervisor/call_transfer.h"
 #include "supervisor/fleet.h"
 #include "supervisor/ledger.h"
 #include "supervisor/persona.h"
@@ -105,6 +106,11 @@ on_action(struct call *call, const cJSON *body)
 	const char *action = json_string(body, "action");
 	const char *reason = json_string(body, "reason");
 
+	if (strcmp(action, "person") == 0) {
+		if (call_wants_person(call, body) < 0)
+			worker_kill(call->worker, SIGKILL);
+		return;
+	}
 	if (strcmp(action, "hangup") != 0) {
 		log_warn("call=%s unknown action=%s", call->id, action);
 		return;
@@ -159,7 +165,7 @@ on_state(struct call *call, const cJSON *body)
 	const char *state = json_string(body, "state");
 	int64_t talked_ms = json_int(body, "talking_ms", 0);
 
-	if (!call->adopted || call->synced || call->state >= CALL_ENDING)
+	if (!call->adopted || call->synced || call->state >= CALL_TRANSFERRED)
 		return;
 	call->synced = strcmp(json_string(body, "why"), "sync") == 0;
 	phone_number_parse(json_string(body, "caller"),
@@ -188,6 +194,9 @@ on_message(
 {
 	struct call *call = arg;
 
+	/* Said before it heard that it may go. */
+	if (call->state == CALL_TRANSFERRED && type != MESSAGE_BYE)
+		return;
 	switch (type) {
 	case MESSAGE_STATE:
 		on_state(call, body);
@@ -248,6 +257,8 @@ on_gone(struct worker *worker, const char *how, void *arg)
 	case CALL_TALKING:
 		log_err("call=%s worker lost how=\"%s\"", call->id, how);
 		call_fallback(call, "worker lost");
+		break;
+	case CALL_TRANSFERRED:
 		break;
 	case CALL_ENDING:
 		call_check_ended(call);

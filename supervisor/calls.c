@@ -46,6 +46,7 @@ struct calls {
 	struct event *bury_event; /* frees what has ENDED */
 	uint64_t reconciled_ms;
 	uint64_t asked_ms;      /* when the lists below were asked for */
+	uint64_t connected_ms;  /* … and those of the last connection */
 	cJSON *listed_channels; /* while a reconciliation is under way */
 	bool reconciling;
 	uint64_t drain_at_ms; /* 0: not draining; when all must be gone */
@@ -81,7 +82,7 @@ calls_count(const struct calls *calls)
 	size_t n = 0;
 
 	TAILQ_FOREACH(seat, &calls->seats, entry)
-		n += call_state(seat->call) < CALL_ENDING;
+		n += call_state(seat->call) < CALL_TRANSFERRED;
 	return n;
 }
 
@@ -202,11 +203,12 @@ on_stasis_start(struct calls *calls, const cJSON *event)
 		admit(calls, channel, json_array(event, "args"));
 }
 
-/* What an event is about: a channel, a playback or a bridge. */
+/* What an event is about: a channel (Dial: the peer), a playback, a bridge. */
 static const char *
 subject(const cJSON *event)
 {
-	static const char *const things[] = {"channel", "playback", "bridge"};
+	static const char *const things[] = {
+	    "channel", "playback", "bridge", "peer"};
 
 	for (size_t i = 0; i < sizeof(things) / sizeof(things[0]); i++) {
 		const cJSON *thing = json_object(event, things[i]);
@@ -281,16 +283,41 @@ find_listed(const struct calls *calls, const cJSON *channels, const char *id)
 	return NULL;
 }
 
-/* The lists were asked for at ASKED_MS: they know nothing of newer calls. */
+/* Callers who were with a person when an earlier supervisor ended. */
 static void
-reconcile(struct calls *calls, uint64_t asked_ms, const cJSON *channels,
-    const cJSON *bridges)
+find_transferred(
+    struct calls *calls, const cJSON *channels, const cJSON *bridges)
+{
+	const cJSON *channel;
+	struct call *call;
+
+	cJSON_ArrayForEach(channel, channels) {
+		const char *id = json_string(channel, "id");
+
+		if (ledger_is_ours(calls->env.ledger, id) ||
+		    !is_in_app(calls, channel) ||
+		    find_owner(calls, id) != NULL || strlen(id) >= ARI_ID_MAX ||
+		    call_adopt_transferred(
+			&call, &calls->env, channel, channels, bridges) < 0)
+			continue;
+		if (seat_call(calls, call) < 0) {
+			log_err(
+			    "alarm=memory call=%s cannot be taken over", id);
+			call_free(&call);
+		}
+	}
+}
+
+/* The lists were asked for at ASKED_MS; calls from NEWER_MS on are not in. */
+static void
+reconcile(struct calls *calls, uint64_t newer_ms, uint64_t asked_ms,
+    const cJSON *channels, const cJSON *bridges)
 {
 	struct seat *seat;
 
 	TAILQ_FOREACH(seat, &calls->seats, entry) {
-		if (call_started_ms(seat->call) < asked_ms)
-			call_on_snapshot(seat->call,
+		if (call_started_ms(seat->call) < newer_ms)
+			call_on_snapshot(seat->call, asked_ms,
 			    find_listed(calls, channels, call_id(seat->call)),
 			    channels, bridges);
 	}
@@ -301,7 +328,9 @@ void
 calls_on_snapshot(
     struct calls *calls, const cJSON *channels, const cJSON *bridges)
 {
-	reconcile(calls, UINT64_MAX, channels, bridges);
+	find_transferred(calls, channels, bridges);
+	/* Before the first event: no call is newer. */
+	reconcile(calls, UINT64_MAX, calls->connected_ms, channels, bridges);
 	find_new(calls, channels);
 }
 
@@ -312,8 +341,8 @@ on_bridges(const struct ari_response *response, void *arg)
 
 	calls->reconciling = false;
 	if (response->status == 200 && cJSON_IsArray(response->body))
-		reconcile(calls, calls->asked_ms, calls->listed_channels,
-		    response->body);
+		reconcile(calls, calls->asked_ms, calls->asked_ms,
+		    calls->listed_channels, response->body);
 	cJSON_Delete(calls->listed_channels);
 	calls->listed_channels = NULL;
 }
@@ -350,9 +379,10 @@ reconcile_if_due(struct calls *calls, uint64_t now_ms)
 void
 calls_on_ari_state(struct calls *calls, enum ari_state state)
 {
-	(void)state;
 	/* Whatever comes next begins with a list of its own. */
 	calls->reconciled_ms = clock_now_ms();
+	if (state == ARI_LISTING)
+		calls->connected_ms = calls->reconciled_ms;
 }
 
 /* -- taking over ------------------------------------------------------------------------ */
@@ -387,13 +417,28 @@ say_goodbyes(struct calls *calls)
 		call_farewell(seat->call, "shutdown");
 }
 
+/* Two people who talk to each other do not need us. */
 static void
 hang_up_all(struct calls *calls, const char *why)
 {
 	struct seat *seat;
 
-	TAILQ_FOREACH(seat, &calls->seats, entry)
-		call_hangup(seat->call, why);
+	TAILQ_FOREACH(seat, &calls->seats, entry) {
+		if (call_state(seat->call) != CALL_TRANSFERRED)
+			call_hangup(seat->call, why);
+	}
+}
+
+static bool
+only_transferred(const struct calls *calls)
+{
+	const struct seat *seat;
+
+	TAILQ_FOREACH(seat, &calls->seats, entry) {
+		if (call_state(seat->call) != CALL_TRANSFERRED)
+			return false;
+	}
+	return true;
 }
 
 static void
@@ -430,7 +475,8 @@ calls_drain_now(struct calls *calls)
 bool
 calls_drained(const struct calls *calls)
 {
-	if (TAILQ_EMPTY(&calls->seats) && ledger_count(calls->env.ledger) == 0)
+	if (only_transferred(calls) &&
+	    ledger_count_removing(calls->env.ledger) == 0)
 		return true;
 	return clock_now_ms() >= calls->drain_at_ms + DRAIN_GRACE_MS;
 }

@@ -50,6 +50,7 @@ struct ledger {
 static const char *const kind_words[] = {
     [LEDGER_CHANNEL] = "media",
     [LEDGER_BRIDGE] = "bridge",
+    [LEDGER_LEG] = "transfer",
 };
 
 /* "telefonista-APP-media-CALL-" */
@@ -249,11 +250,21 @@ ledger_belongs(const struct ledger *ledger, enum ledger_kind kind,
 	return strncmp(id, start, (size_t)n) == 0;
 }
 
+/* Of a Local channel, which goes with the first one. */
+static bool
+is_second_half(const char *id)
+{
+	size_t len = strlen(id);
+
+	return len > 2 && strcmp(id + len - 2, ";2") == 0;
+}
+
 static void
 take_away(struct ledger *ledger, enum ledger_kind kind, const char *id,
     enum log_level level)
 {
-	if (!ledger_is_ours(ledger, id) || find(ledger, id) != NULL)
+	if (!ledger_is_ours(ledger, id) || is_second_half(id) ||
+	    find(ledger, id) != NULL)
 		return;
 	log_write(level, "left over in Asterisk, deleting it %s=%s",
 	    kind_words[kind], id);
@@ -315,6 +326,17 @@ ledger_count(const struct ledger *ledger)
 
 	LIST_FOREACH(entry, &ledger->entries, link)
 	n++;
+	return n;
+}
+
+size_t
+ledger_count_removing(const struct ledger *ledger)
+{
+	const struct entry *entry;
+	size_t n = 0;
+
+	LIST_FOREACH(entry, &ledger->entries, link)
+	n += entry->removing;
 	return n;
 }
 

@@ -2,7 +2,9 @@
 /*
  * ledger.h – every channel and bridge that we made in Asterisk, until it is
  * known to be gone. Nothing made by others is ever touched: ours carry the
- * prefix "telefonista-APP-media-" or "telefonista-APP-bridge-".
+ * prefix "telefonista-APP-media-", "-bridge-" or "-transfer-". A leg to
+ * Local/… is two channels; the second, "ID;2", goes with the first and is
+ * never entered.
  */
 #ifndef SUPERVISOR_LEDGER_H
 #define SUPERVISOR_LEDGER_H
@@ -18,6 +20,7 @@ struct ledger;
 enum ledger_kind {
 	LEDGER_CHANNEL, /* external media */
 	LEDGER_BRIDGE,
+	LEDGER_LEG, /* to whom a call is transferred */
 };
 
 /* APP is ARI_APP; both must outlive the ledger. Returns 0 or -errno. */
@@ -64,6 +67,8 @@ void ledger_reconcile(
 void ledger_stray(struct ledger *ledger, enum ledger_kind kind, const char *id);
 
 size_t ledger_count(const struct ledger *ledger);
+/* Of those, what is to be deleted. */
+size_t ledger_count_removing(const struct ledger *ledger);
 void ledger_log_state(const struct ledger *ledger);
 
 #endif

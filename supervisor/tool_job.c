@@ -221,6 +221,7 @@ tool_job_free(struct tool_job *job)
 	assert(TAILQ_EMPTY(&job->waiters));
 	assert(job->slot == NULL && job->target == NULL);
 	free(job->name);
+	free(job->call);
 	cJSON_Delete(job->arguments);
 	cJSON_Delete(job->settings);
 	free(job);

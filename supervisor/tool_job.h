@@ -63,6 +63,7 @@ struct tool_job {
 	uint32_t cache_s;
 	bool read_only;
 	bool exclusive;
+	char *call; /* of what the supervisor does itself; else NULL */
 	struct tool_progress progress; /* of the run, for those who join */
 	uint64_t started_ms;           /* the first request, or the adoption */
 	uint64_t deadline_ms; /* of the run, the claim or the confirmation */

@@ -29,6 +29,7 @@
 #define SUPERVISOR_TOOL_QUEUE_H
 
 #include "common/message.h"
+#include "common/tool_status.h"
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
@@ -53,6 +54,7 @@ enum {
 	TOOL_QUEUE_ANSWERS_MAX = 256,  /* remembered, */
 	TOOL_QUEUE_ANSWERS_MS = 60000, /* so long */
 	TOOL_QUEUE_CACHE_MAX = 256,    /* answers for others */
+	TOOL_QUEUE_DETAIL_SIZE = 512,  /* NUL included, of a local job */
 	TOOL_QUEUE_FRESH_MS = 1000, /* younger: its age is not worth a word */
 };
 
@@ -79,6 +81,7 @@ struct tool_queue_tool {
 	const char *target;
 	/* Jobs of the target at once; 0: its TOOL_QUEUE_SHARE, at least 1. */
 	unsigned int target_limit;
+	bool local; /* the supervisor does it itself: no worker, no waiting */
 };
 
 struct tool_queue_config {
@@ -94,6 +97,15 @@ struct tool_queue_config {
 	/* To the worker of CALL, tool.progress and tool.result; ditto. */
 	int (*send_call)(
 	    const char *call, enum message_type type, cJSON *body, void *arg);
+	/*
+	 * Begins a local JOB of CALL. OK: tool_queue_on_local() will tell how
+	 * it ended; else that is how it ended already, DETAIL_OUT says why.
+	 */
+	enum tool_status (*start_local)(const char *call, const char *job,
+	    const cJSON *settings, const cJSON *arguments,
+	    char detail_out[TOOL_QUEUE_DETAIL_SIZE], void *arg);
+	/* Nobody waits for it any longer. */
+	void (*cancel_local)(const char *call, const char *job, void *arg);
 	/*
 	 * WORKER does not react to job.cancel: kill it. It then is reported
 	 * with tool_queue_worker_gone() like any other.
@@ -134,6 +146,10 @@ void tool_queue_end_call(struct tool_queue *queue, const char *call);
  */
 void tool_queue_on_worker(struct tool_queue *queue, struct worker *worker,
     enum message_type type, const cJSON *body);
+
+/* How a local JOB ended that was begun; one that is unknown is ignored. */
+void tool_queue_on_local(struct tool_queue *queue, const char *job,
+    enum tool_status status, const char *detail);
 
 /* No new jobs for WORKER (it drains); what runs there is waited for. */
 void tool_queue_worker_drain(struct tool_queue *queue, struct worker *worker);

@@ -115,7 +115,10 @@ job_make(struct tool_queue *queue, struct demand *demand)
 		return NULL;
 	job->started_ms = tool_queue_now(queue);
 	job->target = tool_party_join(&queue->targets, demand->target);
-	if (job->target == NULL) {
+	if (demand->tool.local)
+		job->call = strdup(demand->question->call);
+	if (job->target == NULL || (demand->tool.local && job->call == NULL)) {
+		tool_party_leave(&queue->targets, &job->target);
 		tool_job_free(job);
 		return NULL;
 	}

@@ -162,6 +162,7 @@ tool_queue_dispatch(struct tool_queue *queue)
 	struct tool_request *request;
 	struct places places;
 
+	tool_queue_start_local(queue);
 	for (;;) {
 		find_places(queue, &places);
 		reserve(queue, &places);

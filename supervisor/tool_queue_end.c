@@ -108,6 +108,10 @@ tool_queue_abandon(
 		tool_queue_remove(queue, job);
 		return;
 	}
+	if (job->call != NULL) {
+		tool_queue_cancel_local(queue, job);
+		return;
+	}
 	tool_queue_set_state(job, TOOL_JOB_CANCELLED, why);
 	job->deadline_ms = tool_queue_now(queue) + TOOL_QUEUE_CONFIRM_MS;
 	body = cJSON_CreateObject();

@@ -118,6 +118,14 @@ void tool_queue_notice(struct tool_queue *queue, struct tool_request *request);
 /* The end of every public function that may have changed something. */
 void tool_queue_settle(struct tool_queue *queue);
 
+/* -- tool_queue_local.c: what the supervisor does itself -------------------------- */
+
+/* Begins every local job that waits. */
+void tool_queue_start_local(struct tool_queue *queue);
+
+/* Nobody waits for JOB, a local one, any longer: it is freed. */
+void tool_queue_cancel_local(struct tool_queue *queue, struct tool_job *job);
+
 /* -- tool_queue_dispatch.c: which job next, and where --------------------------- */
 
 /* Gives workers what can be run now. */

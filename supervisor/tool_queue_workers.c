@@ -117,7 +117,8 @@ on_state(struct tool_queue *queue, struct worker *worker, const cJSON *body)
 static bool
 job_is_of(const struct tool_job *job, const struct worker *worker)
 {
-	return job->slot == NULL || job->slot->worker == worker;
+	return job->call == NULL &&
+	       (job->slot == NULL || job->slot->worker == worker);
 }
 
 static void

@@ -22,6 +22,7 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
 enum {
@@ -81,7 +82,10 @@ find_tool(const char *call_id, const char *name,
 	const struct tool *tool =
 	    call == NULL ? NULL : tools_find(call_tools(call), name);
 
-	if (tool == NULL || !tool->available || tool->action[0] != '\0')
+	if (tool == NULL || !tool->available)
+		return -ENOENT;
+	/* hangup and cancel are the callworker's own. */
+	if (tool->action[0] != '\0' && strcmp(tool->action, "transfer") != 0)
 		return -ENOENT;
 	*tool_out = (struct tool_queue_tool){
 	    .parameters = tool->parameters,
@@ -95,8 +99,32 @@ find_tool(const char *call_id, const char *name,
 	    .stale = tool->stale,
 	    .target = tool->target,
 	    .target_limit = tool->target_limit,
+	    .local = tool->action[0] != '\0',
 	};
 	return 0;
+}
+
+static enum tool_status
+start_local(const char *call_id, const char *job, const cJSON *settings,
+    const cJSON *arguments, char detail_out[TOOL_QUEUE_DETAIL_SIZE], void *arg)
+{
+	struct toolworkers *pool = arg;
+	struct call *call = calls_find(*pool->calls, call_id);
+
+	if (call == NULL)
+		return TOOL_STATUS_LOST;
+	return call_transfer(
+	    call, job, settings, arguments, detail_out, TOOL_QUEUE_DETAIL_SIZE);
+}
+
+static void
+cancel_local(const char *call_id, const char *job, void *arg)
+{
+	struct toolworkers *pool = arg;
+	struct call *call = calls_find(*pool->calls, call_id);
+
+	if (call != NULL)
+		call_transfer_cancel(call, job);
 }
 
 static int
@@ -372,6 +400,8 @@ toolworkers_new(struct toolworkers **pool_out, struct event_base *base,
 	    .find_tool = find_tool,
 	    .send_worker = send_worker,
 	    .send_call = send_call,
+	    .start_local = start_local,
+	    .cancel_local = cancel_local,
 	    .worker_stuck = worker_stuck,
 	    .arm = arm,
 	    .now_ms = clock_now_ms,

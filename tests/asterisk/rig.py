@@ -48,8 +48,7 @@ res_pjsip_caller_id res_pjsip_dtmf_info res_pjsip_nat res_pjsip_rfc3326
 res_pjsip_authenticator_digest res_pjsip_endpoint_identifier_ip
 res_pjsip_endpoint_identifier_user res_pjsip_endpoint_identifier_anonymous
 res_pjsip_pubsub res_musiconhold chan_pjsip format_gsm format_pcm format_wav
-format_sln codec_gsm codec_resample app_echo app_verbose app_dial
-bridge_holding
+format_sln codec_gsm codec_resample app_echo app_verbose bridge_holding
 """.split()
 
 
@@ -123,11 +122,12 @@ class AsteriskRig:
     ari_host = sip_host = "127.0.0.1"
     ari_user = "telefonista"
 
-    def __init__(self, tmpdir, app="openai-app", dialplan=""):
+    def __init__(self, tmpdir, app="openai-app", dialplan="", pjsip=""):
         """app: Stasis application that the sample dialplan shall call.
-        dialplan: lines added at the end of extensions.conf."""
+        dialplan, pjsip: lines added at the end of extensions.conf and
+        pjsip.conf."""
         self.app = app
-        self.extra_dialplan = dialplan
+        self.extra_dialplan, self.extra_pjsip = dialplan, pjsip
         self.tmpdir = pathlib.Path(tmpdir)
         self.ari_password = secrets.token_hex(16)
         self.sip_port = self.ari_port = 0
@@ -315,7 +315,8 @@ bind_rtp_to_media_address = yes
 type = identify
 endpoint = rig
 match = 127.0.0.1
-""" % self.sip_port
+%s
+""" % (self.sip_port, self.extra_pjsip)
 
     def _extensions_conf(self):
         sample = "samples/extensions_telefonista.conf"

@@ -229,7 +229,7 @@ class PbxWorld(World):
 
     def made(self):
         things = self.rig.channels() + self.rig.bridges()
-        ours = rf"telefonista-{self.rig.app}-(media|bridge)-"
+        ours = rf"telefonista-{self.rig.app}-(media|bridge|transfer)-"
         return [thing["id"] for thing in things
                 if re.match(ours, thing["id"])]
 

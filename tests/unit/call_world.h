@@ -14,6 +14,7 @@
 #include "supervisor/persona.h"
 #include "supervisor/rtp_port.h"
 #include "supervisor/spares.h"
+#include "supervisor/tool_job.h"
 #include "supervisor/tool_queue.h"
 #include "supervisor/tools.h"
 #include "tests/unit/descriptors.h"
@@ -63,7 +64,19 @@ static struct {
 	size_t tool_requests;
 	size_t tool_cancels;
 	size_t tool_ends;
+	char tool_asked[512]; /* the last request */
+	struct {
+		char job[TOOL_JOB_ID_SIZE];
+		enum tool_status status;
+		size_t count;
+	} local; /* what it was told last */
 } world;
+
+/* What the tools are, so far as a call asks. */
+static struct {
+	size_t count;
+	struct tool list[2];
+} world_tools;
 
 /* -- spares ------------------------------------------------------------------ */
 
@@ -100,8 +113,8 @@ spares_cancel(struct spares_request **request)
 }
 
 void
-spares_voice_failed(struct spares *spares, const char *model,
-    const char *fault, const char *detail)
+spares_voice_failed(struct spares *spares, const char *model, const char *fault,
+    const char *detail)
 {
 	(void)spares;
 	(void)model;
@@ -198,9 +211,36 @@ tool_queue_on_request(
 {
 	(void)queue;
 	(void)call;
-	(void)body;
+	assert_true(cJSON_PrintPreallocated((cJSON *)(uintptr_t)body,
+	    world.tool_asked, sizeof(world.tool_asked), false));
 	world.tool_requests++;
 	return world.tool_error;
+}
+
+void
+tool_queue_on_local(struct tool_queue *queue, const char *job,
+    enum tool_status status, const char *detail)
+{
+	(void)queue;
+	(void)detail;
+	snprintf(world.local.job, sizeof(world.local.job), "%s", job);
+	world.local.status = status;
+	world.local.count++;
+}
+
+size_t
+tools_count(const struct tools *tools)
+{
+	(void)tools;
+	return world_tools.count;
+}
+
+const struct tool *
+tools_at(const struct tools *tools, size_t index)
+{
+	(void)tools;
+	assert_true(index < world_tools.count);
+	return &world_tools.list[index];
 }
 
 int
@@ -248,6 +288,7 @@ world_setup(void **state)
 	    .show_caller_number = "last4",
 	    .fallback_context = "telefonista-fallback",
 	    .fallback_sound = "sound:tt-somethingwrong",
+	    .person_destination = "persona",
 	};
 	rtp_ports_init(&world.ports, 20000, 65000);
 	assert_int_equal(

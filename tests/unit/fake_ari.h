@@ -26,6 +26,7 @@ enum {
 struct fake_request {
 	char method[8];
 	char path[2048];
+	char body[1024]; /* as JSON; "" if there was none */
 	ari_response_fn *fn;
 	void *arg;
 	bool open; /* not answered yet */
@@ -77,6 +78,10 @@ ari_request(struct ari *ari, ari_response_fn *fn, void *arg, const char *method,
 	va_list ap;
 
 	(void)ari;
+	request->body[0] = '\0';
+	if (body != NULL)
+		assert_true(cJSON_PrintPreallocated(
+		    body, request->body, sizeof(request->body), false));
 	cJSON_Delete(body);
 	if (fake_ari.error != 0)
 		return fake_ari.error;

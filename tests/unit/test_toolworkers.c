@@ -50,6 +50,11 @@ static const struct tool tool = {.name = "consultar",
 static const struct tool broken = {
     .name = "rota", .action = "", .available = false};
 
+static const struct tool transfer = {
+    .name = "transferir", .action = "transfer", .available = true};
+static const struct tool hangup = {
+    .name = "terminar", .action = "hangup", .available = true};
+
 /* -- the rooms around --------------------------------------------------------------- */
 
 struct call *
@@ -75,12 +80,35 @@ call_send_tool(struct call *call, enum message_type type, cJSON *body)
 	return 0;
 }
 
+enum tool_status
+call_transfer(struct call *call, const char *job, const cJSON *settings,
+    const cJSON *arguments, char *detail, size_t size)
+{
+	(void)call;
+	(void)settings;
+	(void)arguments;
+	snprintf(detail, size, "%s", job);
+	return TOOL_STATUS_INVALID_ARGUMENTS;
+}
+
+void
+call_transfer_cancel(struct call *call, const char *job)
+{
+	(void)call;
+	assert_string_equal(job, "17.4/a");
+	rig.told++;
+}
+
 const struct tool *
 tools_find(const struct tools *tools, const char *name)
 {
 	(void)tools;
 	if (strcmp(name, broken.name) == 0)
 		return &broken;
+	if (strcmp(name, transfer.name) == 0)
+		return &transfer;
+	if (strcmp(name, hangup.name) == 0)
+		return &hangup;
 	return strcmp(name, tool.name) == 0 ? &tool : NULL;
 }
 
@@ -363,6 +391,37 @@ the_queue_finds_the_tools_that_the_call_was_offered(void **state)
 }
 
 static void
+what_happens_to_a_call_is_the_calls_own(void **state)
+{
+	char detail[TOOL_QUEUE_DETAIL_SIZE];
+	struct tool_queue_tool found;
+
+	(void)state;
+	assert_int_equal(
+	    rig.queue.find_tool("17.4", "transferir", &found, rig.queue.arg),
+	    0);
+	assert_true(found.local);
+	assert_int_equal(
+	    rig.queue.find_tool("17.4", "consultar", &found, rig.queue.arg), 0);
+	assert_false(found.local);
+	/* The callworker does that one without asking. */
+	assert_int_equal(
+	    rig.queue.find_tool("17.4", "terminar", &found, rig.queue.arg),
+	    -ENOENT);
+	assert_int_equal(rig.queue.start_local("17.4", "17.4/a", NULL, NULL,
+			     detail, rig.queue.arg),
+	    TOOL_STATUS_INVALID_ARGUMENTS);
+	assert_string_equal(detail, "17.4/a");
+	rig.queue.cancel_local("17.4", "17.4/a", rig.queue.arg);
+	assert_int_equal(rig.told, 1);
+	assert_int_equal(rig.queue.start_local("17.5", "17.5/a", NULL, NULL,
+			     detail, rig.queue.arg),
+	    TOOL_STATUS_LOST);
+	rig.queue.cancel_local("17.5", "17.4/a", rig.queue.arg);
+	assert_int_equal(rig.told, 1);
+}
+
+static void
 answers_go_to_the_call_if_it_is_still_there(void **state)
 {
 	(void)state;
@@ -430,6 +489,7 @@ main(void)
 	    TEST(after_a_stop_none_is_started),
 	    TEST(one_of_a_predecessor_is_asked_what_it_does_and_counts),
 	    TEST(the_queue_finds_the_tools_that_the_call_was_offered),
+	    TEST(what_happens_to_a_call_is_the_calls_own),
 	    TEST(answers_go_to_the_call_if_it_is_still_there),
 	    TEST(a_worker_that_is_stuck_is_killed),
 	    TEST(the_queue_is_woken_when_it_asked_to_be),

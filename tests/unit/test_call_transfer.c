@@ -1,0 +1,881 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_call_transfer.c – a caller and the person whom he is connected with:
+ * how it rings, ends, is given up, and outlives supervisors.
+ */
+#include "tests/unit/call_steps.h"
+
+#include <fcntl.h>
+
+#define JOB             "1732012345.17/call_1"
+#define ADDED           "/addChannel?channel=telefonista-openai-app-transfer-"
+#define LEG_OF(call)    "telefonista-openai-app-transfer-" call "-0a0b"
+#define BRIDGE_OF(call) "telefonista-openai-app-bridge-" call "-0a0b"
+#define MEDIA_OF(call)  "telefonista-openai-app-media-" call "-0a0b"
+
+static const char settings_text[] =
+    "{\"argument\":\"destino\",\"destinations\":{\"persona\":{\"endpoint\":"
+    "\"Local/persona@telefonista-transfer\",\"ring_s\":40},\"extension\":{"
+    "\"endpoint\":\"Local/${argument:extension}@in\"}}}";
+
+static cJSON *settings;
+static char detail[256];
+
+static struct call *
+the_call(void)
+{
+	struct call *call = calls_find(world.calls, ID);
+
+	assert_non_null(call);
+	return call;
+}
+
+static enum tool_status
+ask_for(const char *job, const char *arguments_text)
+{
+	cJSON *arguments = json_parse(arguments_text, strlen(arguments_text));
+	enum tool_status status;
+
+	detail[0] = '\0';
+	status = call_transfer(
+	    the_call(), job, settings, arguments, detail, sizeof(detail));
+	cJSON_Delete(arguments);
+	return status;
+}
+
+static enum tool_status
+transfer(void)
+{
+	return ask_for(JOB, "{\"destino\":\"persona\"}");
+}
+
+/* What Asterisk was last asked to dial. */
+static cJSON *
+dialled(void)
+{
+	for (size_t i = fake_ari.count; i-- > 0;) {
+		struct fake_request *request = &fake_ari.requests[i];
+
+		if (strcmp(request->path, "channels") == 0 &&
+		    strcmp(request->method, "POST") == 0)
+			return json_parse(request->body, strlen(request->body));
+	}
+	fail_msg("nothing was dialled");
+	return NULL;
+}
+
+static const char *
+leg_id(void)
+{
+	static char id[ARI_ID_MAX];
+	cJSON *body = dialled();
+
+	snprintf(id, sizeof(id), "%s", json_string(body, "channelId"));
+	cJSON_Delete(body);
+	return id;
+}
+
+static struct fake_request *
+find_dial(void)
+{
+	for (size_t i = 0; i < fake_ari.count; i++) {
+		if (fake_ari.requests[i].open &&
+		    strcmp(fake_ari.requests[i].method, "POST") == 0 &&
+		    strcmp(fake_ari.requests[i].path, "channels") == 0)
+			return &fake_ari.requests[i];
+	}
+	fail_msg("nothing is being dialled");
+	return NULL;
+}
+
+static void
+dial_answered(int status)
+{
+	struct fake_request *request = find_dial();
+
+	if (request != NULL)
+		fake_ari_answer_request(request, status, "{}");
+}
+
+static void
+leg_event(const char *type)
+{
+	world_channel_event(type, leg_id());
+}
+
+static void
+leg_destroyed(int cause)
+{
+	world_event("{\"type\":\"ChannelDestroyed\",\"cause\":%d,\"channel\":{"
+		    "\"id\":\"%s\"}}",
+	    cause, leg_id());
+}
+
+static void
+leg_dial_status(const char *status)
+{
+	world_event("{\"type\":\"Dial\",\"dialstatus\":\"%s\",\"peer\":{"
+		    "\"id\":\"%s\"}}",
+	    status, leg_id());
+}
+
+static bool
+was_deleted(const char *id)
+{
+	return fake_ari_asked("DELETE", id) > 0;
+}
+
+/* The call talks, and a telephone rings for it. */
+static void
+ring(void)
+{
+	set_up(STEPS);
+	assert_int_equal(world_state(ID), CALL_TALKING);
+	assert_int_equal(transfer(), TOOL_STATUS_OK);
+	dial_answered(200);
+	leg_dial_status("RINGING");
+}
+
+static void
+connect_them(void)
+{
+	ring();
+	leg_event("StasisStart");
+	fake_ari_answer("POST", ADDED, 204, NULL);
+	assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+}
+
+static void
+assert_answer(enum tool_status status)
+{
+	assert_int_equal(world.local.count, 1);
+	assert_int_equal(world.local.status, status);
+	assert_string_equal(world.local.job, JOB);
+	assert_int_equal(world_state(ID), CALL_TALKING);
+}
+
+/* -- it works ----------------------------------------------------------------- */
+
+static void
+what_is_dialled_says_who_calls(void **state)
+{
+	cJSON *body;
+
+	(void)state;
+	set_up(STEPS);
+	assert_int_equal(transfer(), TOOL_STATUS_OK);
+	body = dialled();
+	assert_string_equal(json_string(body, "endpoint"),
+	    "Local/persona@telefonista-transfer");
+	assert_string_equal(json_string(body, "app"), "openai-app");
+	assert_string_equal(json_string(body, "originator"), ID);
+	assert_string_equal(
+	    json_string(body, "callerId"), "\"Ana\" <+573001234655>");
+	assert_int_equal(json_int(body, "timeout", 0), 40);
+	assert_string_equal(
+	    json_string(json_object(body, "variables"), "__TELEFONISTA_CALL"),
+	    ID);
+	assert_true(ledger_belongs(
+	    world.ledger, LEDGER_LEG, json_string(body, "channelId"), ID));
+	cJSON_Delete(body);
+	assert_int_equal(world.local.count, 0);
+	assert_int_equal(world_state(ID), CALL_TALKING);
+}
+
+static void
+who_answers_has_the_caller_and_the_voice_goes(void **state)
+{
+	(void)state;
+	ring();
+	leg_event("StasisStart");
+	assert_int_equal(world.local.count, 0);
+	assert_false(was_deleted(world_media_id()));
+	fake_ari_answer("POST", ADDED, 204, NULL);
+	assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+	assert_int_equal(world.local.status, TOOL_STATUS_OK);
+	assert_string_equal(world.local.job, JOB);
+	assert_true(was_deleted(world_media_id()));
+	assert_false(was_deleted(world_bridge_id()));
+	assert_int_equal(fake_worker_told(world_worker(), MESSAGE_HANGUP), 1);
+	assert_int_equal(calls_count(world.calls), 0);
+	/* What it says until it hears of it is of no account. */
+	act("hangup", "silent");
+	fake_worker_dies(world_worker(), "exited with status 0");
+	world_channel_event("ChannelDestroyed", world_media_id());
+	assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+	assert_false(was_deleted(leg_id()));
+}
+
+static void
+a_person_who_hangs_up_ends_the_call(void **state)
+{
+	(void)state;
+	connect_them();
+	fake_worker_dies(world_worker(), "exited with status 0");
+	leg_event("StasisEnd");
+	assert_int_equal(world_state(ID), CALL_ENDING);
+	assert_int_equal(fake_ari_asked("DELETE", "channels/" ID "?"), 1);
+	world_channel_event("StasisEnd", ID);
+	asterisk_says_404();
+	world_assert_empty();
+}
+
+static void
+a_caller_who_hangs_up_ends_the_persons_call(void **state)
+{
+	(void)state;
+	connect_them();
+	fake_worker_dies(world_worker(), "exited with status 0");
+	world_channel_event("StasisEnd", ID);
+	assert_true(was_deleted(leg_id()));
+	assert_true(was_deleted(world_bridge_id()));
+	world_assert_empty();
+}
+
+static void
+a_worker_that_does_not_go_is_killed(void **state)
+{
+	(void)state;
+	connect_them();
+	timers_expire(world.base);
+	assert_int_equal(world_worker()->killed, SIGKILL);
+	assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+	fake_worker_dies(world_worker(), "killed by signal 9");
+	assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+}
+
+static void
+a_pair_is_nobodys_burden(void **state)
+{
+	char bridge[ARI_ID_MAX];
+
+	(void)state;
+	connect_them();
+	snprintf(bridge, sizeof(bridge), "%s", world_bridge_id());
+	fake_worker_dies(world_worker(), "exited with status 0");
+	fake_ari_answer_all("DELETE", 204);
+	world.config.max_calls = 1;
+	world_caller_arrives("2.2", "Ring");
+	assert_int_equal(world_state("2.2"), CALL_NEW);
+	world_channel_event("StasisEnd", "2.2");
+	asterisk_says_404();
+	timers_settle(world.base);
+	/* The service may end; the two go on. */
+	calls_drain_now(world.calls);
+	assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+	assert_true(calls_drained(world.calls));
+	assert_false(was_deleted(leg_id()));
+	assert_false(was_deleted(bridge));
+}
+
+/* -- it does not work ------------------------------------------------------------ */
+
+static void
+every_end_of_the_ringing_has_its_name(void **state)
+{
+	static const struct {
+		const char *dial; /* last status, or NULL */
+		int cause;
+		bool rang;
+		enum tool_status status;
+	} cases[] = {
+	    {"BUSY", 17, false, TOOL_STATUS_BUSY},
+	    {"BUSY", 0, false, TOOL_STATUS_BUSY}, /* Local: no cause */
+	    {"NOANSWER", 19, true, TOOL_STATUS_NO_ANSWER},
+	    {NULL, 19, false, TOOL_STATUS_NO_ANSWER},
+	    {NULL, 18, false, TOOL_STATUS_NO_ANSWER},
+	    {NULL, 20, false, TOOL_STATUS_NO_ANSWER},
+	    {"NOANSWER", 0, true, TOOL_STATUS_NO_ANSWER},
+	    {"NOANSWER", 16, true, TOOL_STATUS_NO_ANSWER},
+	    {"NOANSWER", 21, false, TOOL_STATUS_REFUSED},
+	    {"NOANSWER", 21, true, TOOL_STATUS_REFUSED},
+	    {NULL, 0, false, TOOL_STATUS_UNKNOWN}, /* no such extension */
+	    {"NOANSWER", 1, false, TOOL_STATUS_UNKNOWN},
+	    {"CONGESTION", 0, false, TOOL_STATUS_UNKNOWN},
+	    {"CONGESTION", 0, true, TOOL_STATUS_UNKNOWN},
+	    {"CONGESTION", 34, false, TOOL_STATUS_UNKNOWN},
+	    {"NOANSWER", 38, false, TOOL_STATUS_UNKNOWN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		set_up(STEPS);
+		assert_int_equal(transfer(), TOOL_STATUS_OK);
+		dial_answered(200);
+		leg_dial_status("");
+		if (cases[i].rang)
+			world_event("{\"type\":\"ChannelStateChange\","
+				    "\"channel\":{\"id\":\"%s\",\"state\":"
+				    "\"Ringing\"}}",
+			    leg_id());
+		if (cases[i].dial != NULL)
+			leg_dial_status(cases[i].dial);
+		leg_destroyed(cases[i].cause);
+		if (world.local.status != cases[i].status)
+			fail_msg("case %zu is %s", i,
+			    tool_status_name(world.local.status));
+		assert_answer(cases[i].status);
+		assert_false(was_deleted(leg_id()));
+		begin_again();
+	}
+}
+
+static void
+what_asterisk_cannot_dial_is_unknown(void **state)
+{
+	(void)state;
+	set_up(STEPS);
+	assert_int_equal(transfer(), TOOL_STATUS_OK);
+	dial_answered(500);
+	assert_answer(TOOL_STATUS_UNKNOWN);
+	begin_again();
+	set_up(STEPS);
+	assert_int_equal(transfer(), TOOL_STATUS_OK);
+	dial_answered(0); /* it may ring all the same */
+	assert_answer(TOOL_STATUS_UNKNOWN);
+	assert_true(was_deleted(leg_id()));
+	begin_again();
+	set_up(STEPS);
+	fake_ari.error = -ENOTCONN;
+	assert_int_equal(transfer(), TOOL_STATUS_INTERNAL);
+	assert_int_equal(world_state(ID), CALL_TALKING);
+	assert_int_equal(world.local.count, 0);
+}
+
+static void
+after_a_failure_it_can_be_tried_again(void **state)
+{
+	char first[ARI_ID_MAX];
+
+	(void)state;
+	ring();
+	snprintf(first, sizeof(first), "%s", leg_id());
+	leg_destroyed(17);
+	assert_int_equal(
+	    ask_for("j2", "{\"destino\":\"extension\",\"extension\":\"204\"}"),
+	    TOOL_STATUS_OK);
+	assert_string_not_equal(first, leg_id());
+	dial_answered(200);
+	/* Late news of the first is no news of the second. */
+	world_channel_event("ChannelDestroyed", first);
+	assert_int_equal(world.local.count, 1);
+	leg_event("StasisStart");
+	fake_ari_answer("POST", ADDED, 204, NULL);
+	assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+	assert_string_equal(world.local.job, "j2");
+}
+
+static void
+who_hangs_up_before_being_connected_refused(void **state)
+{
+	(void)state;
+	ring();
+	leg_event("StasisStart");
+	fake_ari_answer("POST", ADDED, 400, NULL);
+	assert_answer(TOOL_STATUS_REFUSED);
+	assert_false(was_deleted(world_media_id()));
+	begin_again();
+	ring();
+	leg_event("StasisStart");
+	leg_event("StasisEnd");
+	assert_answer(TOOL_STATUS_REFUSED);
+	fake_ari_answer("POST", ADDED, 204, NULL);
+	assert_int_equal(world.local.count, 1);
+	assert_int_equal(world_state(ID), CALL_TALKING);
+}
+
+static void
+nothing_is_dialled_that_must_not_be(void **state)
+{
+	size_t asked;
+
+	(void)state;
+	set_up(STEPS);
+	asked = fake_ari_asked("POST", "channels");
+	assert_int_equal(
+	    ask_for(JOB, "{\"destino\":\"extension\",\"extension\":\"1@o\"}"),
+	    TOOL_STATUS_INVALID_ARGUMENTS);
+	assert_non_null(strstr(detail, "must be an extension"));
+	assert_int_equal(ask_for(JOB, "{\"destino\":\"otra\"}"),
+	    TOOL_STATUS_INVALID_ARGUMENTS);
+	assert_int_equal(fake_ari_asked("POST", "channels"), asked);
+	assert_int_equal(transfer(), TOOL_STATUS_OK);
+	assert_int_equal(ask_for("j2", "{\"destino\":\"persona\"}"),
+	    TOOL_STATUS_INVALID_ARGUMENTS);
+	assert_non_null(strstr(detail, "already"));
+	call_farewell(the_call(), "limit");
+	call_transfer_cancel(the_call(), JOB);
+	assert_int_equal(transfer(), TOOL_STATUS_INVALID_ARGUMENTS);
+	assert_non_null(strstr(detail, "ending"));
+}
+
+/* -- it is given up ------------------------------------------------------------------ */
+
+static void
+a_transfer_that_is_withdrawn_rings_no_more(void **state)
+{
+	(void)state;
+	ring();
+	call_transfer_cancel(the_call(), "another");
+	assert_false(was_deleted(leg_id()));
+	call_transfer_cancel(the_call(), JOB);
+	assert_true(was_deleted(leg_id()));
+	/* Picked up in the same moment: too late. */
+	leg_event("StasisStart");
+	leg_event("StasisEnd");
+	leg_destroyed(16);
+	assert_int_equal(fake_ari_asked("POST", ADDED), 0);
+	assert_int_equal(world.local.count, 0);
+	assert_int_equal(world_state(ID), CALL_TALKING);
+}
+
+static void
+withdrawn_before_asterisk_has_dialled_it_is_deleted_after(void **state)
+{
+	(void)state;
+	set_up(STEPS);
+	assert_int_equal(transfer(), TOOL_STATUS_OK);
+	call_transfer_cancel(the_call(), JOB);
+	assert_false(was_deleted(leg_id())); /* would overtake the dialling */
+	dial_answered(200);
+	assert_true(was_deleted(leg_id()));
+	assert_int_equal(world_state(ID), CALL_TALKING);
+}
+
+static void
+withdrawn_on_the_way_into_the_bridge_the_voice_stays(void **state)
+{
+	(void)state;
+	ring();
+	leg_event("StasisStart");
+	call_transfer_cancel(the_call(), JOB);
+	assert_true(was_deleted(leg_id()));
+	fake_ari_answer("POST", ADDED, 204, NULL);
+	assert_int_equal(world_state(ID), CALL_TALKING);
+	assert_false(was_deleted(world_media_id()));
+	assert_int_equal(world.local.count, 0);
+}
+
+static void
+withdrawn_once_they_are_connected_is_too_late(void **state)
+{
+	(void)state;
+	connect_them();
+	call_transfer_cancel(the_call(), JOB);
+	assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+	assert_false(was_deleted(leg_id()));
+}
+
+static void
+a_caller_who_leaves_stops_the_ringing_at_once(void **state)
+{
+	(void)state;
+	for (int joining = 0; joining < 2; joining++) {
+		ring();
+		if (joining)
+			leg_event("StasisStart");
+		world_channel_event("StasisEnd", ID);
+		assert_true(was_deleted(leg_id()));
+		workers_leave();
+		asterisk_says_404();
+		leg_destroyed(16);
+		world_assert_empty();
+		begin_again();
+	}
+}
+
+static void
+a_caller_who_leaves_while_it_is_dialled_leaves_nothing(void **state)
+{
+	(void)state;
+	set_up(STEPS);
+	assert_int_equal(transfer(), TOOL_STATUS_OK);
+	world_channel_event("StasisEnd", ID);
+	workers_leave();
+	assert_int_equal(world_state(ID), CALL_ENDED); /* gone for Asterisk */
+	dial_answered(200);
+	assert_true(was_deleted(leg_id()));
+	asterisk_says_404();
+	world_assert_empty();
+}
+
+static void
+a_lost_worker_ends_the_transfer_too(void **state)
+{
+	(void)state;
+	ring();
+	fake_worker_dies(world_worker(), "killed by signal 9");
+	assert_went_to_fallback();
+	assert_true(was_deleted(leg_id()));
+}
+
+/* -- a caller who wants a person -------------------------------------------------------- */
+
+static void
+want_person(void)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "action", "person");
+	json_add_string(body, "id", "person-1");
+	json_add_string(body, "reason", "key");
+	fake_worker_says(world_worker(), MESSAGE_CALL_ACTION, body);
+}
+
+static void
+a_person_is_asked_for_like_any_transfer(void **state)
+{
+	(void)state;
+	world_tools.count = 2;
+	world_tools.list[0] = (struct tool){.name = "x", .action = "hangup"};
+	world_tools.list[1] = (struct tool){
+	    .name = "transferir", .action = "transfer", .settings = settings};
+	set_up(STEPS);
+	want_person();
+	assert_int_equal(world.tool_requests, 1);
+	assert_string_equal(world.tool_asked,
+	    "{\"id\":\"person-1\",\"name\":\"transferir\",\"arguments\":\"{"
+	    "\\\"destino\\\":\\\"persona\\\"}\"}");
+	assert_int_equal(world_state(ID), CALL_TALKING);
+	world.tool_error = -EPROTO;
+	want_person();
+	assert_int_equal(world_worker()->killed, SIGKILL);
+}
+
+static void
+without_such_a_destination_the_dialplan_has_people(void **state)
+{
+	(void)state;
+	world_tools.count = 1;
+	world_tools.list[0] = (struct tool){
+	    .name = "transferir", .action = "transfer", .settings = settings};
+	/* It needs an argument that nobody has said. */
+	strcpy(world.config.person_destination, "extension");
+	set_up(STEPS);
+	want_person();
+	assert_int_equal(world.tool_requests, 0);
+	assert_went_to_fallback();
+	begin_again();
+	world_tools.count = 0;
+	set_up(STEPS);
+	want_person();
+	assert_went_to_fallback();
+}
+
+static void
+without_any_people_the_voice_is_told(void **state)
+{
+	const cJSON *body;
+
+	(void)state;
+	world.config.fallback_context[0] = '\0';
+	set_up(STEPS);
+	want_person();
+	assert_int_equal(world_state(ID), CALL_TALKING);
+	assert_int_equal(
+	    fake_worker_told(world_worker(), MESSAGE_TOOL_RESULT), 1);
+	body = fake_worker_heard(world_worker(), MESSAGE_TOOL_RESULT);
+	assert_string_equal(json_string(body, "id"), "person-1");
+	assert_string_equal(json_string(body, "status"), "unknown");
+	assert_string_equal(json_string(body, "output"), "");
+}
+
+/* -- after a supervisor's death ------------------------------------------------------------ */
+
+static struct worker *
+adopt(void)
+{
+	struct worker *worker = fake_fleet_worker(PROC_ROLE_CALLWORKER);
+	int held[KEEPER_HELD_COUNT];
+	const struct fleet_adopted adopted = {
+	    .worker = worker,
+	    .role = PROC_ROLE_CALLWORKER,
+	    .call = ID,
+	    .held = held,
+	};
+
+	for (int i = 0; i < KEEPER_HELD_COUNT; i++)
+		held[i] = -1;
+	held[KEEPER_HELD_RTP] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	calls_adopt(world.calls, &adopted);
+	return worker;
+}
+
+enum {
+	WITH_MEDIA = 1,
+	WITH_LEG = 2,
+	LEG_IN_APP = 4,
+	LEG_IN_BRIDGE = 8,
+	NO_CALLER = 16,
+};
+
+/* Asterisk's lists: the caller in the bridge, and what WHAT says. */
+static void
+snapshot(unsigned int what)
+{
+	char text[4096];
+	cJSON *channels, *bridges;
+
+	snprintf(text, sizeof(text),
+	    "[" WORLD_CHANNEL "%s%s%s%s,{\"id\":\"9.9\"}]",
+	    what & NO_CALLER ? "8.8" : ID, "Up", "3001234655",
+	    what & NO_CALLER ? "-other" : "",
+	    what & WITH_MEDIA ? ",{\"id\":\"" MEDIA_OF(ID) "\"}" : "",
+	    what & WITH_LEG
+		? ",{\"id\":\"" LEG_OF(ID) ";2\"},{\"id\":\"" LEG_OF(ID) "\""
+		: "",
+	    what & LEG_IN_APP ? ",\"state\":\"Up\",\"dialplan\":{\"app_name\":"
+				"\"Stasis\",\"app_data\":\"openai-app\"}"
+			      : "",
+	    what & WITH_LEG ? "}" : "");
+	channels = json_parse(text, strlen(text));
+	snprintf(text, sizeof(text),
+	    "[{\"id\":\"" BRIDGE_OF(ID) "\",\"channels\":[\"%s\"%s]}]",
+	    what & NO_CALLER ? "x" : ID,
+	    what & LEG_IN_BRIDGE ? ",\"" LEG_OF(ID) "\"" : "");
+	bridges = json_parse(text, strlen(text));
+	assert_non_null(channels);
+	assert_non_null(bridges);
+	calls_on_ari_state(world.calls, ARI_LISTING);
+	calls_on_snapshot(world.calls, channels, bridges);
+	calls_on_ari_state(world.calls, ARI_UP);
+	cJSON_Delete(channels);
+	cJSON_Delete(bridges);
+}
+
+static void
+what_rang_goes_on_ringing(void **state)
+{
+	(void)state;
+	/* The voice repeats its request before or after the lists come. */
+	for (int first = 0; first < 2; first++) {
+		struct worker *worker = adopt();
+
+		if (first == 0)
+			snapshot(WITH_MEDIA | WITH_LEG);
+		world_worker_state(worker, "talking", "sync", 42000);
+		assert_int_equal(transfer(), TOOL_STATUS_OK);
+		if (first == 1)
+			snapshot(WITH_MEDIA | WITH_LEG);
+		assert_int_equal(world_state(ID), CALL_TALKING);
+		assert_int_equal(fake_ari.count, 0);
+		world_channel_event("StasisStart", LEG_OF(ID));
+		fake_ari_answer("POST", ADDED, 204, NULL);
+		assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+		assert_int_equal(world.local.status, TOOL_STATUS_OK);
+		assert_true(was_deleted(MEDIA_OF(ID)));
+		begin_again();
+	}
+}
+
+static void
+what_was_answered_meanwhile_is_connected(void **state)
+{
+	(void)state;
+	for (int first = 0; first < 2; first++) {
+		struct worker *worker = adopt();
+
+		if (first == 0)
+			snapshot(WITH_MEDIA | WITH_LEG | LEG_IN_APP);
+		world_worker_state(worker, "talking", "sync", 42000);
+		assert_int_equal(fake_ari_asked("POST", ADDED), 0);
+		assert_int_equal(transfer(), TOOL_STATUS_OK);
+		if (first == 1)
+			snapshot(WITH_MEDIA | WITH_LEG | LEG_IN_APP);
+		fake_ari_answer("POST", ADDED, 204, NULL);
+		assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+		begin_again();
+	}
+}
+
+static void
+what_was_in_the_bridge_stays_connected(void **state)
+{
+	(void)state;
+	for (int first = 0; first < 2; first++) {
+		struct worker *worker = adopt();
+
+		if (first == 1) {
+			world_worker_state(worker, "talking", "sync", 42000);
+			assert_int_equal(transfer(), TOOL_STATUS_OK);
+		}
+		snapshot(WITH_MEDIA | WITH_LEG | LEG_IN_APP | LEG_IN_BRIDGE);
+		if (first == 0)
+			world_worker_state(worker, "talking", "sync", 42000);
+		assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+		assert_true(was_deleted(MEDIA_OF(ID)));
+		assert_false(was_deleted(LEG_OF(ID)));
+		assert_int_equal(fake_worker_told(worker, MESSAGE_HANGUP), 1);
+		begin_again();
+	}
+}
+
+static void
+what_is_not_there_any_more_is_dialled_again(void **state)
+{
+	struct worker *worker = adopt();
+
+	(void)state;
+	world_worker_state(worker, "talking", "sync", 42000);
+	assert_int_equal(transfer(), TOOL_STATUS_OK);
+	assert_int_equal(fake_ari.count, 0);
+	snapshot(WITH_MEDIA);
+	dial_answered(200);
+	leg_destroyed(17);
+	assert_answer(TOOL_STATUS_BUSY);
+}
+
+static void
+a_leg_that_nobody_asks_for_does_not_ring_for_ever(void **state)
+{
+	struct worker *worker = adopt();
+
+	(void)state;
+	world_worker_state(worker, "talking", "sync", 42000);
+	snapshot(WITH_MEDIA | WITH_LEG);
+	assert_false(was_deleted(LEG_OF(ID)));
+	timers_expire(world.base);
+	assert_true(was_deleted(LEG_OF(ID)));
+	assert_int_equal(world_state(ID), CALL_TALKING);
+}
+
+static void
+a_pair_is_never_a_new_call(void **state)
+{
+	(void)state;
+	snapshot(WITH_LEG | LEG_IN_APP | LEG_IN_BRIDGE);
+	assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+	assert_int_equal(world.asked, 0);
+	assert_int_equal(fake_ari.count, 0);
+	/* Again, as after any reconnection. */
+	fake_now_ms += 20000;
+	snapshot(WITH_LEG | LEG_IN_APP | LEG_IN_BRIDGE);
+	assert_int_equal(fake_ari.count, 0);
+	world_channel_event("StasisEnd", ID);
+	assert_true(was_deleted(LEG_OF(ID)));
+	assert_true(was_deleted(BRIDGE_OF(ID)));
+	world_assert_empty();
+}
+
+static void
+who_was_left_alone_meanwhile_is_let_go(void **state)
+{
+	(void)state;
+	snapshot(0); /* the person hung up */
+	assert_int_equal(world_state(ID), CALL_ENDING);
+	assert_int_equal(world.asked, 0);
+	assert_int_equal(fake_ari_asked("DELETE", "channels/" ID "?"), 1);
+	begin_again();
+	snapshot(WITH_LEG | LEG_IN_BRIDGE | NO_CALLER); /* the caller did */
+	assert_true(was_deleted(LEG_OF(ID)));
+	assert_true(was_deleted(BRIDGE_OF(ID)));
+	assert_false(was_deleted(LEG_OF(ID) ";2"));
+	begin_again();
+	/* Whose worker died with the supervisor begins anew, as ever. */
+	snapshot(WITH_MEDIA | WITH_LEG);
+	assert_int_equal(world_state(ID), CALL_NEW);
+	assert_true(was_deleted(LEG_OF(ID)));
+}
+
+/* -- after a lost connection ------------------------------------------------------------------ */
+
+/* As snapshot(), with the ids that this supervisor has made. */
+static void
+reconnect(bool leg, bool leg_in_app)
+{
+	char text[2048];
+	cJSON *channels, *bridges = cJSON_CreateArray();
+
+	snprintf(text, sizeof(text),
+	    "[" WORLD_CHANNEL ",{\"id\":\"%s\"},{\"id\":\"%s\"%s}]", ID, "Up",
+	    "3001234655", "", world_media_id(), leg ? leg_id() : "x",
+	    leg_in_app ? ",\"dialplan\":{\"app_name\":\"Stasis\"}" : "");
+	channels = json_parse(text, strlen(text));
+	assert_non_null(channels);
+	fake_now_ms += 1000;
+	calls_on_ari_state(world.calls, ARI_LISTING);
+	calls_on_snapshot(world.calls, channels, bridges);
+	calls_on_ari_state(world.calls, ARI_UP);
+	cJSON_Delete(channels);
+	cJSON_Delete(bridges);
+}
+
+static void
+a_lost_connection_hides_no_outcome(void **state)
+{
+	(void)state;
+	ring();
+	reconnect(true, false);
+	assert_int_equal(world.local.count, 0);
+	reconnect(true, true);
+	fake_ari_answer("POST", ADDED, 204, NULL);
+	assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+	reconnect(false, false);
+	assert_int_equal(world_state(ID), CALL_ENDING);
+	begin_again();
+	ring();
+	reconnect(false, false);
+	assert_answer(TOOL_STATUS_UNKNOWN);
+	begin_again();
+	/* The list may be older than the leg. */
+	set_up(STEPS);
+	fake_now_ms += 1000;
+	calls_on_ari_state(world.calls, ARI_LISTING);
+	assert_int_equal(transfer(), TOOL_STATUS_OK);
+	fake_now_ms -= 1000;
+	reconnect(false, false);
+	assert_int_equal(world.local.count, 0);
+	dial_answered(200);
+	leg_event("StasisStart");
+	assert_int_equal(fake_ari_asked("POST", ADDED), 1);
+}
+
+static int
+setup(void **state)
+{
+	memset(&world_tools, 0, sizeof(world_tools));
+	return world_setup(state);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(what_is_dialled_says_who_calls),
+	    TEST(who_answers_has_the_caller_and_the_voice_goes),
+	    TEST(a_person_who_hangs_up_ends_the_call),
+	    TEST(a_caller_who_hangs_up_ends_the_persons_call),
+	    TEST(a_worker_that_does_not_go_is_killed),
+	    TEST(a_pair_is_nobodys_burden),
+	    TEST(every_end_of_the_ringing_has_its_name),
+	    TEST(what_asterisk_cannot_dial_is_unknown),
+	    TEST(after_a_failure_it_can_be_tried_again),
+	    TEST(who_hangs_up_before_being_connected_refused),
+	    TEST(nothing_is_dialled_that_must_not_be),
+	    TEST(a_transfer_that_is_withdrawn_rings_no_more),
+	    TEST(withdrawn_before_asterisk_has_dialled_it_is_deleted_after),
+	    TEST(withdrawn_on_the_way_into_the_bridge_the_voice_stays),
+	    TEST(withdrawn_once_they_are_connected_is_too_late),
+	    TEST(a_caller_who_leaves_stops_the_ringing_at_once),
+	    TEST(a_caller_who_leaves_while_it_is_dialled_leaves_nothing),
+	    TEST(a_lost_worker_ends_the_transfer_too),
+	    TEST(a_person_is_asked_for_like_any_transfer),
+	    TEST(without_such_a_destination_the_dialplan_has_people),
+	    TEST(without_any_people_the_voice_is_told),
+	    TEST(what_rang_goes_on_ringing),
+	    TEST(what_was_answered_meanwhile_is_connected),
+	    TEST(what_was_in_the_bridge_stays_connected),
+	    TEST(what_is_not_there_any_more_is_dialled_again),
+	    TEST(a_leg_that_nobody_asks_for_does_not_ring_for_ever),
+	    TEST(a_pair_is_never_a_new_call),
+	    TEST(who_was_left_alone_meanwhile_is_let_go),
+	    TEST(a_lost_connection_hides_no_outcome),
+	};
+	int failed;
+
+	settings = json_parse(settings_text, sizeof(settings_text) - 1);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	cJSON_Delete(settings);
+	return failed;
+}

@@ -17,6 +17,9 @@ import time
 from pathlib import Path
 
 from tests.bench import compare, figures, run
+from tests.e2e.service import REPO
+
+KEPT = REPO / "build" / "bench"     # logs of a run that failed
 
 
 def say(text):
@@ -79,9 +82,8 @@ def with_chaos(options, play_it, **how):
                 result = play_it(chaos)
                 chaos.judge_services()
                 chaos.world.finish()
-            except BaseException:
-                for title, text in chaos.world.report():
-                    say(f"\n-- {title}\n{text}")
+            except Exception:
+                say(f"failed; logs are in {chaos.keep(KEPT)}")
                 raise
             return result
 

@@ -124,6 +124,15 @@ class Chaos:
                                     timeout=PATIENCE) as answer:
             return json.load(answer)
 
+    def keep(self, folder):
+        """What a failure is to be understood from, in files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "service.log").write_text(self.world.service.text())
+        with open(folder / "voice.log", "w") as out:
+            for entry in list(self.world.openai.log.entries):
+                out.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        return folder
+
     # Calls
 
     def turn(self, questions, preamble=""):
@@ -150,18 +159,25 @@ class Chaos:
             call.up().wait_log("greeting ready")
         return calls
 
+    @staticmethod
+    def _function_calls(calls):
+        """(call, item, whether its response was completed): what the caller
+        interrupted is not run."""
+        for call in calls:
+            completed = {e["response"]["id"] for e in
+                         call.session.sent("response.done")
+                         if e["response"]["status"] == "completed"}
+            for event in call.session.sent("response.output_item.done"):
+                if event["item"]["type"] == "function_call":
+                    yield (call, event["item"],
+                           event["response_id"] in completed)
+
     def made(self, calls):
         """{call_id: (call, Question)} of the function calls that the model
-        has completed in these calls."""
-        found = {}
-        for call in calls:
-            for event in call.session.sent("response.output_item.done"):
-                item = event["item"]
-                if item["type"] == "function_call" and \
-                        item["status"] == "completed":
-                    found[item["call_id"]] = (call, self.asked[
-                        item["name"], item["arguments"]])
-        return found
+        has made in these calls."""
+        return {item["call_id"]: (call, self.asked[
+            item["name"], item["arguments"]]) for call, item, completed
+            in self._function_calls(calls) if completed}
 
     @staticmethod
     def answers(calls):
@@ -200,9 +216,8 @@ class Chaos:
             if wrong:
                 problems.append((question, wrong, output))
             ends[question.name, json.loads(output).get("status")] += 1
-        cut_off = {item["call_id"] for call in calls for item in (
-            e["item"] for e in call.session.sent("response.output_item.done"))
-            if item["type"] == "function_call"} - set(made)
+        cut_off = {item["call_id"] for _, item, completed
+                   in self._function_calls(calls) if not completed}
         problems += [(i, "answer to nothing") for i in given
                      if i not in cut_off]
         problems += [(i, "answered twice") for i, outputs in given.items()

@@ -5,7 +5,7 @@
 #   make            the binaries            make demo     one whole call, heard
 #   make check      the test suite          make run      a real Asterisk
 #   make check-asan unit tests, sanitized   make lint     linters and format
-#   make bench      fifty calls in chaos
+#   make check-long tests of a minute       make bench    fifty calls in chaos
 #   make format     clang-format            make install  DESTDIR, PREFIX
 
 B       := build
@@ -122,6 +122,12 @@ run: deps
 check:
 	@packaging/install-deps.sh build run demo check
 	@$(MAKE) --no-print-directory check-stages CI=1
+
+.PHONY: check-long
+check-long:
+	@packaging/install-deps.sh build run demo check
+	@$(MAKE) --no-print-directory -j$(JOBS) all CI=1
+	$(PYTHON) -m pytest -q -s --long tests/asterisk
 
 .PHONY: check-stages
 check-stages:

@@ -13,6 +13,22 @@ if REPO not in sys.path:
 pytest.register_assert_rewrite("tests.e2e.service", "tests.e2e.world")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true",
+                     help="run the tests marked long, and no others")
+
+
 def pytest_configure(config):
     config.addinivalue_line(
         "markers", "slow: takes more than about ten seconds")
+    config.addinivalue_line(
+        "markers", "long: takes a minute and more; make check-long")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests marked long are not part of make check."""
+    wanted = config.getoption("--long")
+    other = [item for item in items
+             if (item.get_closest_marker("long") is not None) != wanted]
+    config.hook.pytest_deselected(items=other)
+    items[:] = [item for item in items if item not in other]

@@ -295,7 +295,9 @@ order_is_done(
 	}
 	if (end != VOICE_END_FAILED || c->phase != CONVERSATION_RUNNING)
 		return;
-	if (tag == CONVERSATION_TAG_GREETING || tag == CONVERSATION_TAG_TROUBLE)
+	if (tag == CONVERSATION_TAG_GREETING ||
+	    tag == CONVERSATION_TAG_TROUBLE ||
+	    tag == CONVERSATION_TAG_NO_PERSON)
 		conversation_trouble(c, why);
 }
 
@@ -345,6 +347,7 @@ on_caller_started(uint32_t ago_ms, void *arg)
 	c->asked_silent = false;
 	c->sign_ms = c->now_ms;
 	conversation_layers_caller_acts(c, "caller speaks");
+	conversation_control_caller_acts(c);
 	conversation_interrupt(c, "caller speaks");
 	if (was_heard)
 		log_info("barge-in stopped playout after_ms=%u", ago_ms);
@@ -381,6 +384,7 @@ on_transcript(
 		conversation_record(c, JOURNAL_USER, body);
 		if (c->config.log_transcripts)
 			log_info("caller said text=\"%s\"", text);
+		conversation_control_heard(c, text);
 		return;
 	}
 	conversation_record(c, JOURNAL_ASSISTANT, body);
@@ -468,6 +472,7 @@ conversation_dtmf(struct conversation *c, char digit)
 	c->sign_ms = c->now_ms;
 	c->asked_silent = false;
 	c->awaiting = c->heard_since_turn = false;
+	conversation_control_caller_acts(c);
 	conversation_layers_caller_acts(c, "caller dials");
 	/* Something may have begun between two digits. */
 	if (dtmf_add(&c->dtmf, digit, c->now_ms) || conversation_is_heard(c) ||
@@ -489,6 +494,10 @@ check_dtmf(struct conversation *c)
 	body = cJSON_CreateObject();
 	json_add_string(body, "digits", digits);
 	conversation_record(c, JOURNAL_DTMF, body);
+	if (strcmp(digits, CONVERSATION_PERSON_KEY) == 0) {
+		conversation_want_person(c, "key " CONVERSATION_PERSON_KEY);
+		return;
+	}
 	snprintf(text, sizeof(text), CONVERSATION_DTMF_TEXT, digits);
 	if (voice_add_text(c->config.voice, text) == 0)
 		conversation_want_prompt(c);
@@ -502,6 +511,7 @@ conversation_tick(struct conversation *c)
 	if (c->phase == CONVERSATION_RUNNING) {
 		check_dtmf(c);
 		conversation_tools_tick(c);
+		conversation_control_tick(c);
 	}
 	conversation_watch(c);
 }

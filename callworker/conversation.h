@@ -53,6 +53,9 @@ enum {
 	/* From its last packet to the hang-up: its end is still under way,
 	 * in the network and in the telephone's jitter buffer. */
 	CONVERSATION_LINGER_MS = 300,
+	/* Until a person must have answered or not, whoever says it; the
+	 * supervisor's own time is shorter. */
+	CONVERSATION_PERSON_MS = 180000,
 	/* What is queued may be heard when the voice is lost. */
 	CONVERSATION_LOST_MS = 3000,
 };
@@ -65,6 +68,8 @@ enum conversation_tag {
 	CONVERSATION_TAG_ASIDE, /* of voice_aside(): while a tool runs */
 	CONVERSATION_TAG_TROUBLE,
 	CONVERSATION_TAG_FAREWELL,
+	CONVERSATION_TAG_PERSON_WAIT,
+	CONVERSATION_TAG_NO_PERSON,
 };
 
 /* What the conversation does to the world; all with ARG, all at once. */
@@ -85,9 +90,13 @@ struct conversation_ports {
 	/* The voice is configured and greets. */
 	void (*ready)(void *arg);
 	void (*request_tool)(const struct tool_call *call, void *arg);
+	/* The caller wants a person: an own call, its arguments the reason.
+	 * conversation_tool_result() says what came of it. */
+	void (*request_person)(const struct tool_call *call, void *arg);
+	/* Of either. */
 	void (*cancel_tool)(const char *id, void *arg);
-	/* The call should end now: "silent", "voice_lost", or the reason given
-	 * to conversation_leave(). Once. */
+	/* The call should end now: "silent", "voice" (the model's wish),
+	 * "voice_lost", or the reason given to conversation_leave(). Once. */
 	void (*hang_up)(const char *reason, void *arg);
 	/* There is no voice any more; instead of hang_up. Once. */
 	void (*voice_lost)(
@@ -151,7 +160,8 @@ void conversation_leave(struct conversation *c, const char *reason);
 /* The name of the tool that waits longest, or "". */
 const char *conversation_tool(const struct conversation *c);
 
-/* Function calls without an answer, for a supervisor that lost them. */
+/* Function calls and the wish for a person that have no answer yet, for a
+ * supervisor that lost them. */
 void conversation_repeat_tools(struct conversation *c);
 
 /* Tokens and seconds of the whole conversation. */

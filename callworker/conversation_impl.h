@@ -2,8 +2,9 @@
 /*
  * conversation_impl.h – the conversation's state, shared by conversation.c
  * (turns), conversation_tools.c (function calls), conversation_layers.c (what
- * is heard while they run) and conversation_watch.c (what happens when nothing
- * does). Nobody else includes it.
+ * is heard while they run), conversation_control.c (the call itself) and
+ * conversation_watch.c (what happens when nothing does). Nobody else includes
+ * it.
  */
 #ifndef CALLWORKER_CONVERSATION_IMPL_H
 #define CALLWORKER_CONVERSATION_IMPL_H
@@ -20,6 +21,14 @@ enum {
 
 /* What the voice is told when the caller dials. */
 #define CONVERSATION_DTMF_TEXT "[El usuario marcó: %s]"
+
+/* Dialled alone, it leads to a person. */
+#define CONVERSATION_PERSON_KEY "0"
+
+/* How the search for a person went, as the tool's file says it. */
+#define CONVERSATION_PERSON_TEXT "[Sobre la persona que se buscó: %s]"
+#define CONVERSATION_NO_PERSON_TEXT                                            \
+	"[El usuario pidió una persona y no hay quién le atienda. Dígaselo.]"
 
 enum conversation_phase {
 	CONVERSATION_STARTING, /* the voice is told who it is */
@@ -45,6 +54,25 @@ struct conversation_layers {
 	uint64_t line_ms;   /* the last one about this batch; 0: none */
 	unsigned lines;
 	char line[SENTENCE_FILLED_SIZE]; /* the words of the last one */
+};
+
+/* A phrase that is said as soon as nobody speaks. */
+enum conversation_due {
+	CONVERSATION_DUE_NOTHING,
+	CONVERSATION_DUE_PERSON_WAIT,
+	CONVERSATION_DUE_NO_PERSON,
+};
+
+struct conversation_control {
+	/* The voice wants to hang up. */
+	char hangup_id[VOICE_ID_SIZE]; /* of the function call; "" not */
+	char hangup_name[TOOL_NAME_SIZE];
+	uint64_t hangup_ms; /* since when */
+	/* The caller wants a person: the own call in `tools`. */
+	unsigned persons; /* asked for so far */
+	bool person_turn; /* … with the caller's latest words or digits */
+	enum conversation_due due;
+	bool cancelled; /* the model withdrew something since the last tick */
 };
 
 struct conversation {
@@ -76,6 +104,7 @@ struct conversation {
 	uint64_t sign_ms;  /* somebody was heard, or something ran */
 	bool asked_silent; /* still_there was said */
 
+	struct conversation_control control;
 	struct conversation_layers layers;
 	bool said_tool_wait; /* in this batch of tools, since the last turn */
 
@@ -131,6 +160,40 @@ conversation_is_heard(const struct conversation *c)
 void conversation_on_tool_call(
     const char *id, const char *name, const char *arguments, void *arg);
 void conversation_tools_tick(struct conversation *c);
+/* The one answer of a call that is in the table no more. Asks for no prompt.
+ */
+void conversation_answer_tool(struct conversation *c, const char *id,
+    const char *name, uint64_t elapsed_ms, enum tool_status status,
+    const char *text);
+
+/* One was taken out of the table. */
+void conversation_tool_gone(struct conversation *c);
+
+/* conversation_control.c */
+
+/* A function call with an action; false: it is the supervisor's to run. */
+bool conversation_control_call(struct conversation *c,
+    const struct brief_tool *tool, const char *id, const char *arguments);
+/* The caller speaks or dials. */
+void conversation_control_caller_acts(struct conversation *c);
+/* What the caller said, perhaps long ago. */
+void conversation_control_heard(struct conversation *c, const char *transcript);
+/* REASON: "key 0" or "words". */
+void conversation_want_person(struct conversation *c, const char *reason);
+/* The own CALL, which is in the table no more, has ended. */
+void conversation_control_person_over(struct conversation *c,
+    const struct tool_call *call, enum tool_status status, const char *text);
+/* Nobody wants the call ID any more. */
+void conversation_control_withdraw(
+    struct conversation *c, const char *id, const char *why);
+void conversation_control_say_due(struct conversation *c);
+void conversation_control_tick(struct conversation *c);
+/* Nothing new is begun: the voice says goodbye and hangs up. */
+bool conversation_control_hangs_up(const struct conversation *c);
+/* Somebody is being called who should take the caller over. */
+bool conversation_control_rings(const struct conversation *c);
+/* The voice has nothing more to say, and all of it was heard. */
+bool conversation_control_all_heard(const struct conversation *c);
 
 /* conversation_layers.c */
 
@@ -145,6 +208,7 @@ void conversation_layers_log_state(const struct conversation *c);
 
 /* conversation_watch.c */
 void conversation_watch(struct conversation *c);
+void conversation_hang_up(struct conversation *c, const char *reason);
 /* The voice owes an answer that will not come: apologise, or give up. */
 void conversation_trouble(struct conversation *c, const char *why);
 /* An utterance of the goodbye is over, HEARD or not. */

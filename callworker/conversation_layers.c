@@ -45,8 +45,8 @@ static bool
 is_taken(const struct conversation *c)
 {
 	return c->phase != CONVERSATION_RUNNING || !c->media_up ||
-	       c->caller_talking || c->dtmf.count > 0 ||
-	       conversation_is_heard(c);
+	       conversation_control_hangs_up(c) || c->caller_talking ||
+	       c->dtmf.count > 0 || conversation_is_heard(c);
 }
 
 /* ---- the sound ----------------------------------------------------------- */

@@ -15,9 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void
-answer(struct conversation *c, const char *id, const char *name,
-    uint64_t elapsed_ms, enum tool_status status, const char *text)
+void
+conversation_answer_tool(struct conversation *c, const char *id,
+    const char *name, uint64_t elapsed_ms, enum tool_status status,
+    const char *text)
 {
 	char *output = tool_calls_output(status, text);
 	cJSON *body = cJSON_CreateObject();
@@ -38,6 +39,13 @@ answer(struct conversation *c, const char *id, const char *name,
 		log_err("result of a tool lost name=%s error=%s", name,
 		    strerror(-ret));
 	free(output);
+}
+
+static void
+answer(struct conversation *c, const char *id, const char *name,
+    uint64_t elapsed_ms, enum tool_status status, const char *text)
+{
+	conversation_answer_tool(c, id, name, elapsed_ms, status, text);
 	conversation_want_prompt(c);
 }
 
@@ -124,7 +132,18 @@ conversation_on_tool_call(
 		refuse_call(c, id, name, why);
 		return;
 	}
-	start_call(c, tool, id, arguments);
+	if (!conversation_control_call(c, tool, id, arguments))
+		start_call(c, tool, id, arguments);
+}
+
+void
+conversation_tool_gone(struct conversation *c)
+{
+	if (c->tools.count == 0) {
+		c->said_tool_wait = false;
+		conversation_layers_hush(c, "nothing runs");
+	}
+	c->config.ports->changed(c->config.arg);
 }
 
 /* Takes what CALL holds. */
@@ -132,14 +151,13 @@ static void
 finish_call(struct conversation *c, struct tool_call *call,
     enum tool_status status, const char *text)
 {
-	answer(
-	    c, call->id, call->name, c->now_ms - call->since_ms, status, text);
+	if (call->own)
+		conversation_control_person_over(c, call, status, text);
+	else
+		answer(c, call->id, call->name, c->now_ms - call->since_ms,
+		    status, text);
 	tool_call_clear(call);
-	if (c->tools.count == 0) {
-		c->said_tool_wait = false;
-		conversation_layers_hush(c, "nothing runs");
-	}
-	c->config.ports->changed(c->config.arg);
+	conversation_tool_gone(c);
 }
 
 void
@@ -199,9 +217,10 @@ expire_calls(struct conversation *c)
 		    call.name, call.id);
 		CONVERSATION_PORT(c, cancel_tool, call.id);
 		finish_call(c, &call, TOOL_STATUS_TIMEOUT,
-		    text[0] != '\0' ? text
-				    : "The query did not answer in time. Say "
-				      "so, and do not invent an answer.");
+		    text[0] != '\0' || call.own
+			? text
+			: "The query did not answer in time. Say "
+			  "so, and do not invent an answer.");
 	}
 }
 
@@ -214,6 +233,7 @@ static void
 check_prompt(struct conversation *c)
 {
 	if (!c->prompt_due || c->caller_talking || c->dtmf.count > 0 ||
+	    conversation_control_hangs_up(c) ||
 	    voice_is_busy(c->config.voice) ||
 	    (!conversation_is_aside(c) &&
 		c->config.ports->remaining_ms(c->config.arg) >
@@ -247,6 +267,12 @@ conversation_tool(const struct conversation *c)
 void
 conversation_repeat_tools(struct conversation *c)
 {
-	for (unsigned i = 0; i < c->tools.count; i++)
-		CONVERSATION_PORT(c, request_tool, &c->tools.list[i]);
+	for (unsigned i = 0; i < c->tools.count; i++) {
+		const struct tool_call *call = &c->tools.list[i];
+
+		if (call->own)
+			CONVERSATION_PORT(c, request_person, call);
+		else
+			CONVERSATION_PORT(c, request_tool, call);
+	}
 }

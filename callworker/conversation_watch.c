@@ -13,8 +13,8 @@
 
 /* ---- the end ---------------------------------------------------------- */
 
-static void
-hang_up(struct conversation *c, const char *reason)
+void
+conversation_hang_up(struct conversation *c, const char *reason)
 {
 	conversation_set_phase(c, CONVERSATION_OVER, reason);
 	CONVERSATION_PORT(c, hang_up, reason);
@@ -23,6 +23,11 @@ hang_up(struct conversation *c, const char *reason)
 static void
 lose(struct conversation *c)
 {
+	/* The conversation was over: nobody else needs to go on with it. */
+	if (conversation_control_hangs_up(c)) {
+		conversation_hang_up(c, "voice");
+		return;
+	}
 	conversation_set_phase(
 	    c, CONVERSATION_OVER, voice_fault_name(c->fault));
 	CONVERSATION_PORT(c, voice_lost, c->fault, c->detail);
@@ -49,7 +54,7 @@ conversation_leave(struct conversation *c, const char *reason)
 	c->leave_ms = c->now_ms;
 	c->awaiting = false;
 	if (c->phase == CONVERSATION_STARTING || !c->media_up) {
-		hang_up(c, c->reason); /* nobody would hear it */
+		conversation_hang_up(c, c->reason); /* nobody would hear it */
 		return;
 	}
 	conversation_set_phase(c, CONVERSATION_LEAVING, reason);
@@ -66,7 +71,7 @@ say_farewell(struct conversation *c)
 	c->farewell_said = true;
 	c->farewells++;
 	if (!conversation_say(c, c->farewell, CONVERSATION_TAG_FAREWELL))
-		hang_up(c, c->reason);
+		conversation_hang_up(c, c->reason);
 }
 
 void
@@ -77,7 +82,7 @@ conversation_farewell_over(struct conversation *c, bool heard)
 	if (heard)
 		c->farewell_sent_ms = c->now_ms;
 	else if (c->farewells > 1)
-		hang_up(c, c->reason);
+		conversation_hang_up(c, c->reason);
 	else
 		say_farewell(c); /* once more */
 }
@@ -89,10 +94,14 @@ watch_leaving(struct conversation *c)
 
 	if (c->farewell_sent_ms != 0) {
 		if (c->now_ms - c->farewell_sent_ms >= CONVERSATION_LINGER_MS)
-			hang_up(c, c->reason);
+			conversation_hang_up(c, c->reason);
 	} else if (elapsed_ms >= CONVERSATION_FAREWELL_MS) {
 		log_warn("goodbye not heard in time");
-		hang_up(c, c->reason);
+		conversation_hang_up(c, c->reason);
+	} else if (!c->farewell_said && conversation_control_hangs_up(c)) {
+		/* It has said goodbye already, or is about to. */
+		if (conversation_control_all_heard(c))
+			c->farewell_sent_ms = c->now_ms;
 	} else if (!c->farewell_said &&
 		   (!conversation_is_heard(c) ||
 		       elapsed_ms >= CONVERSATION_LAST_SENTENCE_MS)) {
@@ -111,7 +120,7 @@ conversation_voice_is_lost(
 	log_warn("voice lost fault=%s detail=\"%s\"", voice_fault_name(fault),
 	    detail);
 	if (c->phase == CONVERSATION_LEAVING) {
-		hang_up(c, c->reason);
+		conversation_hang_up(c, c->reason);
 		return;
 	}
 	c->leave_ms = c->now_ms;
@@ -137,7 +146,7 @@ give_up(struct conversation *c, const char *why)
 {
 	log_err("the voice does not answer (%s): the call goes elsewhere", why);
 	voice_stop(c->config.voice);
-	hang_up(c, "voice_lost");
+	conversation_hang_up(c, "voice_lost");
 }
 
 void

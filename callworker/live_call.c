@@ -121,6 +121,15 @@ port_request_tool(const struct tool_call *tool, void *arg)
 }
 
 static void
+port_request_person(const struct tool_call *person, void *arg)
+{
+	const struct live_call *call = arg;
+
+	supervisor_link_person(
+	    call->config.link, person->id, person->arguments);
+}
+
+static void
 port_cancel_tool(const char *id, void *arg)
 {
 	const struct live_call *call = arg;
@@ -168,6 +177,7 @@ static const struct conversation_ports ports = {
     .record = port_record,
     .ready = port_ready,
     .request_tool = port_request_tool,
+    .request_person = port_request_person,
     .cancel_tool = port_cancel_tool,
     .hang_up = port_hang_up,
     .voice_lost = port_voice_lost,

@@ -145,6 +145,7 @@ on_created(struct realtime_responses *rr, const struct realtime_event *ev)
 {
 	bool ours = is_ours(rr, ev);
 	bool is_answer = !ours || rr->asked_order.text == NULL;
+	bool stopped = false;
 
 	if (ev->response_id[0] == '\0' ||
 	    strlen(ev->response_id) >= REALTIME_ID_SIZE)
@@ -161,15 +162,17 @@ on_created(struct realtime_responses *rr, const struct realtime_event *ev)
 		realtime_order_move(&rr->run.order, &rr->asked_order);
 		memcpy(rr->run.ask_id, rr->asked_id, sizeof(rr->asked_id));
 	} else {
+		stopped = rr->stop_automatic;
 		rr->automatic_until_ms = 0;
+		rr->stop_automatic = false;
 	}
 	/* One that is cancelled at once answers nothing. */
-	if (is_answer && !(ours && rr->cancel_asked))
+	if (is_answer && !stopped && !(ours && rr->cancel_asked))
 		realtime_outbox_answered(&rr->outbox, ours);
-	if (ours && rr->cancel_asked) {
+	if (stopped || (ours && rr->cancel_asked))
 		cancel_run(rr);
+	if (ours)
 		rr->cancel_asked = false;
-	}
 }
 
 static void
@@ -304,6 +307,7 @@ on_speech_started(
 	rr->caller_talking = true;
 	rr->talking_ms = rr->loud_ms = rr->now_ms;
 	realtime_asides_hush(&rr->asides, "caller speaks", rr->now_ms);
+	rr->stop_automatic = false; /* another turn, another answer */
 	if (rr->active && !rr->run.cut) {
 		rr->run.cut = true;
 		rr->run.cancel_at_ms = rr->now_ms + REALTIME_CANCEL_MS;
@@ -552,6 +556,8 @@ realtime_responses_stop(struct realtime_responses *rr)
 	realtime_outbox_clear_says(&rr->outbox);
 	realtime_asides_hush(&rr->asides, "stopped", rr->now_ms);
 	rr->outbox.wanted = rr->outbox.nudged = false;
+	/* The service's own answer to the caller is on its way. */
+	rr->stop_automatic = rr->now_ms < rr->automatic_until_ms;
 	if (rr->active)
 		cancel_run(rr);
 	if (rr->asked)

@@ -57,6 +57,7 @@ struct realtime_responses {
 	uint64_t talking_ms;         /* since when */
 	uint64_t loud_ms;            /* when his line was last not silent */
 	uint64_t automatic_until_ms; /* an automatic response may come */
+	bool stop_automatic;         /* … which nobody wants any more */
 
 	bool asked;  /* a response.create is out */
 	bool echoes; /* the service repeats our metadata: seen once */

@@ -130,6 +130,18 @@ supervisor_link_tool_cancel(struct supervisor_link *link, const char *id)
 }
 
 void
+supervisor_link_person(
+    struct supervisor_link *link, const char *id, const char *reason)
+{
+	cJSON *body = new_body(link);
+
+	json_add_string(body, "action", "person");
+	json_add_string(body, "id", id);
+	json_add_string(body, "reason", reason);
+	send_body(link, MESSAGE_CALL_ACTION, body);
+}
+
+void
 supervisor_link_hang_up(struct supervisor_link *link, const char *reason)
 {
 	cJSON *body = new_body(link);

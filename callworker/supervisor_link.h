@@ -99,6 +99,9 @@ void supervisor_link_voice_failed(
 void supervisor_link_tool_request(struct supervisor_link *link, const char *id,
     const char *name, const char *arguments);
 void supervisor_link_tool_cancel(struct supervisor_link *link, const char *id);
+/* The caller wants a person; ID's outcome comes as a tool's result. */
+void supervisor_link_person(
+    struct supervisor_link *link, const char *id, const char *reason);
 void supervisor_link_hang_up(struct supervisor_link *link, const char *reason);
 /* USAGE and MEDIA are taken; they may be NULL. */
 void supervisor_link_bye(struct supervisor_link *link, const char *reason,

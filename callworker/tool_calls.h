@@ -34,6 +34,7 @@ struct tool_call {
 	char id[VOICE_ID_SIZE];
 	char name[TOOL_NAME_SIZE];
 	char *arguments;
+	bool own; /* not the model's: the caller's wish for a person */
 	uint64_t since_ms;
 	uint64_t deadline_ms; /* when we answer ourselves */
 	uint64_t log_ms;      /* when "tool waiting" is due */

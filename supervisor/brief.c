@@ -178,11 +178,14 @@ offers(const struct brief_request *request, const struct tool *tool)
 	return false;
 }
 
+/* Whether anything can be asked: what acts on the call answers nothing. */
 static bool
-offers_any(const struct brief_request *request)
+offers_query(const struct brief_request *request)
 {
 	for (size_t i = 0; i < tools_count(request->tools); i++) {
-		if (offers(request, tools_at(request->tools, i)))
+		const struct tool *tool = tools_at(request->tools, i);
+
+		if (tool->action[0] == '\0' && offers(request, tool))
 			return true;
 	}
 	return false;
@@ -273,7 +276,7 @@ make_instructions(const struct brief_request *request)
 		return NULL;
 	fill_time(marks, request);
 	fill_caller(marks, request);
-	add_condition(marks, "if_no_tools", !offers_any(request));
+	add_condition(marks, "if_no_tools", !offers_query(request));
 	out = open_memstream(&text, &len);
 	if (out != NULL) {
 		fprintf(out, "%s\n\n", request->persona->instructions);

@@ -65,7 +65,8 @@ def test_the_real_persona_greets_too(world):
     call.begins_to_hear("Hola, gracias por llamar a soporte. Le habla Laura, "
                         "la asistente virtual. ¿En qué le puedo ayudar?")
     assert "Usted es Laura" in call.session.instructions
-    assert [t["name"] for t in call.session.config["tools"]] == [TOOL]
+    assert {t["name"] for t in call.session.config["tools"]} == {
+        TOOL, "transferir_llamada", "terminar_llamada", "cancelar_consulta"}
 
 
 # Interruptions

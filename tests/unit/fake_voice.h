@@ -264,7 +264,7 @@ fake_record(enum journal_type type, cJSON *body, void *arg)
 
 	if (type == JOURNAL_HEARD || type == JOURNAL_ASIDE ||
 	    type == JOURNAL_DTMF || type == JOURNAL_TOOL_PROGRESS ||
-	    type == JOURNAL_ERROR)
+	    type == JOURNAL_ERROR || type == JOURNAL_NOTE)
 		fake_note(w, "record %s %s", journal_type_name(type), text);
 	free(text);
 	cJSON_Delete(body);
@@ -281,6 +281,12 @@ fake_request_tool(const struct tool_call *call, void *arg)
 {
 	fake_note(
 	    arg, "request %s %s %s", call->id, call->name, call->arguments);
+}
+
+static void
+fake_request_person(const struct tool_call *call, void *arg)
+{
+	fake_note(arg, "person %s %s", call->id, call->arguments);
 }
 
 static void
@@ -318,6 +324,7 @@ static const struct conversation_ports fake_ports = {
     .record = fake_record,
     .ready = fake_ready,
     .request_tool = fake_request_tool,
+    .request_person = fake_request_person,
     .cancel_tool = fake_cancel_tool,
     .hang_up = fake_hang_up,
     .voice_lost = fake_voice_lost,

@@ -391,6 +391,36 @@ real_persona_and_notes_fit_together(void **state)
 	personas_free(&personas);
 }
 
+/* A tool that ends the call is one, but answers no question. */
+static void
+what_acts_on_the_call_is_no_query(void **state)
+{
+	struct fixture *f = *state;
+	char path[128];
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/b.json", f->dir);
+	out = fopen(path, "w");
+	assert_non_null(out);
+	fputs("{\"name\":\"end\",\"description\":\"d\",\"parameters\":{"
+	      "\"type\":\"object\"},\"executor\":{\"type\":\"call\","
+	      "\"action\":\"hangup\"}}",
+	    out);
+	fclose(out);
+	tools_unref(&f->tools);
+	assert_int_equal(
+	    tools_load(&f->tools, f->dir, &f->config, &f->problems), 0);
+	assert_int_equal(f->problems.count, 0);
+	f->request.tools = f->tools;
+	f->persona.tools[1] = "end";
+	assert_int_equal(build(f)->tool_count, 2);
+	assert_null(strstr(f->brief->instructions, "sin consultas"));
+	f->persona.tools[0] = "missing";
+	assert_says(f, "sin consultas");
+	assert_int_equal(f->brief->tool_count, 1);
+	assert_string_equal(f->brief->tools[0].action, "hangup");
+}
+
 int
 main(void)
 {
@@ -398,6 +428,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(callworker_reads_what_the_supervisor_writes),
 	    TEST(layers_are_those_of_the_configuration),
+	    TEST(what_acts_on_the_call_is_no_query),
 	    TEST(persona_beats_configuration),
 	    TEST(turn_detection_has_the_fields_of_its_kind),
 	    TEST(date_and_time_are_those_of_the_time_zone),

@@ -257,6 +257,35 @@ a_text_lets_the_automatic_response_go_first(void **state)
 }
 
 static void
+an_automatic_response_that_is_not_wanted_any_more_is_stopped(void **state)
+{
+	struct world *w = *state;
+
+	speech(w, "started");
+	speech(w, "stopped");
+	expect(w, "told caller started\ntold caller stopped\n");
+	realtime_responses_stop(w->rr); /* before it has begun */
+	realtime_responses_say(w->rr, "hola", 1);
+	created(w, "r1", NULL);
+	expect(w, "send response.cancel r1\n");
+	audio(w, "r1", "i1");
+	expect(w, "");
+	done(w, "r1", "cancelled");
+	expect(w, "send say\n");
+	created(w, "r2", w->last_ask);
+	done(w, "r2", "completed");
+	/* The next turn gets its answer. */
+	speech(w, "started");
+	speech(w, "stopped");
+	realtime_responses_stop(w->rr);
+	speech(w, "started");
+	speech(w, "stopped");
+	w->lines[0] = '\0';
+	created(w, "r3", NULL);
+	expect(w, "");
+}
+
+static void
 an_automatic_response_that_saw_the_output_answers_it(void **state)
 {
 	struct world *w = *state;
@@ -881,6 +910,7 @@ main(void)
 	    TEST(a_collision_is_harmless_and_asked_again),
 	    TEST(an_automatic_response_that_wins_the_race_delays_ours),
 	    TEST(a_text_lets_the_automatic_response_go_first),
+	    TEST(an_automatic_response_that_is_not_wanted_any_more_is_stopped),
 	    TEST(an_automatic_response_that_saw_the_output_answers_it),
 	    TEST(an_automatic_response_that_could_not_see_it_does_not),
 	    TEST(without_an_automatic_response_we_ask_after_a_while),

@@ -21,7 +21,9 @@
 struct realtime_responses;
 
 enum {
-	REALTIME_CALLS_MAX = 8, /* function calls of one response */
+	/* Function calls of one response: far more than may run at once, so
+	 * that those that may not are answered, too. */
+	REALTIME_CALLS_MAX = 64,
 
 	/* After the caller's turn the service answers by itself; we ask only
 	 * if it has not begun by then. */

@@ -63,6 +63,20 @@ def test_a_question_is_answered_from_the_router(world):
     service.wait_log(f"tool requested name={TOOL} call={call.id}")
 
 
+def test_calls_beyond_those_that_may_run_are_answered_too(world):
+    world.mikrotik.otherwise.delay = .5
+    world.answers(calling(*({"question": f"¿Y el cliente {n}?"}
+                            for n in range(12))))
+    world.start()
+    call = world.call().hears(GREETING)
+    call.asks("todos", "Ya sé.")
+    world.until(lambda: len(outputs(call)) == 12, "twelve answers")
+    given = [output["status"] for output in outputs(call)]
+    assert sorted(given) == ["busy"] * 4 + ["ok"] * 8
+    assert {output["error"] for output in outputs(call)
+            if output["status"] == "busy"} == {DEFINITION["failures"]["busy"]}
+
+
 @pytest.mark.slow
 def test_a_caller_can_talk_during_a_slow_query_and_ask_another_one(world):
     """The title names the tool, the log counts its seconds, and nothing

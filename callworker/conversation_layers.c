@@ -28,8 +28,8 @@ later(uint64_t a, uint64_t b)
 }
 
 /*
- * Whether CALL makes somebody's telephone ring: a transfer, or a call that is
- * not the model's, who has only tools of the brief.
+ * Whether CALL makes somebody's telephone ring: a transfer, or the call of our
+ * own that fetches a person and is no tool. Nothing is looked up for it.
  */
 static bool
 rings(const struct conversation *c, const struct tool_call *call)
@@ -92,7 +92,8 @@ check_sound(struct conversation *c)
 	    c->now_ms - later(oldest->since_ms, layers->caller_ms) < after_ms ||
 	    c->now_ms - layers->voice_ms < CONVERSATION_SOUND_GAP_MS)
 		return;
-	set_sound(c, rings(c, oldest) ? COMFORT_RING : COMFORT_WORK,
+	set_sound(c,
+	    conversation_control_rings(c) ? COMFORT_RING : COMFORT_WORK,
 	    "another one fits");
 }
 
@@ -247,8 +248,10 @@ check_line(struct conversation *c)
 void
 conversation_layers_aside(struct conversation *c, struct spoken *s)
 {
-	if (is_taken(c)) {
-		s->over = s->interrupted = true; /* too late */
+	/* Too late: somebody else is heard, or is about to be. */
+	if (is_taken(c) || c->tools.count == 0 || c->prompt_due ||
+	    voice_is_busy(c->config.voice)) {
+		s->over = s->interrupted = true;
 		voice_interrupted(c->config.voice, s->id, 0);
 		return;
 	}

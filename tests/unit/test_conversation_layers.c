@@ -401,6 +401,43 @@ an_aside_that_comes_too_late_is_not_heard(void **state)
 	assert_int_equal(fake_remaining_ms(w), 0);
 }
 
+/* It would be cut after a word or two. */
+static void
+an_aside_is_not_begun_when_the_answer_is_on_its_way(void **state)
+{
+	struct fake_world *w = *state;
+
+	call_tool(w, "c1", "routers");
+	fake_pass(w, 8200);
+	conversation_tool_result(w->c, "c1", TOOL_STATUS_BUSY, "Ocupado");
+	w->lines[0] = '\0';
+	speak(w, "a1", CONVERSATION_TAG_ASIDE, 1000);
+	expect(w, "interrupted a1 0\n");
+	call_tool(w, "c2", "routers");
+	w->busy = true; /* the caller's own question */
+	w->lines[0] = '\0';
+	speak(w, "a2", CONVERSATION_TAG_ASIDE, 1000);
+	expect(w, "interrupted a2 0\n");
+	assert_int_equal(fake_remaining_ms(w), 0);
+}
+
+static void
+a_transfer_rings_whatever_else_runs(void **state)
+{
+	struct fake_world *w = *state;
+
+	call_tool(w, "c1", "routers");
+	fake_pass(w, 3000);
+	expect(w, "comfort work\n");
+	call_tool(w, "c2", "transfer");
+	fake_pass(w, 200);
+	expect(w, "comfort ring\n");
+	conversation_tool_result(w->c, "c2", TOOL_STATUS_BUSY, "Ocupado");
+	w->lines[0] = '\0';
+	fake_pass(w, 200);
+	expect(w, "comfort work\n");
+}
+
 static void
 the_caller_cuts_an_aside(void **state)
 {
@@ -563,6 +600,8 @@ main(void)
 	    TEST(a_voice_that_is_busy_is_asked_again),
 	    TEST(nothing_is_said_into_a_turn),
 	    TEST(an_aside_that_comes_too_late_is_not_heard),
+	    TEST(an_aside_is_not_begun_when_the_answer_is_on_its_way),
+	    TEST(a_transfer_rings_whatever_else_runs),
 	    TEST(the_caller_cuts_an_aside),
 	    TEST(an_answer_does_not_wait_for_an_aside_and_cuts_it),
 	    TEST(a_stand_in_is_the_first_sentence),

@@ -48,6 +48,7 @@
  *
  * job.run        id, tool, arguments, settings, deadline_ms (from receipt)
  * job.cancel     id
+ * health         ask the query service how it is, and log it
  * job.progress   id, elapsed_ms, text, done, total (as tool.progress)
  * job.result     id, status, output
  */
@@ -92,6 +93,7 @@ enum message_side {
 	X(SYNC, "sync", SUPERVISOR, WORKER, 1024, 0)                           \
 	X(JOB_RUN, "job.run", SUPERVISOR, TOOLWORKER, 61440, 0)                \
 	X(JOB_CANCEL, "job.cancel", SUPERVISOR, TOOLWORKER, 1024, 0)           \
+	X(HEALTH, "health", SUPERVISOR, TOOLWORKER, 1024, 0)                   \
 	X(JOB_PROGRESS, "job.progress", TOOLWORKER, SUPERVISOR, 8192, 0)       \
 	X(JOB_RESULT, "job.result", TOOLWORKER, SUPERVISOR, 49152, 0)
 

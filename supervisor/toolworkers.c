@@ -53,6 +53,7 @@ struct toolworkers {
 	struct event *recycle_timer;
 	unsigned int restart_ms;
 	bool running;
+	bool health_due; /* the next one that comes up asks the service */
 	TAILQ_HEAD(, member) members;
 };
 
@@ -224,8 +225,12 @@ on_message(
 
 	member->up = true;
 	tool_queue_on_worker(member->pool->queue, worker, type, body);
-	if (first && !member->leaving)
-		recycle(member->pool);
+	if (!first || member->leaving)
+		return;
+	if (member->pool->health_due)
+		member->pool->health_due =
+		    worker_send(worker, MESSAGE_HEALTH, NULL) < 0;
+	recycle(member->pool);
 }
 
 static void
@@ -367,6 +372,8 @@ void
 toolworkers_start(struct toolworkers *pool)
 {
 	pool->running = true;
+	/* Those of an earlier supervisor have been asked. */
+	pool->health_due = TAILQ_EMPTY(&pool->members);
 	fill(pool);
 }
 
@@ -382,6 +389,7 @@ void
 toolworkers_reload(struct toolworkers *pool)
 {
 	drain_all(pool);
+	pool->health_due = true;
 	fill(pool);
 }
 

@@ -2,7 +2,8 @@
 /*
  * toolworkers.h – the processes that run tool jobs, tied to the queue:
  * TOOL_WORKERS of them, each replaced when it dies, is stuck, or has run
- * TOOL_WORKER_JOBS jobs.
+ * TOOL_WORKER_JOBS jobs. The first to come up after a start or a reload is told
+ * to look how the query service is.
  */
 #ifndef SUPERVISOR_TOOLWORKERS_H
 #define SUPERVISOR_TOOLWORKERS_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * health.h – whether the MikroTik query service is up when this process
- * starts: one GET MIKROTIK_API_URL/health, whose outcome is a log line and
- * nothing else.
+ * health.h – whether the MikroTik query service is up: one GET
+ * MIKROTIK_API_URL/health, whose outcome is a log line and nothing else. The
+ * supervisor asks one worker of the pool for it, when settings are loaded.
  */
 #ifndef TOOLWORKER_HEALTH_H
 #define TOOLWORKER_HEALTH_H

@@ -155,6 +155,16 @@ on_sync(void)
 	jobs_tell_progress(toolworker.jobs);
 }
 
+/* One of the pool is asked to, once for each set of settings. */
+static void
+on_health(void)
+{
+	health_free(&toolworker.health);
+	if (health_ask(&toolworker.health, &toolworker.network,
+		&toolworker.config) < 0)
+		log_err("no memory to ask how the service is");
+}
+
 static void
 on_drain(void)
 {
@@ -179,6 +189,8 @@ on_message(struct peer *peer, enum message_type type, const cJSON *body,
 		ret = jobs_on_cancel(toolworker.jobs, body);
 	else if (type == MESSAGE_SYNC)
 		on_sync();
+	else if (type == MESSAGE_HEALTH)
+		on_health();
 	else if (type == MESSAGE_DRAIN)
 		on_drain();
 	if (ret < 0) {
@@ -330,8 +342,7 @@ main_init(void)
 		return ret;
 	title_set("telefonista: toolworker jobs=0");
 	send_hello();
-	return health_ask(
-	    &toolworker.health, &toolworker.network, &toolworker.config);
+	return 0;
 }
 
 /* --run: no supervisor, no jobs table; one tool and its answer. */

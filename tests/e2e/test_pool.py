@@ -124,3 +124,29 @@ def test_a_toolworker_is_replaced_after_its_jobs_between_two_queries(world):
     world.service.wait_gone(first)
     assert world.service.the("toolworker") != first
     assert [status for _, status in answered(world)] == ["ok"] * 3
+
+
+def test_the_service_s_health_is_asked_once_for_all_and_at_each_reload(world):
+    world.allow("tool lost its worker", "toolworker lost", "signal 9")
+    world.start(TOOL_WORKERS=4)
+    service = world.service
+    service.wait_log("mikrotik service is up")
+    world.until(lambda: len(service.pids("toolworker")) == 4, "four of them")
+    for pid in service.pids("toolworker"):
+        service.wait_title(pid, r"toolworker jobs=0$")
+    assert world.mikrotik.health_requests == 1
+    since = service.mark()
+    pids = service.pids("toolworker")
+    service.signal(signal.SIGHUP)
+    service.wait_log("mikrotik service is up", since=since)
+    for pid in pids:
+        service.wait_gone(pid)
+    world.until(lambda: len(service.pids("toolworker")) == 4, "four others")
+    # Nor is one that takes the place of another a reason to ask.
+    killed = service.pids("toolworker")[0]
+    service.signal(signal.SIGKILL, killed)
+    service.wait_gone(killed)
+    world.until(lambda: len(service.pids("toolworker")) == 4, "four again")
+    for pid in service.pids("toolworker"):
+        service.wait_title(pid, r"toolworker jobs=0$")
+    assert world.mikrotik.health_requests == 2

@@ -191,7 +191,11 @@ def test_a_question_gets_the_service_s_answer(worker, service):
     assert service.questions == ["¿Cuántos clientes hay?"]
 
 
-def test_the_service_s_health_is_looked_at_once_at_the_start(worker, service):
+def test_the_service_s_health_is_looked_at_when_it_is_asked_for(
+        worker, service):
+    assert worker.ask()[0] == "ok"
+    assert service.health_requests == 0
+    worker.send("health")
     worker.wait_for_log("mikrotik service is up")
     assert service.health_requests == 1
 
@@ -200,6 +204,7 @@ def test_an_unhealthy_service_is_logged_and_tried_all_the_same(tmp_path):
     with MikrotikSim() as sim:
         sim.healthy = False
         with Toolworker(sim.url, log=tmp_path / "log") as worker:
+            worker.send("health")
             worker.wait_for_log("mikrotik service is not well")
             assert worker.ask()[0] == "ok"
 

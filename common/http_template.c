@@ -147,16 +147,30 @@ is_one_reference(const char *text, struct piece *piece)
 	       *text == '\0';
 }
 
-void
-http_template_each_setting(
-    const char *text, void (*fn)(const char *name, void *arg), void *arg)
+static void
+each_reference(const char *text, enum reference kind,
+    void (*fn)(const char *name, void *arg), void *arg)
 {
 	struct piece piece;
 
 	while (next_piece(&text, &piece) == 1) {
-		if (piece.is_reference && piece.kind == REFERENCE_SETTING)
+		if (piece.is_reference && piece.kind == kind)
 			fn(piece.name, arg);
 	}
+}
+
+void
+http_template_each_setting(
+    const char *text, void (*fn)(const char *name, void *arg), void *arg)
+{
+	each_reference(text, REFERENCE_SETTING, fn, arg);
+}
+
+void
+http_template_each_secret(
+    const char *text, void (*fn)(const char *name, void *arg), void *arg)
+{
+	each_reference(text, REFERENCE_SECRET, fn, arg);
 }
 
 /* -- checking --------------------------------------------------------------- */

@@ -97,4 +97,8 @@ const char *http_template_setting(
 void http_template_each_setting(
     const char *text, void (*fn)(const char *name, void *arg), void *arg);
 
+/* The same for every secret. */
+void http_template_each_secret(
+    const char *text, void (*fn)(const char *name, void *arg), void *arg);
+
 #endif

@@ -13,7 +13,9 @@
 #include "common/json_default.h"
 #include "common/json_schema.h"
 #include "common/sentence.h"
+#include "common/tool_secret.h"
 #include "common/tool_status.h"
+#include "common/url.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -432,6 +434,7 @@ check_call(struct reader *reader, const cJSON *executor)
 static void
 check_executor(struct reader *reader, const cJSON *executor)
 {
+	char origin[URL_HOST_SIZE + 32];
 	struct http_tool http;
 
 	if (strcmp(reader->tool.executor, "call") == 0)
@@ -442,9 +445,16 @@ check_executor(struct reader *reader, const cJSON *executor)
 		    "http, call",
 		    reader->tool.executor);
 	else if (http_tool_read(&http, executor, reader->tool.parameters,
-		     on_executor_problem, reader) == 0)
+		     on_executor_problem, reader) == 0) {
 		reader->tool.available =
 		    http_tool_is_configured(&http, reader->config);
+		if (tool_secret_is_exposed(
+			&http, reader->config, origin, sizeof(origin)))
+			config_problem(reader->problems, false,
+			    "%s: \"executor\": a secret is sent to %s in the "
+			    "clear; use https",
+			    reader->path, origin);
+	}
 }
 
 /* What the executor gets with each job, or NULL. */

@@ -14,6 +14,7 @@
 #include "common/proc.h"
 #include "common/report.h"
 #include "common/startup.h"
+#include "common/tool_secret.h"
 #include "supervisor/brief.h"
 #include "supervisor/check_asterisk.h"
 #include "supervisor/model.h"
@@ -88,6 +89,15 @@ load_folders(struct check *check)
 	return ret;
 }
 
+/* A tool without its secret is offered, and fails: better known now. */
+static void
+check_secrets(struct check *check, struct secret_sources *sources)
+{
+	for (size_t i = 0; i < tools_count(check->tools); i++)
+		tool_secret_check(
+		    tools_at(check->tools, i), sources, &check->problems);
+}
+
 static void
 report_folders(const struct check *check)
 {
@@ -118,11 +128,20 @@ report_folders(const struct check *check)
 static int
 check_settings(struct check *check)
 {
+	struct secret_sources *sources;
+
+	/* Before config_load(), see there. */
+	if (secret_sources_new(&sources, check->config_file) < 0)
+		return -1;
 	config_load(&check->config, check->config_file, PROC_ROLE_SUPERVISOR,
 	    &check->problems);
 	model_apply(&check->config, clock_wall(), &check->problems);
-	if (load_folders(check) < 0)
+	if (load_folders(check) < 0) {
+		secret_sources_free(&sources);
 		return -1;
+	}
+	check_secrets(check, sources);
+	secret_sources_free(&sources);
 	for (size_t i = 0; i < personas_count(check->personas); i++)
 		add_model(check, brief_model(&check->config,
 				     personas_at(check->personas, i)));

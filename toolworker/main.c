@@ -358,7 +358,8 @@ run_once(const char *name, const char *arguments)
 	}
 	evtimer_del(toolworker.heartbeat); /* nobody listens */
 	return run_tool(toolworker.base, toolworker.executors, EXECUTOR_COUNT,
-	    &toolworker.config, name, arguments);
+	    &toolworker.config, tool_secrets_sources(toolworker.secrets), name,
+	    arguments);
 }
 
 /* Every job gets its answer before the channel goes. */

@@ -8,6 +8,7 @@
 #include "common/json_default.h"
 #include "common/json_schema.h"
 #include "common/tool_file.h"
+#include "common/tool_secret.h"
 #include "common/utf8.h"
 
 #include <errno.h>
@@ -69,6 +70,17 @@ load_tool(
 	for (size_t i = 0; i < problems.count && i < CONFIG_PROBLEMS_MAX; i++)
 		fprintf(stderr, "%s\n", problems.list[i].text);
 	return ret;
+}
+
+static bool
+has_secrets(const struct tool *tool, struct secret_sources *sources)
+{
+	struct config_problems problems = {0};
+	unsigned int missing = tool_secret_check(tool, sources, &problems);
+
+	for (size_t i = 0; i < problems.count && i < CONFIG_PROBLEMS_MAX; i++)
+		fprintf(stderr, "%s\n", problems.list[i].text);
+	return missing == 0;
 }
 
 static const struct executor *
@@ -197,8 +209,8 @@ run_checked(struct run *run, cJSON *arguments)
 
 enum proc_exit
 run_tool(struct event_base *base, const struct executor *executors,
-    size_t count, const struct config *config, const char *name,
-    const char *text)
+    size_t count, const struct config *config, struct secret_sources *sources,
+    const char *name, const char *text)
 {
 	cJSON *input = json_parse(text, strlen(text));
 	cJSON *arguments = cJSON_GetObjectItemCaseSensitive(input, "arguments");
@@ -223,6 +235,8 @@ run_tool(struct event_base *base, const struct executor *executors,
 	run.executor = find_executor(executors, count, file.tool.executor);
 	if (run.executor == NULL)
 		say(name, "its executor is not run by a toolworker");
+	else if (!has_secrets(&file.tool, sources))
+		say(name, "it needs a secret that is not there");
 	else
 		status = run_checked(&run, arguments);
 out:

@@ -80,6 +80,12 @@ tool_secrets_find(struct tool_secrets *secrets, const char *name)
 	return known;
 }
 
+struct secret_sources *
+tool_secrets_sources(struct tool_secrets *secrets)
+{
+	return secrets->sources;
+}
+
 void
 tool_secrets_hide(const struct tool_secrets *secrets, char *text, size_t len)
 {

@@ -8,6 +8,8 @@
 #ifndef TOOLWORKER_TOOL_SECRETS_H
 #define TOOLWORKER_TOOL_SECRETS_H
 
+#include "common/secret_source.h"
+
 #include <stddef.h>
 
 struct tool_secrets;
@@ -26,6 +28,9 @@ int tool_secrets_new(
 
 /* Overwrites all. NULL-safe, clears *SECRETS. */
 void tool_secrets_free(struct tool_secrets **secrets);
+
+/* Where they are looked for; belongs to SECRETS. */
+struct secret_sources *tool_secrets_sources(struct tool_secrets *secrets);
 
 /*
  * The value of NAME, printable and not empty; or NULL, and the reason is

@@ -2,6 +2,7 @@
 """telefonista --check against the simulators: what is wrong is said all at
 once, in an operator's words, with exit status 2, and no secret is printed."""
 
+import json
 import os
 import re
 import resource
@@ -312,3 +313,52 @@ def test_configuration_file_is_missing(rig):
     report = Report(process)
     assert report.status == 2
     assert said(report.errors, "none.env", "No such file"), report
+
+
+def tool_with_secret(rig, url):
+    folder = rig.directory / "tools.d"
+    folder.mkdir()
+    definition = json.loads(
+        (REPO / "etc/tools.d/consultar_mikrotik.json").read_text())
+    definition["executor"] = {
+        "type": "http", "url": url,
+        "headers": {"Authorization": "Bearer ${secret:TOOL_CRM_TOKEN}"}}
+    (folder / "consultar_mikrotik.json").write_text(json.dumps(definition))
+    return folder
+
+
+def test_a_secret_that_a_tool_lacks_is_named_with_its_places(rig):
+    folder = tool_with_secret(rig, "https://crm.test/x")
+    report = rig.check(TOOLS_DIR=folder)
+    assert said(report.warnings, "consultar_mikrotik", "TOOL_CRM_TOKEN is not "
+                "there", "telefonista.env", "TOOL_CRM_TOKEN_FILE",
+                "credential"), report
+    assert report.status == 0, report
+    missing = rig.directory / "none"
+    report = rig.check(TOOLS_DIR=folder, TOOL_CRM_TOKEN_FILE=missing)
+    assert said(report.warnings, str(missing), "cannot be read"), report
+
+
+@pytest.mark.parametrize("place", [
+    "line", "environment", "file", "credential"])
+def test_a_secret_that_is_there_is_not_asked_for(rig, place):
+    folder = tool_with_secret(rig, "https://crm.test/x")
+    value = "crm-0123456789"
+    (rig.directory / "TOOL_CRM_TOKEN").write_text(value)
+    (rig.directory / "TOOL_CRM_TOKEN").chmod(0o600)
+    report = rig.check(**{
+        "line": {"TOOL_CRM_TOKEN": value},
+        "environment": {"environment": {"TOOL_CRM_TOKEN": value}},
+        "file": {"TOOL_CRM_TOKEN_FILE": rig.directory / "TOOL_CRM_TOKEN"},
+        "credential": {"environment": {
+            "CREDENTIALS_DIRECTORY": str(rig.directory)}}}[place],
+        TOOLS_DIR=folder)
+    assert not said(report.warnings, "TOOL_CRM_TOKEN"), report
+    assert value not in report.text + report.log
+
+
+def test_a_secret_in_the_clear_is_warned_of(rig):
+    folder = tool_with_secret(rig, "http://crm.test/x")
+    report = rig.check(TOOLS_DIR=folder, TOOL_CRM_TOKEN="crm-0123456789")
+    assert said(report.warnings, "consultar_mikrotik.json",
+                "http://crm.test:80 in the clear"), report

@@ -786,8 +786,16 @@ def test_an_operator_sees_how_it_failed(folder, service):
     assert done.returncode == 1
     assert "status: http_error" in done.stdout and "HTTP 500" in done.stdout
     assert FAILURES["http_error"] in done.stdout
-    done = run(folder, "probe", '{"arguments": {"b": "x"}}')
+    done = run(folder, "probe", '{"arguments": {"b": "x"}}', TOOL_TOKEN=TOKEN)
     assert done.returncode == 1 and "invalid_arguments" in done.stdout
+
+
+def test_an_operator_is_told_which_secret_is_missing(folder, service):
+    done = run(folder, "probe", '{"arguments": {"a": "x"}}')
+    assert done.returncode == 2 and done.stdout == ""
+    assert "TOOL_TOKEN is not there" in done.stderr
+    assert "TOOL_TOKEN_FILE" in done.stderr
+    assert service.connections == 0
 
 
 def test_an_operator_sees_how_it_goes(folder, service):

@@ -324,6 +324,65 @@ what_an_http_tool_could_not_send_is_refused(void **state)
 		    *state, bad_executors[i][0], bad_executors[i][1]);
 }
 
+static void
+a_secret_in_the_clear_is_warned_of_and_the_tool_offered(void **state)
+{
+	static const struct {
+		const char *text, *origin; /* NULL: nothing to warn of */
+	} rows[] = {
+#define SECRET ",\"headers\":{\"X\":\"k ${secret:TOOL_X}\"}"
+	    {HTTP("\"url\":\"http://crm.test/c\"" SECRET),
+		"http://crm.test:80"},
+	    {HTTP("\"url\":\"http://10.0.0.5:8080/c\",\"body\":{\"a\":["
+		  "\"${secret:TOOL_X}\"]}"),
+		"http://10.0.0.5:8080"},
+	    {HTTP("\"url\":\"http://h.test/${argument:timeout}\",\"form\":"
+		  "{\"a\":\"${secret:TOOL_X}\"}"),
+		"http://h.test:80"},
+	    {HTTP("\"url\":\"http://h.test/\",\"user\":\"u\",\"password\":"
+		  "\"${secret:TOOL_X}\""),
+		"http://h.test:80"},
+	    {HTTP("\"url\":\"${setting:MIKROTIK_API_URL}/c\"" SECRET),
+		"http://192.0.2.1:8000"},
+	    {HTTP("\"url\":\"https://crm.test/c\"" SECRET), NULL},
+	    {HTTP("\"url\":\"http://localhost:1/c\"" SECRET), NULL},
+	    {HTTP("\"url\":\"http://127.0.0.2/c\"" SECRET), NULL},
+	    {HTTP("\"url\":\"http://[::1]:8/c\"" SECRET), NULL},
+	    {HTTP("\"url\":\"http://crm.test/c\""), NULL},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_problems problems = {0};
+		struct tool_file file;
+
+		snprintf(f->config.mikrotik_api_url,
+		    sizeof(f->config.mikrotik_api_url),
+		    "http://192.0.2.1:8000");
+		f->config.enable_mikrotik_tools = true;
+		assert_int_equal(
+		    tool_file_parse(&file, "x.json", rows[i].text,
+			strlen(rows[i].text), &f->config, &problems),
+		    0);
+		assert_int_equal(problems.count, rows[i].origin != NULL);
+		if (rows[i].origin != NULL)
+			assert_non_null(
+			    strstr(problems.list[0].text, rows[i].origin));
+		tool_file_free(&file);
+	}
+}
+
+static void
+a_default_that_does_not_fit_is_a_fault(void **state)
+{
+	assert_refused(*state,
+	    "{\"name\":\"x\",\"description\":\"d\",\"parameters\":{\"type\":"
+	    "\"object\",\"properties\":{\"a\":{\"type\":\"integer\","
+	    "\"maximum\":5,\"default\":6}}}," FAILURES
+	    ",\"executor\":{\"type\":\"http\"," URL "}}",
+	    "a default");
+}
+
 #define CALL(executor, rest)                                                   \
 	"{\"name\":\"x\",\"description\":\"d\",\"executor\":{\"type\":"        \
 	"\"call\"," executor "}" rest "}"
@@ -582,6 +641,8 @@ main(void)
 	    TEST(settings_that_no_job_could_carry_are_refused),
 	    TEST(an_http_tool_may_use_all_that_there_is),
 	    TEST(bad_files_are_named_and_do_not_harm_others),
+	    TEST(a_secret_in_the_clear_is_warned_of_and_the_tool_offered),
+	    TEST(a_default_that_does_not_fit_is_a_fault),
 	    TEST(every_fault_of_a_file_is_told_at_once),
 	    TEST(only_json_files_count),
 	    TEST(missing_folder_means_no_tools),

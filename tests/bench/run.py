@@ -112,7 +112,8 @@ class Chaos:
         # What toolworkers and tools do to themselves here is the point.
         world.allow("tool answered ", "tool call refused ", "toolworker ",
                     "tool lost its worker", "mikrotik service",
-                    "tool query (failed|cannot be sent) ")
+                    "tool query (failed|cannot be sent) ",
+                    "hears nothing: nudging")
         world.service.start()
         world.ready()
         self.pool_is_whole()

@@ -610,9 +610,18 @@ personas_check_tools(const struct personas *personas, const struct tools *tools,
 		const struct persona *persona = &personas->list[i];
 
 		for (size_t n = 0; n < persona->tool_count; n++) {
-			if (tools_find(tools, persona->tools[n]) == NULL)
+			const struct tool *tool =
+			    tools_find(tools, persona->tools[n]);
+
+			if (tool == NULL)
 				config_problem(problems, false,
 				    "%s: there is no tool \"%.64s\"",
+				    persona->path, persona->tools[n]);
+			else if (strcmp(tool->action, "hangup") == 0 &&
+				 persona->goodbye[0] == '\0')
+				config_problem(problems, false,
+				    "%s: with the tool \"%.64s\" callers may "
+				    "be hung up on without a word; set goodbye",
 				    persona->path, persona->tools[n]);
 		}
 	}

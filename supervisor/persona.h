@@ -101,7 +101,10 @@ const struct persona *personas_find(
 const struct persona *personas_choose(const struct personas *personas,
     const char *asked, const char *dialled, const char **why_out);
 
-/* Warns of tools that a persona wants and TOOLS does not have. */
+/*
+ * Warns of tools that a persona wants and TOOLS does not have, and of one that
+ * hangs up for a persona without goodbye.
+ */
 void personas_check_tools(const struct personas *personas,
     const struct tools *tools, struct config_problems *problems);
 

@@ -366,6 +366,29 @@ missing_tool_is_a_warning(void **state)
 }
 
 static void
+a_persona_that_hangs_up_should_say_goodbye(void **state)
+{
+	struct fixture *f = *state;
+	struct tools *tools;
+
+	add_file(f, "soporte.md", PERSONA("tools: end\n"));
+	add_file(f, "otra.md", PERSONA("tools: end\ngoodbye: Adiós\n"));
+	add_file(f, "end.json",
+	    "{\"name\":\"end\",\"description\":\"d\",\"parameters\":{"
+	    "\"type\":\"object\"},\"executor\":{\"type\":\"call\","
+	    "\"action\":\"hangup\"}}");
+	load(f);
+	assert_int_equal(
+	    tools_load(&tools, f->dir, &f->config, &f->problems), 0);
+	assert_clean(f);
+	personas_check_tools(f->personas, tools, &f->problems);
+	assert_int_equal(f->problems.count, 1);
+	assert_non_null(strstr(f->problems.list[0].text,
+	    "soporte.md: with the tool \"end\" callers may be hung up on"));
+	tools_unref(&tools);
+}
+
+static void
 lists_are_split(void **state)
 {
 	char text[] = " [ 'a' , \"b c\",, d ] ";
@@ -417,6 +440,7 @@ main(void)
 	    TEST(empty_set_chooses_nobody),
 	    TEST(notes_are_read_or_replaced),
 	    TEST(missing_tool_is_a_warning),
+	    TEST(a_persona_that_hangs_up_should_say_goodbye),
 	    TEST(lists_are_split),
 	    TEST(personas_that_come_with_the_program_are_good),
 	};

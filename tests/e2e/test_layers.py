@@ -50,6 +50,21 @@ def voice_said(call, *texts):
     return ears(call)[1] == b"".join(tone(t, call.codec) for t in texts)
 
 
+def sentences(call):
+    """The asides between "Ya miro." and "Ya sé.", in order. The last may
+    have been cut by the answer, or have come too late for it."""
+    heard, said = ears(call)[1], [r.reply.text for r in asides(call)]
+    before, after = tone(GREETING) + tone("Ya miro."), tone("Ya sé.")
+    assert heard.startswith(before) and heard.endswith(after)
+    rest = heard[len(before):-len(after)]
+    for number, text in enumerate(said, 1):
+        if not rest.startswith(tone(text)):
+            assert number == len(said) and tone(text).startswith(rest)
+        rest = rest[len(tone(text)):]
+    assert not rest
+    return said
+
+
 def times(call, text):
     """(start, end) ns of a text that was heard whole."""
     wanted, heard, seen = tone(text, call.codec), b"", []
@@ -83,8 +98,8 @@ def test_the_sound_has_its_time_and_gives_way_to_caller_and_answer(
     asked_ns = world.mikrotik.requests[-1][0] * 1e9
     world.until(lambda: len(ears(call)[0]) > 20, "the sound")
     first_ns = ears(call)[0][0].t_ns
-    assert first_ns - asked_ns > 750e6
-    assert first_ns - times(call, "Ya miro.")[1] > 350e6
+    assert first_ns - asked_ns > 400e6
+    assert first_ns - times(call, "Ya miro.")[1] > 250e6
     clip = call.says("sigue ahí", 600)
     told = told_ns(call, "input_audio_buffer.speech_started")
     call.hears("Sí, señor.", clip.end_ns)
@@ -107,10 +122,9 @@ def test_sentences_tell_real_progress_in_order(world):
         "TOOL_PROGRESS_AFTER_MS": 1500, "TOOL_PROGRESS_EVERY_MS": 1500})
     call = world.call().hears(GREETING)
     call.asks("cuántos", "Ya sé.")
-    said = [r.reply.text for r in asides(call)]
+    said = sentences(call)
     done = [int(re.fullmatch(r"Van (\d) de 6\.", text)[1]) for text in said]
     assert len(done) >= 2 and done == sorted(set(done))
-    assert voice_said(call, GREETING, "Ya miro.", *said, "Ya sé.")
     call.wait_log("waiting line ordered kind=progress")
     assert not call.session.received("conversation.item.truncate")
 
@@ -123,10 +137,9 @@ def test_without_progress_the_tools_sentences_come_in_turn(world):
             "TOOL_PROGRESS_AFTER_MS": 1000, "TOOL_PROGRESS_EVERY_MS": 1500})
     call = world.call().hears(GREETING)
     call.asks("cuántos", "Ya sé.")
-    said = [r.reply.text for r in asides(call)]
-    assert len(said) >= 3
+    said = sentences(call)
+    assert len(said) >= 2
     assert said == (["Sigo.", "Todavía."] * 3)[:len(said)]
-    assert voice_said(call, GREETING, "Ya miro.", *said, "Ya sé.")
 
 
 def test_the_answer_does_not_wait_for_a_sentence(world):

@@ -28,6 +28,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from . import ari_rest, rtp
+from .ari_dial import Person
 from .ari_faults import Fault, Faults
 from .ari_model import ASTERISK_ID, Model, now_text
 from .ari_session import Session
@@ -79,6 +80,7 @@ class AriSim:
         self.pong_ms = []               # round trips of our pings
         self.continued = []             # (channel id, context, exten, priority)
         self.phones = []
+        self.people = {}                # what is dialled -> Person
         self.sessions = []              # open WebSockets, oldest first
         self.faults = Faults()
         self.connections = self.connections_peak = self.refused = 0
@@ -186,6 +188,11 @@ class AriSim:
                                   ringing=ringing)
         self.on_loop(place)
         return phone
+
+    def person(self, endpoint, codec='ulaw', refuses=None):
+        """Somebody who can be dialled there; see ari_dial.Person."""
+        self.people[endpoint] = Person(self, endpoint, codec, refuses)
+        return self.people[endpoint]
 
     def leftovers(self, older_than_s=2.0):
         """[('channel'|'bridge', id)]: media channels and bridges still alive

@@ -11,6 +11,7 @@ import random
 import time
 
 from . import rtp
+from .ari_dial import Dialler, Wire
 
 CAUSES = {0: 'Unknown', 1: 'Unallocated (unassigned) number',
           16: 'Normal Clearing', 17: 'User busy', 18: 'No user responding',
@@ -48,6 +49,9 @@ class Channel:
         self.muted = set()          # ARI mute: 'in', 'out'
         self.callers = set()        # for leftovers(): whose media this is
         self.hanging_up = False
+        self.dialling = None        # what was dialled to make it
+        self.half = None            # the other one of a Local channel
+        self.stasis = None          # where it goes when it is answered
 
     def snapshot(self, with_vars=False):
         data = {'id': self.id, 'name': self.name, 'state': self.state,
@@ -101,6 +105,7 @@ class Model:
         self.sim = sim
         self.channels, self.bridges = {}, {}
         self.apps, self.playbacks = {}, {}
+        self.dialler = Dialler(self)
         self.boot = int(time.time())
         self._serial = itertools.count(1)
         self._left_ns = {}          # when a caller left the application
@@ -404,7 +409,8 @@ class Model:
         for channel in callers:
             stream = channel.phone.stream
             stream.legs = () if 'in' in channel.muted else tuple(
-                m.leg for m in media if 'out' not in m.muted)
+                m.leg for m in media if 'out' not in m.muted) + tuple(
+                Wire(c.phone) for c in callers if c is not channel)
             channel.phone.muted_out = 'out' in channel.muted
         for channel in media:
             channel.leg.sinks = () if 'in' in channel.muted else tuple(
@@ -427,6 +433,8 @@ class Model:
         fields = {'soft': True, 'cause': SOFTHANGUP_EXPLICIT} if soft else {
             'cause': cause}
         self.emit('ChannelHangupRequest', channel, **fields)
+        if channel.dialling:
+            self.dialler.hung_up(channel)
         self.later(0 if by == 'caller' else self.sim.hangup_delay_s,
                    self.destroy, channel, cause, by)
 
@@ -461,6 +469,8 @@ class Model:
         if channel.phone:
             self._left_ns[channel.id] = time.monotonic_ns()
             channel.phone.end(cause, by)
+        if channel.dialling:
+            self.dialler.destroyed(channel)
 
     def drop_everything(self):
         """The process ends: no event, no goodbye."""

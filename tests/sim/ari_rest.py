@@ -12,7 +12,7 @@ import socket
 import urllib.parse
 
 from . import rtp
-from .ari_model import ASTERISK_ID, now_text
+from .ari_model import ASTERISK_ID, Channel, now_text
 
 REASONS = {'normal': 16, 'busy': 17, 'congestion': 34, 'no_answer': 19,
            'timeout': 102, 'rejected': 21, 'unallocated': 1,
@@ -44,9 +44,9 @@ NOT_IN_STASIS = 'Channel not in Stasis application'
 
 
 class AriError(Exception):
-    def __init__(self, status, message):
+    def __init__(self, status, message, member='message'):
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.body = status, {member: message}
 
 
 class Created(dict):
@@ -132,7 +132,7 @@ def dispatch(sim, method, path, query, content_type, body):
             return 204, None
         return 201 if isinstance(result, Created) else 200, result
     except AriError as error:
-        return error.status, {'message': error.message}
+        return error.status, error.body
 
 
 def _parse_body(content_type, body):
@@ -187,6 +187,44 @@ def _bridge(model, params):
 @route('GET', '/channels')
 def _channels(_sim, model, _params):
     return [c.snapshot() for c in model.channels.values()]
+
+
+@route('POST', '/channels')
+def _originate(_sim, model, params):
+    endpoint = params.need('endpoint', 'Endpoint must be specified')
+    tech, slash, resource = endpoint.partition('/')
+    if not tech or not slash or not resource:
+        raise AriError(400, 'Invalid endpoint specified')
+    name = params.need('app', 'Application or extension must be specified')
+    ident = params.get('channelId') or model.new_id()
+    if ident in model.channels:
+        raise AriError(409, 'Channel with given unique ID already exists')
+    originator = params.get('originator')
+    if originator and originator not in model.channels:
+        raise AriError(400, 'Originator channel not found.')
+    timeout = params.number('timeout')
+    made = model.dialler.originate(
+        Channel, ident, endpoint, name, params.many('appArgs'),
+        _caller_id(params.get('callerId') or ''),
+        30 if timeout is None else timeout, params.variables())
+    if made is None:
+        raise AriError(500, 'Allocation failed', 'error')
+    return made
+
+
+def _caller_id(text):
+    """'"Ana" <300>' or '300'."""
+    match = re.fullmatch(r'\s*"?([^"<]*?)"?\s*<([^>]*)>\s*', text)
+    return {'name': match[1], 'number': match[2]} if match else \
+        {'name': '', 'number': text.strip()}
+
+
+@route('GET', '/endpoints/{tech}/{resource}')
+def _endpoint(sim, _model, params):
+    if f"{params['tech']}/{params['resource']}" not in sim.people:
+        raise AriError(404, 'Endpoint not found')
+    return {'technology': params['tech'], 'resource': params['resource'],
+            'state': 'online', 'channel_ids': []}
 
 
 @route('POST', '/channels/externalMedia')

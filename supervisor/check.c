@@ -7,10 +7,12 @@
  */
 #include "supervisor/check.h"
 
+#include "common/call_tool.h"
 #include "common/clock.h"
 #include "common/config.h"
 #include "common/config_check.h"
 #include "common/http_fetch.h"
+#include "common/json.h"
 #include "common/proc.h"
 #include "common/report.h"
 #include "common/startup.h"
@@ -124,6 +126,38 @@ report_folders(const struct check *check)
 	free(text);
 }
 
+/* Every destination of every transfer, and where key 0 leads. */
+static void
+report_people(const struct check *check)
+{
+	const struct config *config = &check->config;
+	const char *wanted = config->person_destination;
+	bool found = false;
+
+	for (size_t i = 0; i < tools_count(check->tools); i++) {
+		const struct tool *tool = tools_at(check->tools, i);
+		const cJSON *destination;
+		cJSON *arguments;
+
+		if (strcmp(tool->action, "transfer") != 0)
+			continue;
+		cJSON_ArrayForEach(
+		    destination, json_object(tool->settings, "destinations"))
+			report_line(REPORT_OK, "%s: %s is %s", tool->name,
+			    destination->string,
+			    json_string(destination, "endpoint"));
+		arguments = call_tool_arguments(tool->settings, wanted);
+		found = found || arguments != NULL;
+		cJSON_Delete(arguments);
+	}
+	if (!found && config->fallback_context[0] == '\0')
+		report_line(REPORT_WARNING,
+		    "callers who press 0 or ask for a person reach nobody: no "
+		    "transfer has the destination \"%.64s\" "
+		    "(PERSON_DESTINATION), and FALLBACK_CONTEXT is not set",
+		    wanted);
+}
+
 /* Loads everything and reports what is wrong with it. -1: no memory. */
 static int
 check_settings(struct check *check)
@@ -152,6 +186,7 @@ check_settings(struct check *check)
 		    check->config_file != NULL ? check->config_file
 					       : "no file");
 	report_folders(check);
+	report_people(check);
 	return 0;
 }
 
@@ -325,7 +360,7 @@ check_peers(struct check *check)
 		report_line(REPORT_WARNING,
 		    "Asterisk was not asked, so that the password does not "
 		    "cross the network in the clear");
-	else if (!check_asterisk(base, &check->config))
+	else if (!check_asterisk(base, &check->config, check->tools))
 		check->failed = true;
 	check_mikrotik(check, base);
 	event_base_free(base);

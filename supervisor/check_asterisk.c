@@ -11,6 +11,7 @@
 #include "common/http_fetch.h"
 #include "common/json.h"
 #include "common/report.h"
+#include "supervisor/tools.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -223,8 +224,65 @@ check_modules(struct check *check)
 		    count - 1);
 }
 
+/* -- telephones to which callers are transferred ---------------------------- */
+
+/*
+ * Only of PJSIP/NAME can be told whether it exists, and only with
+ * res_ari_endpoints; where a dialplan leads to ARI does not say.
+ */
+static void
+check_telephone(struct check *check, const char *tool, const cJSON *destination,
+    const char *endpoint)
+{
+	struct http_fetched got;
+	const char *message;
+	char path[192];
+
+	snprintf(path, sizeof(path), "endpoints/%s", endpoint);
+	fetch(check, "GET", path, &got);
+	message = json_string(got.json, "message");
+	if (got.result != HTTP_OK)
+		report_line(REPORT_WARNING, "Asterisk: %s", got.error);
+	else if (got.status == 404 &&
+		 strcmp(message, "Endpoint not found") == 0)
+		report_line(REPORT_WARNING,
+		    "%s: Asterisk has no endpoint %s (destination %s)", tool,
+		    endpoint, destination->string);
+	else if (got.status == 200 &&
+		 strcmp(json_string(got.json, "state"), "offline") == 0)
+		report_line(REPORT_WARNING,
+		    "%s: %s is not there at the moment (destination %s)", tool,
+		    endpoint, destination->string);
+	http_fetched_free(&got);
+}
+
+static void
+check_telephones(struct check *check, const struct tools *tools)
+{
+	static const char plain[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "0123456789-._";
+
+	for (size_t i = 0; i < tools_count(tools); i++) {
+		const struct tool *tool = tools_at(tools, i);
+		const cJSON *destination;
+
+		cJSON_ArrayForEach(
+		    destination, json_object(tool->settings, "destinations")) {
+			const char *endpoint =
+			    json_string(destination, "endpoint");
+
+			if (strncmp(endpoint, "PJSIP/", 6) == 0 &&
+			    endpoint[6 + strspn(endpoint + 6, plain)] == '\0')
+				check_telephone(
+				    check, tool->name, destination, endpoint);
+		}
+	}
+}
+
 bool
-check_asterisk(struct event_base *base, const struct config *config)
+check_asterisk(struct event_base *base, const struct config *config,
+    const struct tools *tools)
 {
 	const char *ca_file = config->asterisk_ca_file;
 	const struct http_client_config client = {
@@ -242,6 +300,7 @@ check_asterisk(struct event_base *base, const struct config *config)
 	if (check_reachable(&check)) {
 		check_may_write(&check);
 		check_modules(&check);
+		check_telephones(&check, tools);
 	}
 	http_client_free(&check.client);
 	return !check.failed;

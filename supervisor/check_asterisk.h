@@ -8,12 +8,15 @@
 #include <stdbool.h>
 
 struct event_base;
+struct tools;
 
 /*
- * Is Asterisk reachable, may the user write, are the modules loaded. Prints
- * what it finds (common/report.h), runs BASE's loop meanwhile, and returns
- * whether all is well.
+ * Is Asterisk reachable, may the user write, are the modules loaded, does it
+ * know the telephones to which TOOLS transfer callers. Prints what it finds
+ * (common/report.h), runs BASE's loop meanwhile, and returns whether all is
+ * well.
  */
-bool check_asterisk(struct event_base *base, const struct config *config);
+bool check_asterisk(struct event_base *base, const struct config *config,
+    const struct tools *tools);
 
 #endif

@@ -514,7 +514,7 @@ class SipPhone:
             except OSError:
                 data = b""  # ICMP: nobody listens there at the moment
             with self._changed:
-                if data.strip():
+                if b" SIP/2.0\r\n" in data or data.startswith(b"SIP/2.0 "):
                     self._take(SipMessage(data))
                 self._retransmit()
 

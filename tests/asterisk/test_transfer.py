@@ -5,7 +5,9 @@ by bit with what the other said."""
 
 import json
 import random
+import shutil
 import signal
+import urllib.error
 
 import pytest
 
@@ -59,10 +61,11 @@ def start(world, endpoint=None, ring_s=None):
         tools = world.folder / "tools.d"
         tools.mkdir()
         (tools / f"{TOOL}.json").write_text(json.dumps(tool))
+        shutil.copy(REPO / "etc/tools.d/cancelar_consulta.json", tools)
     world.make(TOOLS_DIR=tools)
     persona = world.folder / "personas/prueba.md"
     persona.write_text(persona.read_text().replace(
-        "tools: consultar_mikrotik", f"tools: {TOOL}"))
+        "tools: consultar_mikrotik", f"tools: {TOOL}, cancelar_consulta"))
     world.service.start()
     world.ready()
 
@@ -214,6 +217,32 @@ def test_a_caller_who_leaves_stops_the_ringing(world, person):
     assert person.end_reason == "CANCEL"
     call.gone(why="caller gone")
     world.nothing_left(before)
+
+
+def test_a_transfer_that_is_withdrawn_rings_no_more(world, person):
+    world.allow("tool answered .*status=cancelled")
+    world.answers(transferring(), {
+        "preamble": "Está bien.", "then": {"reply": "Dígame."},
+        "calls": [{"name": "cancelar_consulta", "arguments": {}}]})
+    start(world)
+    call = asking(world)
+    person.wait_ringing()
+    call.asks("déjelo", "Está bien.")
+    person.wait_ended()
+    assert person.end_reason == "CANCEL"
+    call.wait_log("transfer to=persona .*outcome=cancelled")
+    assert call.phone.state == "up"
+    world.until(lambda: "-transfer-" not in str(world.made()), "no leg")
+
+
+def test_asterisk_knows_which_telephones_there_are(world, person):
+    """What telefonista --check goes by."""
+    place = "endpoints/PJSIP/"
+    assert world.rig.ari("GET", place + "200")["resource"] == "200"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        world.rig.ari("GET", place + "nobody")
+    assert refused.value.code == 404
+    assert json.load(refused.value)["message"] == "Endpoint not found"
 
 
 def kill_supervisor(world):

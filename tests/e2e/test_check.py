@@ -116,6 +116,37 @@ def test_all_is_well(rig):
     assert not rig.ari.model.channels and not rig.ari.model.bridges
 
 
+def transfer_to(endpoint, folder):
+    """A folder with the sample's transfer, to a person who is there."""
+    tool = json.loads((REPO / "etc/tools.d/transferir_llamada.json")
+                      .read_text())
+    tool["executor"]["destinations"]["persona"]["endpoint"] = endpoint
+    folder.mkdir()
+    (folder / "transferir_llamada.json").write_text(json.dumps(tool))
+    return folder
+
+
+def test_every_destination_of_a_transfer_is_told(rig, tmp_path):
+    report = rig.check()
+    assert said(report.ok, "transferir_llamada",
+                "persona is Local/persona@telefonista-transfer"), report
+    assert said(report.ok, "extension is Local/${argument:extension}@"), report
+    folder = transfer_to("PJSIP/200", tmp_path / "tools.d")
+    report = rig.check(TOOLS_DIR=folder)
+    assert said(report.warnings, "no endpoint PJSIP/200", "persona"), report
+    rig.ari.person("PJSIP/200")
+    report = rig.check(TOOLS_DIR=folder)
+    assert not said(report.warnings, "PJSIP/200"), report
+
+
+def test_nobody_for_callers_who_want_a_person_is_a_warning(rig):
+    report = rig.check(PERSON_DESTINATION="extension")
+    assert said(report.warnings, "press 0", '"extension"'), report
+    report = rig.check(PERSON_DESTINATION="nadie",
+                       FALLBACK_CONTEXT="telefonista-fallback")
+    assert not said(report.warnings, "press 0"), report
+
+
 def test_everything_wrong_is_said_at_once(rig):
     report = rig.check(ASTERISK_USERNAME=None, MAX_CALLS="many",
                        TIMEZONE="America/Macondo", OPENAI_API_KEY=None,

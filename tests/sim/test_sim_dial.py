@@ -63,7 +63,8 @@ def test_a_leg_is_in_stasis_when_it_was_answered(sim, client, endpoint):
     client.events.wait('ChannelDestroyed', channel='T')
     assert story(client)[6:] == ['ChannelHangupRequest 16', 'StasisEnd',
                                  'ChannelDestroyed 16']
-    assert not sim.model.channels and person.state == 'ended'
+    person.wait_for('ended')
+    sim.wait_for(lambda: not sim.model.channels, 5, 'no channel')
 
 
 @pytest.mark.parametrize('how, cause, dialled', [
@@ -88,7 +89,7 @@ def test_nobody_answers(sim, client):
     dial(client, PHONE, timeout=1)
     client.events.wait('ChannelDestroyed', channel='T')
     assert story(client)[2:] == ['Dial RINGING', 'ChannelDestroyed 19']
-    assert person.state == 'ended' and person.hung_up_by == 'pbx'
+    assert person.wait_for('ended').hung_up_by == 'pbx'
 
 
 def test_what_cannot_be_dialled(sim, client):
@@ -112,7 +113,8 @@ def test_a_leg_that_is_deleted_rings_no_more(sim, client):
     client.events.wait('ChannelDestroyed', channel='T')
     assert story(client)[3:] == ['ChannelHangupRequest 32', 'Dial NOANSWER',
                                  'ChannelDestroyed 16']
-    assert person.hung_up_by == 'agent' and not sim.model.channels
+    assert person.wait_for('ended').hung_up_by == 'agent'
+    sim.wait_for(lambda: not sim.model.channels, 5, 'no channel')
 
 
 def test_two_telephones_in_a_bridge_hear_each_other(sim, client):

@@ -199,6 +199,8 @@ bool conversation_control_all_heard(const struct conversation *c);
 
 /* Another one is heard: no sound from the next frame on. */
 void conversation_layers_hush(struct conversation *c, const char *why);
+/* A call has its answer: the sound may end. */
+void conversation_layers_tool_gone(struct conversation *c);
 /* The caller speaks or dials. */
 void conversation_layers_caller_acts(struct conversation *c, const char *why);
 /* The utterance S of a voice_aside() begins: lets it be heard, or not. */

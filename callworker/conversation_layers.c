@@ -5,6 +5,9 @@
  * none; the second a soft sound; the third now and then a sentence about how
  * it goes, said beside the conversation (voice_aside).
  *
+ * The sound lasts until the answer's first audio, not until the result: from
+ * one to the other the voice may need a second or two.
+ *
  * Invariant: neither sound nor sentence is begun while the caller speaks or
  * dials, while something of the voice is to be heard, or is due.
  */
@@ -76,6 +79,24 @@ conversation_layers_hush(struct conversation *c, const char *why)
 	set_sound(c, COMFORT_NONE, why);
 }
 
+/* All results are there, and the voice has not begun to speak of them. */
+static bool
+is_answer_due(const struct conversation *c)
+{
+	return c->tools.count == 0 &&
+	       (c->prompt_due || c->awaiting || voice_is_busy(c->config.voice));
+}
+
+void
+conversation_layers_tool_gone(struct conversation *c)
+{
+	if (c->tools.count > 0)
+		return;
+	/* A telephone that no longer rings must not be heard ringing. */
+	if (c->layers.sound == COMFORT_RING || !is_answer_due(c))
+		set_sound(c, COMFORT_NONE, "nothing runs");
+}
+
 static void
 check_sound(struct conversation *c)
 {
@@ -83,9 +104,12 @@ check_sound(struct conversation *c)
 	const struct tool_call *oldest = tool_calls_oldest(&c->tools);
 	uint32_t after_ms = c->config.brief->layers.sound_after_ms;
 
-	if (oldest == NULL || is_taken(c)) {
-		set_sound(c, COMFORT_NONE,
-		    oldest == NULL ? "nothing runs" : "others are heard");
+	if (is_taken(c)) {
+		set_sound(c, COMFORT_NONE, "others are heard");
+		return;
+	}
+	if (oldest == NULL) {
+		conversation_layers_tool_gone(c);
 		return;
 	}
 	if (after_ms == 0 ||

@@ -139,10 +139,9 @@ conversation_on_tool_call(
 void
 conversation_tool_gone(struct conversation *c)
 {
-	if (c->tools.count == 0) {
+	if (c->tools.count == 0)
 		c->said_tool_wait = false;
-		conversation_layers_hush(c, "nothing runs");
-	}
+	conversation_layers_tool_gone(c);
 	c->config.ports->changed(c->config.arg);
 }
 

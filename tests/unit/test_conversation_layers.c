@@ -127,7 +127,7 @@ progress(struct fake_world *w, const char *id, int64_t done, int64_t total)
 /* ---- the sound ----------------------------------------------------------- */
 
 static void
-the_sound_comes_after_its_time_and_ends_with_the_call(void **state)
+the_sound_comes_after_its_time_and_ends_with_the_answer(void **state)
 {
 	struct fake_world *w = *state;
 
@@ -140,8 +140,24 @@ the_sound_comes_after_its_time_and_ends_with_the_call(void **state)
 	fake_pass(w, SECONDS(3));
 	expect_nothing(w);
 	conversation_tool_result(w->c, "c1", TOOL_STATUS_BUSY, "Ocupado");
-	expect(w, "answer c1 {\"status\":\"busy\",\"error\":\"Ocupado\"}\n"
-		  "comfort none\n");
+	expect(w, "answer c1 {\"status\":\"busy\",\"error\":\"Ocupado\"}\n");
+	fake_pass(w, 1000); /* the voice thinks about it */
+	expect(w, "prompt\n");
+	V.on_utterance("u1", CONVERSATION_TAG_ANSWER, w->c);
+	assert_non_null(strstr(w->lines, "comfort none\n"));
+}
+
+/* … which may be that there is none: then nothing is waited for. */
+static void
+a_telephone_that_no_longer_rings_is_not_heard(void **state)
+{
+	struct fake_world *w = *state;
+
+	call_tool(w, "c1", "transfer");
+	fake_pass(w, 3000);
+	expect(w, "comfort ring\n");
+	conversation_tool_result(w->c, "c1", TOOL_STATUS_BUSY, "Ocupado");
+	assert_non_null(strstr(w->lines, "comfort none\n"));
 }
 
 static void
@@ -584,7 +600,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(the_sound_comes_after_its_time_and_ends_with_the_call),
+	    TEST(the_sound_comes_after_its_time_and_ends_with_the_answer),
+	    TEST(a_telephone_that_no_longer_rings_is_not_heard),
 	    TEST(the_sound_waits_for_the_voice_to_end),
 	    TEST(the_sound_ends_with_the_callers_first_word),
 	    TEST(the_sound_ends_when_the_caller_dials),

@@ -35,7 +35,7 @@ def table(lines):
 
 def play(chaos, options):
     """The rounds, in turns; without tools first."""
-    run.give_way()      # for good: nothing else is started after this
+    chaos.give_way()
     rounds = []
     for number in range(2 * options.rounds):
         with_tools = bool(number % 2)

@@ -9,7 +9,7 @@ import random
 import re
 
 SECRET = "s3cr3t-0123456789-abcdef"
-DEADLINE_MS = 2500
+DEADLINE_MS = 4000
 STRING = {"type": "string", "maxLength": 600}
 STATUSES = ("timeout", "unreachable", "http_error", "busy", "malformed",
             "refused", "lost")

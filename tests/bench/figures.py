@@ -166,9 +166,10 @@ def bulkheads(chaos, rounds=2):
     return lines
 
 
-def fairness(chaos, singles=10):
+def fairness(chaos):
     """One call asks as many things as it may of a target that takes one at a
     time; then others ask one each."""
+    singles = min(10, chaos.count - 1)
     greedy = [chaos.questions.token() for _ in range(MANY)]
     alone = [chaos.questions.token() for _ in range(singles)]
     ms = dict(ms=TURN_MS)

@@ -6,6 +6,7 @@
  * Invariant: nothing on its loop blocks, and the API key is in its memory
  * only until the session's request is on its way.
  */
+#include "callworker/audio_priority.h"
 #include "callworker/live_call.h"
 #include "callworker/realtime.h"
 #include "callworker/supervisor_link.h"
@@ -276,6 +277,17 @@ on_assign(const struct link_assign *assign, void *arg)
 
 /* The rest is about the call; one that could not begin may still get some. */
 
+/* From now on somebody hears how late we are. */
+static void
+go_first(void)
+{
+	int ret = audio_priority_take();
+
+	if (ret < 0)
+		log_info("no real-time priority, see AUDIO_PRIORITY error=%s",
+		    strerror(-ret));
+}
+
 static void
 on_media(const struct net_address *peer, void *arg)
 {
@@ -283,6 +295,9 @@ on_media(const struct net_address *peer, void *arg)
 	if (worker.call == NULL)
 		return;
 	if (live_call_media(worker.call, peer) == 0) {
+		if (worker.config.audio_priority &&
+		    worker.state != WORKER_TALKING)
+			go_first();
 		set_state(WORKER_TALKING, "media");
 		return;
 	}
@@ -408,6 +423,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		if (now_ms - worker.title_ms >= TITLE_MS)
 			update_title();
 	}
+	if (audio_priority_was_lost())
+		log_warn("worked %d ms without a pause: real-time priority "
+			 "lost",
+		    AUDIO_PRIORITY_WORK_MS);
 	/* Not NOW_MS: this very tick may have ended it. */
 	if (worker.state == WORKER_ENDED &&
 	    (worker.link_gone ||

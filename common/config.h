@@ -100,6 +100,8 @@ enum {
 	    "longest ringing before the fallback takes a call")                \
 	X(warm_workers, WARM_WORKERS, NUMBER, "2", 0, 64,                      \
 	    "spare callworkers with a connected session")                      \
+	X(audio_priority, AUDIO_PRIORITY, SWITCH, "yes", 0, 0,                 \
+	    "run calls at real-time priority where the system allows it")      \
 	X(drain_s, DRAIN_SECONDS, NUMBER, "20", 0, 3600,                       \
 	    "time that live calls get to end after SIGTERM")                   \
 	X(fallback_context, FALLBACK_CONTEXT, TEXT, "", 0, 79,                 \

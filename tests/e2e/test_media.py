@@ -4,9 +4,11 @@ behave badly: the voice is given one unbroken stream, the caller another."""
 
 import contextlib
 import json
+import os
 import random
 import socket
 import struct
+import subprocess
 
 import pytest
 
@@ -186,3 +188,22 @@ def test_the_voice_s_tail_is_heard_when_the_caller_says_nothing(world):
     last = [p for p in call.phone.recording.packets
             if set(p.payload) != {0xD5}][-1]
     assert last.payload.endswith(b"\xd5")
+
+
+def may_be_first():
+    """Whether this system lets processes run at real-time priority."""
+    return subprocess.run(["chrt", "-r", "1", "true"], check=False,
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
+@pytest.mark.parametrize("priority", ["yes", "no"])
+def test_a_call_goes_before_all_other_work_once_it_is_heard(world, priority):
+    world.start(AUDIO_PRIORITY=priority)
+    call = world.call().hears(GREETING)
+    spares = set(world.service.pids("callworker")) - {call.worker}
+    first = priority == "yes" and may_be_first()
+    if priority == "yes" and not first:
+        call.wait_log("no real-time priority")
+    assert os.sched_getscheduler(call.worker) & ~os.SCHED_RESET_ON_FORK == (
+        os.SCHED_RR if first else os.SCHED_OTHER)
+    assert all(os.sched_getscheduler(pid) == os.SCHED_OTHER for pid in spares)

@@ -36,7 +36,7 @@ enum {
 	 */
 	CONVERSATION_ALMOST_SAID_MS = 400,
 	/* … and when no other tool answers within this time. */
-	CONVERSATION_GATHER_MS = 3000,
+	CONVERSATION_GATHER_MS = 800,
 	/* A tool runs and nothing was said about it, or since the caller's
 	 * last turn: its first sentence is, or tool_wait. */
 	CONVERSATION_TOOL_WAIT_MS = 2500,

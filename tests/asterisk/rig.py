@@ -48,7 +48,8 @@ res_pjsip_caller_id res_pjsip_dtmf_info res_pjsip_nat res_pjsip_rfc3326
 res_pjsip_authenticator_digest res_pjsip_endpoint_identifier_ip
 res_pjsip_endpoint_identifier_user res_pjsip_endpoint_identifier_anonymous
 res_pjsip_pubsub res_musiconhold chan_pjsip format_gsm format_pcm format_wav
-format_sln codec_gsm codec_resample app_echo app_verbose bridge_holding
+format_sln codec_gsm codec_resample app_echo app_verbose app_queue
+bridge_holding
 """.split()
 
 
@@ -277,6 +278,8 @@ class AsteriskRig:
             "extensions.conf": self._extensions_conf(),
             "musiconhold.conf": "[default]\nmode = files\ndirectory = %s\n"
             % (self.inside + "/lib/moh"),
+            "queues.conf": "[general]\n[soporte]\nstrategy = ringall\n"
+            "timeout = 60\nmember => PJSIP/200\n",
             "manager.conf": "[general]\nenabled = no\n",
             "logger.conf": "[general]\ndateformat = %F %T.%3q\n[logfiles]\n"
             "full => notice,warning,error,verbose\n",

@@ -33,6 +33,14 @@ type = aor
 contact = sip:person@127.0.0.1:%d
 """
 
+# The queue of the sample's comments, whose member is the same telephone.
+QUEUE = """
+[queue]
+exten => persona,1,Queue(soporte,r,,,100)
+ same => n,Hangup(19)
+"""
+IN_QUEUE = "Local/persona@queue"
+
 
 @pytest.fixture
 def person():
@@ -43,7 +51,8 @@ def person():
 
 @pytest.fixture
 def world(asterisk_chroot, tmp_path, request, person):
-    with PbxWorld(tmp_path, pjsip=EXTENSION_200 % person.port) as made:
+    with PbxWorld(tmp_path, pjsip=EXTENSION_200 % person.port,
+                  dialplan=QUEUE) as made:
         request.node.world = made
         person.server = (made.rig.sip_host, made.rig.sip_port)
         yield made
@@ -121,8 +130,8 @@ def is_back(world, call, status):
     world.rig.wait_idle()
 
 
-@pytest.mark.parametrize("endpoint", [None, "PJSIP/200"],
-                         ids=["dialplan", "telephone"])
+@pytest.mark.parametrize("endpoint", [None, "PJSIP/200", IN_QUEUE],
+                         ids=["dialplan", "telephone", "queue"])
 def test_a_person_who_answers_has_the_caller(world, person, endpoint):
     world.answers(transferring())
     start(world, endpoint)
@@ -175,9 +184,12 @@ def test_a_person_who_does_not_answer_so(world, person, endpoint, answer,
     is_back(world, asking(world), status)
 
 
-def test_nobody_answers_and_the_caller_talks_meanwhile(world, person):
+@pytest.mark.parametrize("endpoint", [None, IN_QUEUE],
+                         ids=["dialplan", "queue"])
+def test_nobody_answers_and_the_caller_talks_meanwhile(world, person,
+                                                       endpoint):
     world.answers(transferring(), "Sigue timbrando.", "Dígame.")
-    start(world, ring_s=5)
+    start(world, endpoint, ring_s=5)
     call = asking(world)
     person.wait_ringing()
     call.heard_by_voice(call.asks("y qué pasa", "Sigue timbrando."))

@@ -30,6 +30,8 @@ enum {
 	RESTART_MAX_MS = 10000,   /* of those that do not even come up */
 	RESTART_UP_MAX_MS = 1000, /* of those that came up */
 	STEADY_MS = 30000,        /* one that ran this long was healthy */
+	HEALTH_MS = 6000,         /* what it takes to ask the service */
+	HEALTH_TRIES = 3,         /* of workers that die of it */
 };
 
 struct member {
@@ -41,6 +43,7 @@ struct member {
 	bool leaving; /* drains: does not count any more */
 	long jobs;    /* given to it */
 	uint64_t started_ms;
+	uint64_t health_ms; /* asked then; 0: never */
 };
 
 struct toolworkers {
@@ -53,7 +56,8 @@ struct toolworkers {
 	struct event *recycle_timer;
 	unsigned int restart_ms;
 	bool running;
-	bool health_due; /* the next one that comes up asks the service */
+	bool health_due; /* a worker is to ask the service how it is */
+	unsigned int health_tries; /* left, should it die before it can tell */
 	TAILQ_HEAD(, member) members;
 };
 
@@ -216,6 +220,22 @@ recycle(struct toolworkers *pool)
 	}
 }
 
+/* The first that is up asks how the service is; else the next to come up. */
+static void
+ask_health(struct toolworkers *pool)
+{
+	struct member *member;
+
+	TAILQ_FOREACH(member, &pool->members, entry) {
+		if (!member->up || member->leaving ||
+		    worker_send(member->worker, MESSAGE_HEALTH, NULL) < 0)
+			continue;
+		member->health_ms = clock_now_ms();
+		pool->health_due = false;
+		return;
+	}
+}
+
 static void
 on_message(
     struct worker *worker, enum message_type type, const cJSON *body, void *arg)
@@ -228,9 +248,20 @@ on_message(
 	if (!first || member->leaving)
 		return;
 	if (member->pool->health_due)
-		member->pool->health_due =
-		    worker_send(worker, MESSAGE_HEALTH, NULL) < 0;
+		ask_health(member->pool);
 	recycle(member->pool);
+}
+
+/* DEAD may have died before it could tell how the service is. */
+static void
+ask_health_again(struct toolworkers *pool, const struct member *dead)
+{
+	if (!pool->running || pool->health_tries == 0 || dead->health_ms == 0 ||
+	    clock_now_ms() - dead->health_ms >= HEALTH_MS)
+		return;
+	pool->health_tries--;
+	pool->health_due = true;
+	ask_health(pool);
 }
 
 static void
@@ -263,6 +294,7 @@ on_gone(struct worker *worker, const char *how, void *arg)
 	tool_queue_worker_gone(pool->queue, worker);
 	if (!member->leaving)
 		start_later(pool, member);
+	ask_health_again(pool, member);
 	free(member);
 }
 
@@ -374,6 +406,7 @@ toolworkers_start(struct toolworkers *pool)
 	pool->running = true;
 	/* Those of an earlier supervisor have been asked. */
 	pool->health_due = TAILQ_EMPTY(&pool->members);
+	pool->health_tries = HEALTH_TRIES;
 	fill(pool);
 }
 
@@ -390,6 +423,7 @@ toolworkers_reload(struct toolworkers *pool)
 {
 	drain_all(pool);
 	pool->health_due = true;
+	pool->health_tries = HEALTH_TRIES;
 	fill(pool);
 }
 

@@ -236,6 +236,50 @@ the_queue_hears_of_a_death_once_and_a_new_one_is_started_later(void **state)
 	assert_int_equal(fake_fleet.count, 2);
 }
 
+static size_t
+asked_for_health(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < fake_fleet.count; i++)
+		n += fake_worker_told(worker(i), MESSAGE_HEALTH);
+	return n;
+}
+
+static void
+the_service_is_asked_once_unless_who_asks_dies(void **state)
+{
+	(void)state;
+	rig.config.tool_workers = COUNT;
+	toolworkers_start(rig.pool);
+	for (size_t i = 0; i < COUNT; i++)
+		fake_worker_says(worker(i), MESSAGE_HELLO, NULL);
+	assert_int_equal(fake_worker_told(worker(0), MESSAGE_HEALTH), 1);
+	assert_int_equal(asked_for_health(), 1);
+	fake_now_ms += 1000;
+	fake_worker_dies(worker(0), "killed by signal 9");
+	assert_int_equal(fake_worker_told(worker(1), MESSAGE_HEALTH), 1);
+	assert_int_equal(asked_for_health(), 2);
+	/* It has answered long ago; another never had to. */
+	fake_now_ms += 60000;
+	fake_worker_dies(worker(1), "killed by signal 9");
+	fake_worker_dies(worker(2), "killed by signal 9");
+	assert_int_equal(asked_for_health(), 2);
+}
+
+static void
+a_service_that_kills_who_asks_is_not_asked_for_ever(void **state)
+{
+	(void)state;
+	toolworkers_start(rig.pool);
+	for (size_t i = 0; i < 8; i++) {
+		fake_worker_says(worker(i), MESSAGE_HELLO, NULL);
+		fake_worker_dies(worker(i), "killed by signal 11");
+		timers_expire(rig.base);
+	}
+	assert_int_equal(asked_for_health(), 4);
+}
+
 static void
 many_deaths_are_made_good_together_and_none_puts_it_off(void **state)
 {
@@ -481,6 +525,8 @@ main(void)
 	    TEST(what_a_worker_says_reaches_the_queue),
 	    TEST(
 		the_queue_hears_of_a_death_once_and_a_new_one_is_started_later),
+	    TEST(the_service_is_asked_once_unless_who_asks_dies),
+	    TEST(a_service_that_kills_who_asks_is_not_asked_for_ever),
 	    TEST(many_deaths_are_made_good_together_and_none_puts_it_off),
 	    TEST(one_that_has_run_its_jobs_goes_when_another_is_up),
 	    TEST(one_that_cannot_be_started_is_tried_again),

@@ -120,7 +120,11 @@ enum tool_status call_transfer(struct call *call, const char *job,
 /* Nobody waits for it any longer: the telephone stops ringing. */
 void call_transfer_cancel(struct call *call, const char *job);
 
-/* The voice says goodbye for REASON ("limit", "shutdown"), then it ends. */
+/*
+ * The voice says goodbye for REASON ("limit", "shutdown"), then it ends. Once:
+ * said again it changes nothing, except of an adopted call that was not yet
+ * known to talk.
+ */
 void call_farewell(struct call *call, const char *reason);
 
 /* Hangs up at once. */

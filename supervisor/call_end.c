@@ -64,6 +64,8 @@ call_farewell(struct call *call, const char *reason)
 
 	if (call->state >= CALL_TRANSFERRED || call->farewell)
 		return;
+	if (call->adopted && call->state == CALL_NEW)
+		return; /* it may be talking: its worker has not said yet */
 	if (call->state < CALL_TALKING) {
 		call_fallback(call, reason);
 		return;

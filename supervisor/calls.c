@@ -48,9 +48,10 @@ struct calls {
 	uint64_t asked_ms;      /* when the lists below were asked for */
 	uint64_t connected_ms;  /* … and those of the last connection */
 	cJSON *listed_channels; /* while a reconciliation is under way */
+	cJSON *strangers;       /* ids that the last one found in our app */
 	bool reconciling;
 	uint64_t drain_at_ms; /* 0: not draining; when all must be gone */
-	bool goodbyes;        /* said while draining */
+	bool no_goodbyes;     /* while draining: it is to end at once */
 };
 
 /* -- the table ------------------------------------------------------------------ */
@@ -412,7 +413,6 @@ say_goodbyes(struct calls *calls)
 {
 	struct seat *seat;
 
-	calls->goodbyes = true;
 	TAILQ_FOREACH(seat, &calls->seats, entry)
 		call_farewell(seat->call, "shutdown");
 }
@@ -444,7 +444,7 @@ only_transferred(const struct calls *calls)
 static void
 drain_turn(struct calls *calls, uint64_t now_ms)
 {
-	if (!calls->goodbyes && now_ms + FAREWELL_MS >= calls->drain_at_ms)
+	if (!calls->no_goodbyes && now_ms + FAREWELL_MS >= calls->drain_at_ms)
 		say_goodbyes(calls);
 	if (now_ms >= calls->drain_at_ms)
 		hang_up_all(calls, "DRAIN_SECONDS are over");
@@ -467,7 +467,7 @@ calls_drain(struct calls *calls)
 void
 calls_drain_now(struct calls *calls)
 {
-	calls->goodbyes = true;
+	calls->no_goodbyes = true;
 	calls->drain_at_ms = clock_now_ms();
 	hang_up_all(calls, "the service stops at once");
 }

@@ -88,6 +88,26 @@ a_conversation_goes_on_as_if_nothing_had_been(void **state)
 }
 
 static void
+nobody_is_sent_away_before_it_is_known_that_he_talks(void **state)
+{
+	struct worker *worker = adopt_live();
+
+	(void)state;
+	world.config.drain_s = 5;
+	calls_drain(world.calls);
+	assert_int_equal(world_state(ID), CALL_NEW);
+	world_worker_state(worker, "talking", "sync", 42000);
+	snapshot("Up", true);
+	fake_now_ms += 1000;
+	timers_turn(world.base);
+	timers_turn(world.base);
+	assert_int_equal(world_state(ID), CALL_TALKING);
+	assert_int_equal(fake_worker_told(worker, MESSAGE_HANGUP), 1);
+	assert_true(json_bool(
+	    fake_worker_heard(worker, MESSAGE_HANGUP), "farewell", false));
+}
+
+static void
 the_lists_may_come_before_the_workers_answer(void **state)
 {
 	struct worker *worker = adopt_live();
@@ -282,6 +302,7 @@ main(void)
 	cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_conversation_goes_on_as_if_nothing_had_been),
+	    TEST(nobody_is_sent_away_before_it_is_known_that_he_talks),
 	    TEST(the_lists_may_come_before_the_workers_answer),
 	    TEST(words_to_the_dead_supervisor_are_not_the_answer_to_sync),
 	    TEST(a_goodbye_that_is_being_said_is_let_finish_but_not_for_ever),

@@ -4,8 +4,8 @@
  *
  * Invariant: every channel in our application is either a call here or one
  * of the ledger's; a list from Asterisk puts right what an event that was
- * lost would have told: after each connect also who came, every minute who
- * went.
+ * lost would have told: after each connect who came and who went, every
+ * minute who went, and who is there for the second time unknown.
  */
 #include "supervisor/calls.h"
 
@@ -254,21 +254,68 @@ is_in_app(const struct calls *calls, const cJSON *channel)
 	       (data[len] == '\0' || data[len] == ',');
 }
 
+/* Somebody in our application who is no call here. */
+static bool
+is_stranger(struct calls *calls, const cJSON *channel)
+{
+	const char *id = json_string(channel, "id");
+
+	return !ledger_is_ours(calls->env.ledger, id) &&
+	       is_in_app(calls, channel) && find_owner(calls, id) == NULL &&
+	       strlen(id) < ARI_ID_MAX;
+}
+
 static void
 find_new(struct calls *calls, const cJSON *channels)
 {
 	const cJSON *channel;
 
 	cJSON_ArrayForEach(channel, channels) {
-		const char *id = json_string(channel, "id");
-
-		if (ledger_is_ours(calls->env.ledger, id) ||
-		    !is_in_app(calls, channel) ||
-		    find_owner(calls, id) != NULL || strlen(id) >= ARI_ID_MAX)
+		if (!is_stranger(calls, channel))
 			continue;
-		log_info("call=%s was waiting in our application", id);
+		log_info("call=%s was waiting in our application",
+		    json_string(channel, "id"));
 		admit(calls, channel, NULL);
 	}
+}
+
+static bool
+was_stranger(const struct calls *calls, const char *id)
+{
+	const cJSON *stranger;
+
+	cJSON_ArrayForEach(stranger, calls->strangers) {
+		if (strcmp(stranger->valuestring, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The list of every minute may be older than a call's end, but not than the
+ * last list: who was a stranger then, too, has waited in vain.
+ */
+static void
+find_forgotten(struct calls *calls, const cJSON *channels)
+{
+	cJSON *strangers = cJSON_CreateArray();
+	const cJSON *channel;
+
+	cJSON_ArrayForEach(channel, channels) {
+		const char *id = json_string(channel, "id");
+
+		if (!is_stranger(calls, channel))
+			continue;
+		if (was_stranger(calls, id)) {
+			log_warn(
+			    "call=%s was forgotten in our application", id);
+			admit(calls, channel, NULL);
+		} else {
+			cJSON_AddItemToArray(strangers, cJSON_CreateString(id));
+		}
+	}
+	cJSON_Delete(calls->strangers);
+	calls->strangers = strangers;
 }
 
 /* Channel ID if it is there and in our application, else NULL. */
@@ -293,17 +340,13 @@ find_transferred(
 	struct call *call;
 
 	cJSON_ArrayForEach(channel, channels) {
-		const char *id = json_string(channel, "id");
-
-		if (ledger_is_ours(calls->env.ledger, id) ||
-		    !is_in_app(calls, channel) ||
-		    find_owner(calls, id) != NULL || strlen(id) >= ARI_ID_MAX ||
+		if (!is_stranger(calls, channel) ||
 		    call_adopt_transferred(
 			&call, &calls->env, channel, channels, bridges) < 0)
 			continue;
 		if (seat_call(calls, call) < 0) {
-			log_err(
-			    "alarm=memory call=%s cannot be taken over", id);
+			log_err("alarm=memory call=%s cannot be taken over",
+			    json_string(channel, "id"));
 			call_free(&call);
 		}
 	}
@@ -341,9 +384,11 @@ on_bridges(const struct ari_response *response, void *arg)
 	struct calls *calls = arg;
 
 	calls->reconciling = false;
-	if (response->status == 200 && cJSON_IsArray(response->body))
+	if (response->status == 200 && cJSON_IsArray(response->body)) {
 		reconcile(calls, calls->asked_ms, calls->asked_ms,
 		    calls->listed_channels, response->body);
+		find_forgotten(calls, calls->listed_channels);
+	}
 	cJSON_Delete(calls->listed_channels);
 	calls->listed_channels = NULL;
 }
@@ -545,6 +590,7 @@ calls_free(struct calls **calls_ptr)
 		free(seat);
 	}
 	cJSON_Delete(calls->listed_channels);
+	cJSON_Delete(calls->strangers);
 	if (calls->timer != NULL)
 		event_free(calls->timer);
 	if (calls->bury_event != NULL)

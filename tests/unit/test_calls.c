@@ -260,6 +260,52 @@ a_lost_stasis_end_is_found_by_the_list_of_every_minute(void **state)
 }
 
 static void
+lists_of_this_minute(const char *channels)
+{
+	a_minute_passes();
+	fake_ari_answer("GET", "channels", 200, channels);
+	fake_ari_answer("GET", "bridges", 200, "[]");
+}
+
+static void
+who_was_forgotten_is_found_by_the_second_list_that_has_him(void **state)
+{
+	char channels[600];
+
+	(void)state;
+	/* His StasisStart was lost, or there was no memory for him. */
+	snprintf(
+	    channels, sizeof(channels), "[%s]", listed(OTHER, "openai-app"));
+	lists_of_this_minute(channels);
+	assert_int_equal(calls_count(world.calls), 0); /* an old list? */
+	lists_of_this_minute("[]");
+	lists_of_this_minute(channels);
+	assert_int_equal(calls_count(world.calls), 0);
+	lists_of_this_minute(channels);
+	assert_int_equal(world_state(OTHER), CALL_NEW);
+	fake_ari_answer("GET", "/variable", 200, "{\"value\":\"ulaw\"}");
+	lists_of_this_minute(channels);
+	assert_int_equal(calls_count(world.calls), 1);
+}
+
+static void
+a_404_for_a_caller_who_is_still_there_does_not_forget_him(void **state)
+{
+	char channels[600];
+
+	(void)state;
+	step_arrive();
+	fake_ari_answer("GET", "/variable", 404, NULL);
+	asterisk_says_404();
+	timers_settle(world.base);
+	assert_int_equal(calls_count(world.calls), 0);
+	snprintf(channels, sizeof(channels), "[%s]", listed(ID, "openai-app"));
+	lists_of_this_minute(channels);
+	lists_of_this_minute(channels);
+	assert_int_equal(world_state(ID), CALL_NEW);
+}
+
+static void
 a_list_says_nothing_about_calls_that_came_after_it_was_asked_for(void **state)
 {
 	(void)state;
@@ -433,6 +479,8 @@ main(void)
 	    TEST(a_call_whose_channel_went_while_we_were_away_is_over),
 	    TEST(a_call_that_is_listed_goes_on),
 	    TEST(a_lost_stasis_end_is_found_by_the_list_of_every_minute),
+	    TEST(who_was_forgotten_is_found_by_the_second_list_that_has_him),
+	    TEST(a_404_for_a_caller_who_is_still_there_does_not_forget_him),
 	    TEST(
 		a_list_says_nothing_about_calls_that_came_after_it_was_asked_for),
 	    TEST(lists_that_cannot_be_had_end_nothing),

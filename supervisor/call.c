@@ -299,6 +299,25 @@ call_on_event(struct call *call, const char *type, const cJSON *event)
 		on_own_event(call, type, event);
 }
 
+const cJSON *
+call_find_listed(const cJSON *list, const char *id)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, list) {
+		if (strcmp(json_string(item, "id"), id) == 0)
+			return item;
+	}
+	return NULL;
+}
+
+bool
+call_is_in_stasis(const cJSON *channel)
+{
+	return strcmp(json_string(json_object(channel, "dialplan"), "app_name"),
+		   "Stasis") == 0;
+}
+
 /* Finds what an earlier supervisor made for this call. */
 static void
 adopt_made(struct call *call, enum ledger_kind kind, const cJSON *list,
@@ -335,6 +354,7 @@ call_on_snapshot(struct call *call, uint64_t asked_ms, const cJSON *channel,
 		return;
 	}
 	if (!first) {
+		call_setup_on_snapshot(call, channels);
 		call_transfer_on_snapshot(call, asked_ms, channels);
 		return;
 	}

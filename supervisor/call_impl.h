@@ -82,6 +82,10 @@ void call_ari(struct call *call, ari_response_fn *fn, const char *method,
 /* Every answer begins with it; may end the call (then returns false). */
 bool call_answered(struct call *call);
 
+/* What has that ID in one of Asterisk's lists; NULL: nothing. */
+const cJSON *call_find_listed(const cJSON *list, const char *id);
+bool call_is_in_stasis(const cJSON *channel);
+
 /* call_worker.c */
 void call_take_worker(struct call *call);
 void call_release_worker(struct call *call, const char *reason);
@@ -95,6 +99,8 @@ void call_begin(struct call *call);
 /* Something became ready: goes as far as it can. */
 void call_advance(struct call *call);
 void call_on_media_started(struct call *call);
+/* A list puts right what a lost event would have said. */
+void call_setup_on_snapshot(struct call *call, const cJSON *channels);
 
 /* call_end.c */
 void call_fallback_played(struct call *call, const cJSON *event);

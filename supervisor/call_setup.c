@@ -222,6 +222,14 @@ call_on_media_started(struct call *call)
 	call_advance(call);
 }
 
+void
+call_setup_on_snapshot(struct call *call, const cJSON *channels)
+{
+	if (call->state < CALL_TALKING && !call->media_in_stasis &&
+	    call_is_in_stasis(call_find_listed(channels, call->media_id)))
+		call_on_media_started(call);
+}
+
 /* -- the codec --------------------------------------------------------------------------- */
 
 /*

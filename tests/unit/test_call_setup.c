@@ -66,6 +66,37 @@ a_worker_is_told_all_about_its_call_and_the_keeper_holds_it(void **state)
 }
 
 static void
+a_media_channel_that_is_listed_has_started(void **state)
+{
+	char text[1024];
+	cJSON *channels, *bridges = cJSON_CreateArray();
+
+	(void)state;
+	set_up(6); /* its StasisStart is lost with the connection */
+	for (int in_app = 0; in_app < 2; in_app++) {
+		snprintf(text, sizeof(text),
+		    "[" WORLD_CHANNEL ",{\"id\":\"%s\",\"state\":\"%s\","
+		    "\"dialplan\":{\"app_name\":\"%s\"}}]",
+		    ID, "Ring", "3001234655", "", world_media_id(),
+		    in_app ? "Up" : "Down", in_app ? "Stasis" : "");
+		channels = json_parse(text, strlen(text));
+		assert_non_null(channels);
+		calls_on_ari_state(world.calls, ARI_LISTING);
+		calls_on_snapshot(world.calls, channels, bridges);
+		cJSON_Delete(channels);
+		assert_int_equal(fake_ari_asked("POST", "/addChannel"), in_app);
+	}
+	cJSON_Delete(bridges);
+	/* It was not lost after all. */
+	step_media_in_stasis();
+	assert_int_equal(fake_ari_asked("POST", "/addChannel"), 1);
+	step_joined();
+	step_ready();
+	step_answered();
+	assert_int_equal(world_state(ID), CALL_TALKING);
+}
+
+static void
 a_channel_that_came_answered_is_neither_rung_nor_answered(void **state)
 {
 	(void)state;
@@ -363,6 +394,7 @@ main(void)
 	    TEST(what_can_be_done_at_once_is_done_at_once),
 	    TEST(the_caller_is_answered_last_and_the_worker_told_then),
 	    TEST(a_worker_is_told_all_about_its_call_and_the_keeper_holds_it),
+	    TEST(a_media_channel_that_is_listed_has_started),
 	    TEST(a_channel_that_came_answered_is_neither_rung_nor_answered),
 	    TEST(the_order_of_what_becomes_ready_does_not_matter),
 	    TEST(a_law_callers_get_a_law_and_all_others_mu_law),

@@ -48,7 +48,8 @@
  *
  * job.run        id, tool, arguments, settings, deadline_ms (from receipt)
  * job.cancel     id
- * health         ask the query service how it is, and log it
+ * health         ask the query service how it is, log it, and say state
+ *                  with why "health"
  * job.progress   id, elapsed_ms, text, done, total (as tool.progress)
  * job.result     id, status, output
  */

@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/config.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "supervisor/call.h"
 #include "supervisor/calls.h"
@@ -43,7 +44,7 @@ struct member {
 	bool leaving; /* drains: does not count any more */
 	long jobs;    /* given to it */
 	uint64_t started_ms;
-	uint64_t health_ms; /* asked then; 0: never */
+	uint64_t health_ms; /* asked then; 0: not, or it has said */
 };
 
 struct toolworkers {
@@ -244,6 +245,9 @@ on_message(
 	bool first = !member->up;
 
 	member->up = true;
+	if (type == MESSAGE_STATE &&
+	    strcmp(json_string(body, "why"), "health") == 0)
+		member->health_ms = 0;
 	tool_queue_on_worker(member->pool->queue, worker, type, body);
 	if (!first || member->leaving)
 		return;

@@ -16,6 +16,7 @@ enum {
 
 struct health {
 	struct http_call *call; /* NULL once it was answered */
+	health_fn *fn;
 	char url[CONFIG_TEXT_MAX + sizeof("/health")];
 };
 
@@ -36,11 +37,12 @@ on_response(const struct http_response *response, void *arg)
 			 "fail until it can url=%s result=%s why=\"%s\"",
 		    health->url, http_result_name(response->result),
 		    response->error);
+	health->fn();
 }
 
 int
 health_ask(struct health **health_out, const struct http_call_network *network,
-    const struct config *config)
+    const struct config *config, health_fn *fn)
 {
 	struct http_request_config request = {
 	    .deadline_ms = DEADLINE_MS,
@@ -56,6 +58,7 @@ health_ask(struct health **health_out, const struct http_call_network *network,
 	health = calloc(1, sizeof(*health));
 	if (health == NULL)
 		return -ENOMEM;
+	health->fn = fn;
 	snprintf(health->url, sizeof(health->url), "%s/health",
 	    config->mikrotik_api_url);
 	request.url = health->url;

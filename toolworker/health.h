@@ -12,12 +12,16 @@
 
 struct health;
 
+typedef void health_fn(void);
+
 /*
- * Asks, unless the service is not configured: then *HEALTH_OUT is NULL.
+ * Asks, unless the service is not configured: then *HEALTH_OUT is NULL. FN is
+ * called once that is logged, not before return and not after health_free().
  * NETWORK outlives it. 0 or -ENOMEM.
  */
 int health_ask(struct health **health_out,
-    const struct http_call_network *network, const struct config *config);
+    const struct http_call_network *network, const struct config *config,
+    health_fn *fn);
 
 /* NULL-safe, clears *HEALTH. */
 void health_free(struct health **health);

@@ -155,13 +155,19 @@ on_sync(void)
 	jobs_tell_progress(toolworker.jobs);
 }
 
+static void
+on_health_known(void)
+{
+	send_state("health");
+}
+
 /* One of the pool is asked to, once for each set of settings. */
 static void
 on_health(void)
 {
 	health_free(&toolworker.health);
 	if (health_ask(&toolworker.health, &toolworker.network,
-		&toolworker.config) < 0)
+		&toolworker.config, on_health_known) < 0)
 		log_err("no memory to ask how the service is");
 }
 

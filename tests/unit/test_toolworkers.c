@@ -249,6 +249,8 @@ asked_for_health(void)
 static void
 the_service_is_asked_once_unless_who_asks_dies(void **state)
 {
+	cJSON *known;
+
 	(void)state;
 	rig.config.tool_workers = COUNT;
 	toolworkers_start(rig.pool);
@@ -260,8 +262,10 @@ the_service_is_asked_once_unless_who_asks_dies(void **state)
 	fake_worker_dies(worker(0), "killed by signal 9");
 	assert_int_equal(fake_worker_told(worker(1), MESSAGE_HEALTH), 1);
 	assert_int_equal(asked_for_health(), 2);
-	/* It has answered long ago; another never had to. */
-	fake_now_ms += 60000;
+	/* It has said so; another never had to. */
+	known = cJSON_CreateObject();
+	cJSON_AddStringToObject(known, "why", "health");
+	fake_worker_says(worker(1), MESSAGE_STATE, known);
 	fake_worker_dies(worker(1), "killed by signal 9");
 	fake_worker_dies(worker(2), "killed by signal 9");
 	assert_int_equal(asked_for_health(), 2);

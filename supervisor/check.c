@@ -15,8 +15,8 @@
 #include "common/json.h"
 #include "common/proc.h"
 #include "common/report.h"
+#include "common/secret_source.h"
 #include "common/startup.h"
-#include "common/tool_secret.h"
 #include "supervisor/brief.h"
 #include "supervisor/check_asterisk.h"
 #include "supervisor/model.h"
@@ -89,15 +89,6 @@ load_folders(struct check *check)
 		personas_check_tools(
 		    check->personas, check->tools, &check->problems);
 	return ret;
-}
-
-/* A tool without its secret is offered, and fails: better known now. */
-static void
-check_secrets(struct check *check, struct secret_sources *sources)
-{
-	for (size_t i = 0; i < tools_count(check->tools); i++)
-		tool_secret_check(
-		    tools_at(check->tools, i), sources, &check->problems);
 }
 
 static void
@@ -174,7 +165,7 @@ check_settings(struct check *check)
 		secret_sources_free(&sources);
 		return -1;
 	}
-	check_secrets(check, sources);
+	tools_check_secrets(check->tools, sources, &check->problems);
 	secret_sources_free(&sources);
 	for (size_t i = 0; i < personas_count(check->personas); i++)
 		add_model(check, brief_model(&check->config,

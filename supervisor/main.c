@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "common/resolver.h"
+#include "common/secret_source.h"
 #include "common/startup.h"
 #include "common/title.h"
 #include "supervisor/ari.h"
@@ -63,6 +64,7 @@ static struct {
 	struct fleet *fleet;
 	struct personas *personas;
 	struct tools *tools;
+	struct secret_sources *secrets; /* where those of tools are */
 	struct spares *spares;
 	struct toolworkers *toolworkers;
 	struct ari *ari;
@@ -126,6 +128,7 @@ load_folders(const struct config *config, struct config_problems *problems)
 	ret = tools_load(&tools, folder, config, problems);
 	if (ret < 0)
 		return ret;
+	tools_check_secrets(tools, me.secrets, problems);
 	config_dir(config->persona_dir, "personas", folder, sizeof(folder));
 	ret = personas_load(&personas, folder, config, problems);
 	if (ret < 0) {
@@ -447,6 +450,9 @@ load_configuration(void)
 	struct config_problems problems = {0};
 	int ret = 0;
 
+	/* Before config_load(), see there. */
+	if (secret_sources_new(&me.secrets, me.config_file) < 0)
+		return -ENOMEM;
 	config_load(
 	    &me.config, me.config_file, PROC_ROLE_SUPERVISOR, &problems);
 	model_apply(&me.config, clock_wall(), &problems);
@@ -549,6 +555,7 @@ main_deinit(void)
 	resolver_free(&me.resolver);
 	personas_free(&me.personas);
 	tools_unref(&me.tools);
+	secret_sources_free(&me.secrets);
 	for (size_t i = 0; i < SIGNAL_COUNT; i++) {
 		if (me.signal_events[i] != NULL)
 			event_free(me.signal_events[i]);

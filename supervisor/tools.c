@@ -6,6 +6,7 @@
  */
 #include "supervisor/tools.h"
 
+#include "common/tool_secret.h"
 #include "supervisor/folder.h"
 
 #include <assert.h>
@@ -76,6 +77,18 @@ tools_load(struct tools **tools_out, const char *folder,
 		    strerror(-ret));
 	*tools_out = loader.tools;
 	return 0;
+}
+
+/* Without it a tool is offered, and fails: better known before a call. */
+void
+tools_check_secrets(const struct tools *tools, struct secret_sources *sources,
+    struct config_problems *problems)
+{
+	for (size_t i = 0; i < tools->count; i++) {
+		if (tools->list[i].tool.available)
+			tool_secret_check(
+			    &tools->list[i].tool, sources, problems);
+	}
 }
 
 struct tools *

@@ -17,6 +17,7 @@ enum {
 	TOOLS_MAX = 64,
 };
 
+struct secret_sources;
 struct tools;
 
 /*
@@ -31,6 +32,13 @@ struct tools *tools_ref(struct tools *tools);
 
 /* Drops a reference, and with the last one everything. NULL-safe, clears. */
 void tools_unref(struct tools **tools);
+
+/*
+ * A warning in PROBLEMS for each secret that an available one of TOOLS names
+ * and that is in none of SOURCES. No value is read.
+ */
+void tools_check_secrets(const struct tools *tools,
+    struct secret_sources *sources, struct config_problems *problems);
 
 size_t tools_count(const struct tools *tools);
 const struct tool *tools_at(const struct tools *tools, size_t index);

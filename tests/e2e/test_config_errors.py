@@ -2,6 +2,7 @@
 """What an operator can get wrong before and while the service runs: said in
 one go, with exit status 2, or survived; and where secrets may be kept."""
 
+import json
 import random
 import re
 import shutil
@@ -232,6 +233,28 @@ def test_a_bad_tool_file_does_not_take_others_down(world):
     world.start(TOOLS_DIR=tools)
     call = world.call().hears(GREETING)
     assert [t["name"] for t in call.session.config["tools"]] == [TOOL]
+
+
+def test_a_secret_that_a_tool_lacks_is_said_until_it_is_there(world):
+    tools = world.folder / "tools.d"
+    tools.mkdir()
+    definition = json.loads(
+        (REPO / f"etc/tools.d/{TOOL}.json").read_text())
+    definition["executor"] = {
+        "type": "http", "url": "https://crm.test/x",
+        "headers": {"Authorization": "Bearer ${secret:TOOL_CRM_TOKEN}"}}
+    (tools / f"{TOOL}.json").write_text(json.dumps(definition))
+    said = f'configuration: tool "{TOOL}": TOOL_CRM_TOKEN is not there'
+    world.expect(said)
+    world.start(TOOLS_DIR=tools)
+    assert world.service.count(said) == 1
+    world.service.write_config(TOOLS_DIR=tools, TOOL_CRM_TOKEN="crm-0123456")
+    mark = world.service.mark()
+    world.service.signal(signal.SIGHUP)
+    world.service.wait_log("reading the configuration again", since=mark)
+    world.healthy()
+    assert world.service.count(said) == 1
+    assert "crm-0123456" not in world.service.text()
 
 
 def test_a_log_file_that_cannot_be_written_is_said_where_it_can_be(world):

@@ -362,6 +362,11 @@ call_on_snapshot(struct call *call, uint64_t asked_ms, const cJSON *channel,
 	read_app_data(call, channel);
 	call->listed = true;
 	call_transfer_adopt(call, channels, bridges);
+	/* Unless it was a person whom the worker left him to. */
+	if (call->state == CALL_TALKING && call->over)
+		call_hangup(call, "voice hung up meanwhile");
+	else if (call->state == CALL_TALKING && call->worker == NULL)
+		call_fallback(call, "worker lost");
 	call_adopt_decide(call);
 }
 

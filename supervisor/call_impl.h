@@ -61,6 +61,7 @@ struct call {
 	bool adopted; /* from an earlier supervisor */
 	bool listed;  /* … and Asterisk still has its channel */
 	bool synced;  /* … and its worker has said how far it is */
+	bool over;    /* … namely at its end, before it was listed */
 	bool worker_ready;
 	bool farewell; /* the voice is saying goodbye */
 	unsigned int attempts;

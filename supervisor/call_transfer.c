@@ -515,42 +515,6 @@ call_wants_person(struct call *call, const cJSON *body)
 
 /* -- what Asterisk has ------------------------------------------------------------------ */
 
-static const cJSON *
-find_channel(const cJSON *channels, const char *id)
-{
-	const cJSON *channel;
-
-	cJSON_ArrayForEach(channel, channels) {
-		if (strcmp(json_string(channel, "id"), id) == 0)
-			return channel;
-	}
-	return NULL;
-}
-
-static bool
-is_in_stasis(const cJSON *channel)
-{
-	return strcmp(json_string(json_object(channel, "dialplan"), "app_name"),
-		   "Stasis") == 0;
-}
-
-/* A thing of ours, of that KIND, made for CALL; NULL: there is none. */
-static const cJSON *
-find_made(const struct ledger *ledger, enum ledger_kind kind, const cJSON *list,
-    const char *call)
-{
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, list) {
-		const char *id = json_string(item, "id");
-
-		if (ledger_belongs(ledger, kind, id, call) &&
-		    strchr(id, ';') == NULL)
-			return item;
-	}
-	return NULL;
-}
-
 static bool
 holds(const cJSON *bridge, const char *channel)
 {
@@ -562,6 +526,30 @@ holds(const cJSON *bridge, const char *channel)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * A thing of ours, of that KIND, made for CALL; of several the one that is in
+ * BRIDGE, for the others were given up. NULL: there is none.
+ */
+static const cJSON *
+find_made(const struct ledger *ledger, enum ledger_kind kind, const cJSON *list,
+    const cJSON *bridge, const char *call)
+{
+	const cJSON *item, *found = NULL;
+
+	cJSON_ArrayForEach(item, list) {
+		const char *id = json_string(item, "id");
+
+		if (!ledger_belongs(ledger, kind, id, call) ||
+		    strchr(id, ';') != NULL)
+			continue;
+		if (holds(bridge, id))
+			return item;
+		if (found == NULL)
+			found = item;
+	}
+	return found;
 }
 
 static void
@@ -606,7 +594,7 @@ adopt_leg(struct call *call, const cJSON *listed, const cJSON *bridges)
 	leg->rang = true;
 	if (leg->to.name == NULL)
 		leg->to.name = leg->name;
-	bridge = find_channel(bridges, call->bridge_id);
+	bridge = call_find_listed(bridges, call->bridge_id);
 	if (holds(bridge, id) && holds(bridge, call->id)) {
 		leg->state = CALL_LEG_JOINED;
 		tool_queue_on_local(call->env->tool_queue, leg->job,
@@ -616,7 +604,7 @@ adopt_leg(struct call *call, const cJSON *listed, const cJSON *bridges)
 	}
 	if (leg->job[0] == '\0' && wait_for_claim(leg) < 0)
 		leg_give_up(leg);
-	else if (is_in_stasis(listed))
+	else if (call_is_in_stasis(listed))
 		on_picked_up(leg);
 }
 
@@ -624,8 +612,8 @@ void
 call_transfer_adopt(
     struct call *call, const cJSON *channels, const cJSON *bridges)
 {
-	const cJSON *listed =
-	    find_made(call->env->ledger, LEDGER_LEG, channels, call->id);
+	const cJSON *listed = find_made(call->env->ledger, LEDGER_LEG, channels,
+	    call_find_listed(bridges, call->bridge_id), call->id);
 
 	if (listed != NULL)
 		adopt_leg(call, listed, bridges);
@@ -643,9 +631,9 @@ call_transfer_on_snapshot(
 
 	if (leg == NULL || leg->made_ms == 0 || leg->made_ms >= asked_ms)
 		return; /* the list may be older */
-	listed = find_channel(channels, leg->id);
+	listed = call_find_listed(channels, leg->id);
 	if (listed != NULL) {
-		if (is_in_stasis(listed))
+		if (call_is_in_stasis(listed))
 			on_picked_up(leg);
 		return;
 	}
@@ -662,14 +650,18 @@ call_adopt_transferred(struct call **call_out, const struct call_env *env,
 {
 	const char *id = json_string(channel, "id");
 	const cJSON *bridge =
-	    find_made(env->ledger, LEDGER_BRIDGE, bridges, id);
-	const cJSON *leg = find_made(env->ledger, LEDGER_LEG, channels, id);
+	    find_made(env->ledger, LEDGER_BRIDGE, bridges, NULL, id);
+	const cJSON *leg =
+	    find_made(env->ledger, LEDGER_LEG, channels, bridge, id);
+	const cJSON *media =
+	    find_made(env->ledger, LEDGER_CHANNEL, channels, bridge, id);
 	struct call *call;
 	int ret;
 
+	/* The voice's channel may have been about to go. */
 	if (!holds(bridge, id) ||
-	    find_made(env->ledger, LEDGER_CHANNEL, channels, id) != NULL ||
-	    (leg != NULL && !holds(bridge, json_string(leg, "id"))))
+	    (leg != NULL ? !holds(bridge, json_string(leg, "id"))
+			 : media != NULL))
 		return -ENOENT; /* was with a voice, not with a person */
 	ret = call_new(&call, env, channel, NULL);
 	if (ret < 0)

@@ -183,7 +183,9 @@ on_state(struct call *call, const cJSON *body)
 		call->farewell = true;
 		call_set_timer(call, CALL_FAREWELL_MS);
 	} else if (call->state == CALL_TALKING && strcmp(state, "ended") == 0) {
-		call_hangup(call, "voice hung up meanwhile");
+		call->over = true;
+		if (call->listed)
+			call_hangup(call, "voice hung up meanwhile");
 	}
 	call_adopt_decide(call);
 }
@@ -256,8 +258,9 @@ on_gone(struct worker *worker, const char *how, void *arg)
 		break;
 	case CALL_TALKING:
 		log_err("call=%s worker lost how=\"%s\"", call->id, how);
-		call_fallback(call, "worker lost");
-		break;
+		if (!call->adopted || call->listed)
+			call_fallback(call, "worker lost");
+		break; /* else the lists tell whether a person has him */
 	case CALL_TRANSFERRED:
 		break;
 	case CALL_ENDING:

@@ -158,6 +158,7 @@ a_hang_up_that_the_dead_supervisor_did_not_carry_out_is_done_now(void **state)
 
 	(void)state;
 	world_worker_state(worker, "ended", "sync", 60000);
+	snapshot("Up", true); /* nor was he connected with a person */
 	assert_int_equal(world_state(ID), CALL_ENDING);
 	assert_non_null(fake_ari_find("DELETE", "channels/" ID));
 	assert_int_equal(fake_worker_told(worker, MESSAGE_HANGUP), 1);

@@ -10,6 +10,7 @@
 #define JOB             "1732012345.17/call_1"
 #define ADDED           "/addChannel?channel=telefonista-openai-app-transfer-"
 #define LEG_OF(call)    "telefonista-openai-app-transfer-" call "-0a0b"
+#define OLD_LEG_ID      "telefonista-openai-app-transfer-" ID "-0000"
 #define BRIDGE_OF(call) "telefonista-openai-app-bridge-" call "-0a0b"
 #define MEDIA_OF(call)  "telefonista-openai-app-media-" call "-0a0b"
 
@@ -607,6 +608,7 @@ enum {
 	LEG_IN_APP = 4,
 	LEG_IN_BRIDGE = 8,
 	NO_CALLER = 16,
+	OLD_LEG = 32,
 };
 
 /* Asterisk's lists: the caller in the bridge, and what WHAT says. */
@@ -621,6 +623,7 @@ snapshot(unsigned int what)
 	    what & NO_CALLER ? "8.8" : ID, "Up", "3001234655",
 	    what & NO_CALLER ? "-other" : "",
 	    what & WITH_MEDIA ? ",{\"id\":\"" MEDIA_OF(ID) "\"}" : "",
+	    what & OLD_LEG ? ",{\"id\":\"" OLD_LEG_ID "\"}" : "",
 	    what & WITH_LEG
 		? ",{\"id\":\"" LEG_OF(ID) ";2\"},{\"id\":\"" LEG_OF(ID) "\""
 		: "",
@@ -755,6 +758,13 @@ a_pair_is_never_a_new_call(void **state)
 	assert_true(was_deleted(LEG_OF(ID)));
 	assert_true(was_deleted(BRIDGE_OF(ID)));
 	world_assert_empty();
+	begin_again();
+	/* The voice's channel was to go, and so was an earlier leg. */
+	snapshot(WITH_MEDIA | OLD_LEG | WITH_LEG | LEG_IN_APP | LEG_IN_BRIDGE);
+	assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+	assert_true(was_deleted(MEDIA_OF(ID)));
+	assert_true(was_deleted(OLD_LEG_ID));
+	assert_false(was_deleted(LEG_OF(ID)));
 }
 
 static void
@@ -798,6 +808,39 @@ reconnect(bool leg, bool leg_in_app)
 	calls_on_ari_state(world.calls, ARI_UP);
 	cJSON_Delete(channels);
 	cJSON_Delete(bridges);
+}
+
+static void
+whom_the_voice_left_to_a_person_stays_with_him(void **state)
+{
+	(void)state;
+	/* It was about to go, or went, when the supervisor died. */
+	for (int first = 0; first < 2; first++) {
+		struct worker *worker = adopt();
+
+		world_worker_state(worker, "ended", "sync", 42000);
+		if (first == 1)
+			fake_worker_dies(worker, "exited with status 0");
+		assert_int_equal(world_state(ID), CALL_TALKING);
+		snapshot(WITH_LEG | LEG_IN_APP | LEG_IN_BRIDGE);
+		assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+		assert_false(was_deleted(LEG_OF(ID)));
+		assert_int_equal(fake_ari_asked("DELETE", "channels/" ID), 0);
+		begin_again();
+	}
+	/* Nobody has him: over is over, and lost is lost. */
+	for (int first = 0; first < 2; first++) {
+		struct worker *worker = adopt();
+
+		world_worker_state(
+		    worker, first == 0 ? "ended" : "talking", "sync", 42000);
+		fake_worker_dies(worker, "exited with status 0");
+		snapshot(WITH_MEDIA);
+		assert_int_equal(world_state(ID), CALL_ENDING);
+		assert_int_equal(
+		    fake_ari_asked("POST", "/continue"), first == 0 ? 0 : 1);
+		begin_again();
+	}
 }
 
 static void
@@ -866,6 +909,7 @@ main(void)
 	    TEST(what_rang_goes_on_ringing),
 	    TEST(what_was_answered_meanwhile_is_connected),
 	    TEST(what_was_in_the_bridge_stays_connected),
+	    TEST(whom_the_voice_left_to_a_person_stays_with_him),
 	    TEST(what_is_not_there_any_more_is_dialled_again),
 	    TEST(a_leg_that_nobody_asks_for_does_not_ring_for_ever),
 	    TEST(a_pair_is_never_a_new_call),

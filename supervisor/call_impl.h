@@ -6,6 +6,7 @@
 #include "common/message.h"
 #include "supervisor/call.h"
 #include "supervisor/phone_number.h"
+#include "supervisor/tool_job.h"
 
 #include <stddef.h>
 #include <sys/queue.h>
@@ -54,6 +55,7 @@ struct call {
 	char playback_id[64];       /* of the fallback sound */
 	struct call_leg *leg;       /* of a transfer, or NULL */
 	LIST_HEAD(, call_leg) legs; /* and those given up but not answered */
+	char person_job[TOOL_JOB_ID_SIZE]; /* the last wish for a person */
 
 	/* The worker. */
 	struct spares_request *request; /* waiting for one */

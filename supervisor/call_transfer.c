@@ -106,6 +106,25 @@ leg_failed(struct call_leg *leg, enum tool_status status, const char *why)
 	tool_queue_on_local(call->env->tool_queue, job, status, why);
 }
 
+/*
+ * There is no way to the person. Who pressed 0 would only be told so again
+ * each time: the dialplan's people have him, if it has any.
+ */
+static void
+leg_unknown(struct call_leg *leg, const char *why)
+{
+	struct call *call = leg->call;
+
+	if (strcmp(leg->job, call->person_job) != 0 || leg->job[0] == '\0' ||
+	    call->env->config->fallback_context[0] == '\0') {
+		leg_failed(leg, TOOL_STATUS_UNKNOWN, why);
+		return;
+	}
+	log_outcome(leg, "unknown", why);
+	leg_give_up(leg);
+	call_fallback(call, "the caller wants a person");
+}
+
 static int
 leg_ari(
     struct call_leg *leg, ari_response_fn *fn, cJSON *body, const char *path)
@@ -232,6 +251,7 @@ static void
 on_leg_gone(struct call_leg *leg, int64_t cause)
 {
 	struct call *call = leg->call;
+	enum tool_status status;
 	char why[64];
 
 	if (leg->state == CALL_LEG_JOINED) {
@@ -241,9 +261,13 @@ on_leg_gone(struct call_leg *leg, int64_t cause)
 		   leg->state == CALL_LEG_JOINING) {
 		leg_failed(leg, TOOL_STATUS_REFUSED, "hung up at once");
 	} else {
+		status = outcome(leg, cause);
 		snprintf(why, sizeof(why), "cause %d %s", (int)cause,
 		    leg->dial_status);
-		leg_failed(leg, outcome(leg, cause), why);
+		if (status == TOOL_STATUS_UNKNOWN)
+			leg_unknown(leg, why);
+		else
+			leg_failed(leg, status, why);
 	}
 }
 
@@ -295,10 +319,17 @@ on_dialled(const struct ari_response *response, void *arg)
 	if (!leg_answered(leg))
 		return;
 	leg->made_ms = clock_now_ms();
-	if (response->status / 100 != 2)
-		leg_failed(leg, TOOL_STATUS_UNKNOWN,
-		    response->status == 0 ? "no answer of Asterisk"
-					  : "Asterisk cannot dial it");
+	/*
+	 * 409: it is dialled already, since an answer was lost and curl asked
+	 * again. What rings or was picked up is dialled, too.
+	 */
+	if (response->status / 100 == 2 || response->status == 409 ||
+	    leg->state != CALL_LEG_RINGING || leg->rang)
+		return;
+	if (response->status == 0) /* nor could it send him elsewhere */
+		leg_failed(leg, TOOL_STATUS_UNKNOWN, "no answer of Asterisk");
+	else
+		leg_unknown(leg, "Asterisk cannot dial it");
 }
 
 /* "Ana <3001234655>": what the other telephone shows. */
@@ -499,6 +530,8 @@ call_wants_person(struct call *call, const cJSON *body)
 	log_info("call=%s wants a person id=%s reason=%.64s", call->id, id,
 	    json_string(body, "reason"));
 	if (request != NULL) {
+		tool_job_make_id(
+		    call->person_job, sizeof(call->person_job), call->id, id);
 		ret = tool_queue_on_request(
 		    call->env->tool_queue, call->id, request);
 	} else if (config->fallback_context[0] != '\0') {
@@ -639,7 +672,7 @@ call_transfer_on_snapshot(
 	}
 	ledger_gone(call->env->ledger, leg->id);
 	if (leg->state == CALL_LEG_RINGING)
-		leg_failed(leg, TOOL_STATUS_UNKNOWN, "gone meanwhile");
+		leg_unknown(leg, "gone meanwhile");
 	else
 		on_leg_gone(leg, CAUSE_UNKNOWN);
 }

@@ -92,6 +92,16 @@ def test_asterisk_that_does_not_dial_is_told(world, person):
     assert person.state == "dialing"
 
 
+def test_key_0_without_a_way_to_the_person_leads_to_the_dialplan(world):
+    world.allow("ari request refused", "ari request failed")
+    world.expect("goes to the fallback")
+    world.ari.fault("POST", "/channels", status=500)
+    start(world)
+    call = world.call().hears(GREETING)
+    call.phone.dtmf("0#")
+    call.to_fallback(why="the caller wants a person")
+
+
 @pytest.mark.parametrize("meanwhile", ["rings", "answers", "declines"])
 def test_a_lost_connection_while_it_rings(world, person, meanwhile):
     world.expect("ari connection lost, trying again")

@@ -344,6 +344,40 @@ what_asterisk_cannot_dial_is_unknown(void **state)
 }
 
 static void
+an_answer_that_was_lost_loses_nobody(void **state)
+{
+	static const int answers[] = {0, 409, 500};
+
+	(void)state;
+	/* Asked again by curl, it is there already. */
+	set_up(STEPS);
+	assert_int_equal(transfer(), TOOL_STATUS_OK);
+	dial_answered(409);
+	assert_int_equal(world.local.count, 0);
+	assert_false(was_deleted(leg_id()));
+	begin_again();
+	/* The events were faster than the answer, which never comes. */
+	for (size_t i = 0; i < 3; i++) {
+		set_up(STEPS);
+		assert_int_equal(transfer(), TOOL_STATUS_OK);
+		leg_dial_status("RINGING");
+		if (i > 0)
+			leg_event("StasisStart");
+		if (i > 1)
+			fake_ari_answer("POST", ADDED, 204, NULL);
+		dial_answered(answers[i]);
+		assert_false(was_deleted(leg_id()));
+		if (i == 0)
+			leg_event("StasisStart");
+		if (i < 2)
+			fake_ari_answer("POST", ADDED, 204, NULL);
+		assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+		assert_int_equal(world.local.status, TOOL_STATUS_OK);
+		begin_again();
+	}
+}
+
+static void
 after_a_failure_it_can_be_tried_again(void **state)
 {
 	char first[ARI_ID_MAX];
@@ -543,6 +577,54 @@ a_person_is_asked_for_like_any_transfer(void **state)
 	assert_int_equal(world_worker()->killed, SIGKILL);
 }
 
+/* As the queue does with what want_person() asks. */
+static void
+person_rings(void)
+{
+	world_tools.count = 1;
+	world_tools.list[0] = (struct tool){
+	    .name = "transferir", .action = "transfer", .settings = settings};
+	set_up(STEPS);
+	want_person();
+	assert_int_equal(ask_for(ID "/person-1", "{\"destino\":\"persona\"}"),
+	    TOOL_STATUS_OK);
+}
+
+static void
+a_person_whom_nobody_can_dial_is_in_the_dialplan(void **state)
+{
+	(void)state;
+	person_rings();
+	dial_answered(500);
+	assert_went_to_fallback();
+	assert_int_equal(world.local.count, 0);
+	begin_again();
+	person_rings();
+	dial_answered(200);
+	leg_destroyed(0); /* no such extension */
+	assert_went_to_fallback();
+	begin_again();
+	/* Without a dialplan for it the voice says so. */
+	person_rings();
+	world.config.fallback_context[0] = '\0';
+	dial_answered(500);
+	assert_int_equal(world_state(ID), CALL_TALKING);
+	assert_int_equal(world.local.status, TOOL_STATUS_UNKNOWN);
+	begin_again();
+	/* So it does when an Asterisk that is gone could not take him. */
+	person_rings();
+	dial_answered(0);
+	assert_int_equal(world_state(ID), CALL_TALKING);
+	assert_int_equal(world.local.status, TOOL_STATUS_UNKNOWN);
+	begin_again();
+	/* Somebody who is only busy can be tried again. */
+	person_rings();
+	dial_answered(200);
+	leg_destroyed(17);
+	assert_int_equal(world_state(ID), CALL_TALKING);
+	assert_int_equal(world.local.status, TOOL_STATUS_BUSY);
+}
+
 static void
 without_such_a_destination_the_dialplan_has_people(void **state)
 {
@@ -619,7 +701,7 @@ snapshot(unsigned int what)
 	cJSON *channels, *bridges;
 
 	snprintf(text, sizeof(text),
-	    "[" WORLD_CHANNEL "%s%s%s%s,{\"id\":\"9.9\"}]",
+	    "[" WORLD_CHANNEL "%s%s%s%s%s,{\"id\":\"9.9\"}]",
 	    what & NO_CALLER ? "8.8" : ID, "Up", "3001234655",
 	    what & NO_CALLER ? "-other" : "",
 	    what & WITH_MEDIA ? ",{\"id\":\"" MEDIA_OF(ID) "\"}" : "",
@@ -709,6 +791,39 @@ what_was_in_the_bridge_stays_connected(void **state)
 		assert_true(was_deleted(MEDIA_OF(ID)));
 		assert_false(was_deleted(LEG_OF(ID)));
 		assert_int_equal(fake_worker_told(worker, MESSAGE_HANGUP), 1);
+		begin_again();
+	}
+}
+
+static void
+whom_the_voice_left_to_a_person_stays_with_him(void **state)
+{
+	(void)state;
+	/* It was about to go, or went, when the supervisor died. */
+	for (int first = 0; first < 2; first++) {
+		struct worker *worker = adopt();
+
+		world_worker_state(worker, "ended", "sync", 42000);
+		if (first == 1)
+			fake_worker_dies(worker, "exited with status 0");
+		assert_int_equal(world_state(ID), CALL_TALKING);
+		snapshot(WITH_LEG | LEG_IN_APP | LEG_IN_BRIDGE);
+		assert_int_equal(world_state(ID), CALL_TRANSFERRED);
+		assert_false(was_deleted(LEG_OF(ID)));
+		assert_int_equal(fake_ari_asked("DELETE", "channels/" ID), 0);
+		begin_again();
+	}
+	/* Nobody has him: over is over, and lost is lost. */
+	for (int first = 0; first < 2; first++) {
+		struct worker *worker = adopt();
+
+		world_worker_state(
+		    worker, first == 0 ? "ended" : "talking", "sync", 42000);
+		fake_worker_dies(worker, "exited with status 0");
+		snapshot(WITH_MEDIA);
+		assert_int_equal(world_state(ID), CALL_ENDING);
+		assert_int_equal(
+		    fake_ari_asked("POST", "/continue"), first == 0 ? 0 : 1);
 		begin_again();
 	}
 }
@@ -811,39 +926,6 @@ reconnect(bool leg, bool leg_in_app)
 }
 
 static void
-whom_the_voice_left_to_a_person_stays_with_him(void **state)
-{
-	(void)state;
-	/* It was about to go, or went, when the supervisor died. */
-	for (int first = 0; first < 2; first++) {
-		struct worker *worker = adopt();
-
-		world_worker_state(worker, "ended", "sync", 42000);
-		if (first == 1)
-			fake_worker_dies(worker, "exited with status 0");
-		assert_int_equal(world_state(ID), CALL_TALKING);
-		snapshot(WITH_LEG | LEG_IN_APP | LEG_IN_BRIDGE);
-		assert_int_equal(world_state(ID), CALL_TRANSFERRED);
-		assert_false(was_deleted(LEG_OF(ID)));
-		assert_int_equal(fake_ari_asked("DELETE", "channels/" ID), 0);
-		begin_again();
-	}
-	/* Nobody has him: over is over, and lost is lost. */
-	for (int first = 0; first < 2; first++) {
-		struct worker *worker = adopt();
-
-		world_worker_state(
-		    worker, first == 0 ? "ended" : "talking", "sync", 42000);
-		fake_worker_dies(worker, "exited with status 0");
-		snapshot(WITH_MEDIA);
-		assert_int_equal(world_state(ID), CALL_ENDING);
-		assert_int_equal(
-		    fake_ari_asked("POST", "/continue"), first == 0 ? 0 : 1);
-		begin_again();
-	}
-}
-
-static void
 a_lost_connection_hides_no_outcome(void **state)
 {
 	(void)state;
@@ -893,6 +975,7 @@ main(void)
 	    TEST(a_pair_is_nobodys_burden),
 	    TEST(every_end_of_the_ringing_has_its_name),
 	    TEST(what_asterisk_cannot_dial_is_unknown),
+	    TEST(an_answer_that_was_lost_loses_nobody),
 	    TEST(after_a_failure_it_can_be_tried_again),
 	    TEST(who_hangs_up_before_being_connected_refused),
 	    TEST(nothing_is_dialled_that_must_not_be),
@@ -904,6 +987,7 @@ main(void)
 	    TEST(a_caller_who_leaves_while_it_is_dialled_leaves_nothing),
 	    TEST(a_lost_worker_ends_the_transfer_too),
 	    TEST(a_person_is_asked_for_like_any_transfer),
+	    TEST(a_person_whom_nobody_can_dial_is_in_the_dialplan),
 	    TEST(without_such_a_destination_the_dialplan_has_people),
 	    TEST(without_any_people_the_voice_is_told),
 	    TEST(what_rang_goes_on_ringing),

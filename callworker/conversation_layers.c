@@ -90,10 +90,12 @@ is_answer_due(const struct conversation *c)
 void
 conversation_layers_tool_gone(struct conversation *c)
 {
-	if (c->tools.count > 0)
-		return;
 	/* A telephone that no longer rings must not be heard ringing. */
-	if (c->layers.sound == COMFORT_RING || !is_answer_due(c))
+	bool goes_on = c->layers.sound == COMFORT_RING
+			   ? conversation_control_rings(c)
+			   : c->tools.count > 0 || is_answer_due(c);
+
+	if (!goes_on)
 		set_sound(c, COMFORT_NONE, "nothing runs");
 }
 

@@ -161,6 +161,19 @@ a_telephone_that_no_longer_rings_is_not_heard(void **state)
 }
 
 static void
+not_even_while_something_else_runs(void **state)
+{
+	struct fake_world *w = *state;
+
+	call_tool(w, "t1", "transfer");
+	fake_pass(w, SECONDS(7));
+	assert_non_null(strstr(w->lines, "comfort ring\n"));
+	call_tool(w, "c1", "plain");
+	conversation_tool_result(w->c, "t1", TOOL_STATUS_BUSY, "");
+	assert_non_null(strstr(w->lines, "comfort none\n"));
+}
+
+static void
 the_sound_waits_for_the_voice_to_end(void **state)
 {
 	struct fake_world *w = *state;
@@ -602,6 +615,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(the_sound_comes_after_its_time_and_ends_with_the_answer),
 	    TEST(a_telephone_that_no_longer_rings_is_not_heard),
+	    TEST(not_even_while_something_else_runs),
 	    TEST(the_sound_waits_for_the_voice_to_end),
 	    TEST(the_sound_ends_with_the_callers_first_word),
 	    TEST(the_sound_ends_when_the_caller_dials),

@@ -99,14 +99,10 @@ static int
 add_person_call(struct conversation *c, const char *reason)
 {
 	char id[VOICE_ID_SIZE];
-	int ret;
 
 	snprintf(id, sizeof(id), "person-%u", ++c->control.persons);
-	ret = tool_calls_add(
+	return tool_calls_add_own(
 	    &c->tools, id, "person", reason, CONVERSATION_PERSON_MS, c->now_ms);
-	if (ret == 0)
-		c->tools.list[c->tools.count - 1].own = true;
-	return ret;
 }
 
 static void

@@ -49,15 +49,15 @@ tool_calls_find(struct tool_calls *tc, const char *id)
 	return i < 0 ? NULL : &tc->list[i];
 }
 
-int
-tool_calls_add(struct tool_calls *tc, const char *id, const char *name,
+static int
+add(struct tool_calls *tc, unsigned max, const char *id, const char *name,
     const char *arguments, uint32_t deadline_ms, uint64_t now_ms)
 {
 	struct tool_call *call = &tc->list[tc->count];
 
 	if (find(tc, id) >= 0)
 		return -EEXIST;
-	if (tc->count == TOOL_CALLS_MAX)
+	if (tc->count >= max)
 		return -ENOBUFS;
 	if (id[0] == '\0' || strlen(id) >= sizeof(call->id) ||
 	    strlen(name) >= sizeof(call->name) ||
@@ -73,6 +73,26 @@ tool_calls_add(struct tool_calls *tc, const char *id, const char *name,
 	call->log_ms = now_ms + TOOL_LOG_MS;
 	tc->count++;
 	return 0;
+}
+
+int
+tool_calls_add(struct tool_calls *tc, const char *id, const char *name,
+    const char *arguments, uint32_t deadline_ms, uint64_t now_ms)
+{
+	return add(
+	    tc, TOOL_CALLS_MAX, id, name, arguments, deadline_ms, now_ms);
+}
+
+int
+tool_calls_add_own(struct tool_calls *tc, const char *id, const char *name,
+    const char *arguments, uint32_t deadline_ms, uint64_t now_ms)
+{
+	int ret = add(
+	    tc, TOOL_CALLS_MAX + 1, id, name, arguments, deadline_ms, now_ms);
+
+	if (ret == 0)
+		tc->list[tc->count - 1].own = true;
+	return ret;
 }
 
 static void

@@ -46,7 +46,7 @@ struct tool_call {
 
 /* Zero it to start; the oldest first. */
 struct tool_calls {
-	struct tool_call list[TOOL_CALLS_MAX];
+	struct tool_call list[TOOL_CALLS_MAX + 1]; /* one of our own */
 	unsigned count;
 };
 
@@ -57,6 +57,11 @@ void tool_calls_clear(struct tool_calls *tc);
  * already), -ENOBUFS, -EINVAL (id, name or arguments too long) or -ENOMEM.
  */
 int tool_calls_add(struct tool_calls *tc, const char *id, const char *name,
+    const char *arguments, uint32_t deadline_ms, uint64_t now_ms);
+
+/* The same for one of our own, for which there is always room beside the
+ * model's. */
+int tool_calls_add_own(struct tool_calls *tc, const char *id, const char *name,
     const char *arguments, uint32_t deadline_ms, uint64_t now_ms);
 
 /* The call ID, or NULL: nobody waits for it. */

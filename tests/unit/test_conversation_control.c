@@ -838,7 +838,7 @@ a_new_supervisor_is_asked_again(void **state)
 }
 
 static void
-a_full_table_is_told_as_no_person(void **state)
+however_much_runs_there_is_room_for_a_person(void **state)
 {
 	struct fake_world *w = *state;
 	char id[8];
@@ -850,7 +850,11 @@ a_full_table_is_told_as_no_person(void **state)
 	}
 	forget(w);
 	says(w, WANTED);
-	assert_non_null(strstr(w->lines, "say 7 No hay nadie\n"));
+	assert_memory_equal(
+	    w->lines, ASKED("1", "words"), sizeof(ASKED("1", "words")) - 1);
+	forget(w);
+	V.on_tool_call("c9", "consultar", "{}", w->c);
+	assert_non_null(strstr(w->lines, "answer c9 {\"status\":\"busy\""));
 }
 
 /* ---- a person and the end ------------------------------------------------ */
@@ -974,7 +978,7 @@ main(void)
 	    TEST(a_supervisor_that_never_answers_is_answered_for),
 	    PLAIN(without_phrases_the_voice_is_told),
 	    TEST(a_new_supervisor_is_asked_again),
-	    TEST(a_full_table_is_told_as_no_person),
+	    TEST(however_much_runs_there_is_room_for_a_person),
 	    TEST(who_wants_a_person_is_not_hung_up_on),
 	    TEST(who_says_goodbye_after_all_is_let_go_and_nobody_rings),
 	    TEST(a_transfer_beats_a_hang_up_of_the_same_breath),

@@ -225,6 +225,10 @@ is_too_late(const struct conversation *c, int tag)
 {
 	if (c->phase >= CONVERSATION_LEAVING)
 		return tag != CONVERSATION_TAG_FAREWELL;
+	/* The goodbye of a hang-up that was withdrawn meanwhile. */
+	if (tag == CONVERSATION_TAG_FAREWELL &&
+	    !conversation_control_hangs_up(c))
+		return true;
 	return c->caller_talking && tag != CONVERSATION_TAG_ANSWER &&
 	       tag != CONVERSATION_TAG_GREETING;
 }

@@ -252,6 +252,24 @@ a_caller_who_speaks_during_the_goodbye_keeps_the_call(void **state)
 }
 
 static void
+a_goodbye_that_comes_after_that_is_not_heard(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	says(w, "Chao.");
+	V.on_tool_call("h1", "colgar", "{}", w->c);
+	expect(w, "say 5 Adiós\n");
+	says(w, "Ah, espere."); /* while it is being made */
+	forget(w);
+	speak(w, "bye", CONVERSATION_TAG_FAREWELL, 1000);
+	assert_non_null(strstr(w->lines, "interrupted bye 0\n"));
+	assert_int_equal(fake_remaining_ms(w), 0);
+	fake_pass(w, SECONDS(2));
+	assert_null(strstr(w->lines, "hang up"));
+}
+
+static void
 even_in_the_last_moment_and_with_a_digit(void **state)
 {
 	struct fake_world *w = *state;
@@ -945,6 +963,7 @@ main(void)
 	    TEST(words_that_are_still_being_made_are_waited_for),
 	    TEST(a_goodbye_that_never_comes_does_not_keep_the_call),
 	    TEST(a_caller_who_speaks_during_the_goodbye_keeps_the_call),
+	    TEST(a_goodbye_that_comes_after_that_is_not_heard),
 	    TEST(even_in_the_last_moment_and_with_a_digit),
 	    TEST(a_caller_who_speaks_already_is_not_hung_up_on),
 	    TEST(a_result_that_was_not_told_keeps_the_call),

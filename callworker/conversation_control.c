@@ -414,8 +414,10 @@ conversation_control_call(struct conversation *c, const struct brief_tool *tool,
 	if (!is_action(tool, "transfer"))
 		return false;
 	withdraw_hang_up(c, "The caller is being transferred instead.");
-	if (!conversation_control_rings(c))
+	if (!conversation_control_rings(c)) {
+		c->control.person_turn = true;
 		return false;
+	}
 	refuse(c, id, tool->name,
 	    "Somebody is being called for the caller already. Do not speak of "
 	    "it.");

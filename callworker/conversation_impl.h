@@ -70,7 +70,7 @@ struct conversation_control {
 	uint64_t hangup_ms; /* since when */
 	/* The caller wants a person: the own call in `tools`. */
 	unsigned persons; /* asked for so far */
-	bool person_turn; /* … with the caller's latest words or digits */
+	bool person_turn; /* by caller or voice, in this turn of the caller */
 	enum conversation_due due;
 	bool cancelled; /* the model withdrew something since the last tick */
 };

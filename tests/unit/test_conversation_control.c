@@ -935,6 +935,27 @@ a_transfer_beats_a_hang_up_of_the_same_breath(void **state)
 }
 
 static void
+in_either_order(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	says(w, NULL);
+	speak(w, "u1", CONVERSATION_TAG_ANSWER, 1000);
+	V.on_tool_call("t1", "pasar", "{}", w->c);
+	V.on_tool_call("h1", "colgar", "{}", w->c);
+	expect(w, "request t1 pasar {}\n" ANSWERED("h1",
+		      "The caller is being connected to a person: the call "
+		      "goes on."));
+	fake_pass(w, SECONDS(5));
+	assert_null(strstr(w->lines, "hang up"));
+	/* Later, with other words, the caller may say goodbye after all. */
+	says(w, "Déjelo así, chao.");
+	V.on_tool_call("h2", "colgar", "{}", w->c);
+	assert_non_null(strstr(w->lines, WITHDRAWN("t1")));
+}
+
+static void
 a_call_that_is_being_ended_has_no_person(void **state)
 {
 	struct fake_world *w = *state;
@@ -1001,6 +1022,7 @@ main(void)
 	    TEST(who_wants_a_person_is_not_hung_up_on),
 	    TEST(who_says_goodbye_after_all_is_let_go_and_nobody_rings),
 	    TEST(a_transfer_beats_a_hang_up_of_the_same_breath),
+	    TEST(in_either_order),
 	    TEST(a_call_that_is_being_ended_has_no_person),
 	};
 

@@ -246,6 +246,7 @@ on_utterance(const char *utterance, int tag, void *arg)
 	if (is_too_late(c, tag)) {
 		s->over = s->interrupted = true;
 		voice_interrupted(c->config.voice, utterance, 0);
+		conversation_control_unsaid(c, tag);
 		return;
 	}
 	if (tag == CONVERSATION_TAG_ASIDE) {

@@ -225,6 +225,14 @@ conversation_control_say_due(struct conversation *c)
 	}
 }
 
+void
+conversation_control_unsaid(struct conversation *c, int tag)
+{
+	if (tag == CONVERSATION_TAG_NO_PERSON &&
+	    c->phase == CONVERSATION_RUNNING)
+		person_missing(c);
+}
+
 /* ---- withdrawing -------------------------------------------------------- */
 
 void

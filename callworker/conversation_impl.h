@@ -187,6 +187,8 @@ void conversation_control_person_over(struct conversation *c,
 void conversation_control_withdraw(
     struct conversation *c, const char *id, const char *why);
 void conversation_control_say_due(struct conversation *c);
+/* What has TAG came when it could not be heard. */
+void conversation_control_unsaid(struct conversation *c, int tag);
 void conversation_control_tick(struct conversation *c);
 /* Nothing new is begun: the voice says goodbye and hangs up. */
 bool conversation_control_hangs_up(const struct conversation *c);

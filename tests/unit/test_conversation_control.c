@@ -809,6 +809,27 @@ who_can_have_nobody_is_told_so(void **state)
 }
 
 static void
+nor_is_it_lost_when_the_caller_speaks_again(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	says(w, WANTED);
+	speak(w, "p", CONVERSATION_TAG_PERSON_WAIT, 1000);
+	conversation_tool_result(w->c, "person-1", TOOL_STATUS_REFUSED, "");
+	fake_pass(w, 1200);
+	assert_non_null(strstr(w->lines, "say 7 No hay nadie\n"));
+	V.on_caller_started(80, w->c);
+	speak(w, "n", CONVERSATION_TAG_NO_PERSON, 1000); /* not heard */
+	fake_pass(w, 500);
+	forget(w);
+	V.on_caller_stopped(w->c);
+	speak(w, "u1", CONVERSATION_TAG_ANSWER, 500);
+	fake_pass(w, 1000);
+	assert_non_null(strstr(w->lines, "say 7 No hay nadie\n"));
+}
+
+static void
 a_supervisor_that_never_answers_is_answered_for(void **state)
 {
 	struct fake_world *w = *state;
@@ -1015,6 +1036,7 @@ main(void)
 	    TEST(an_outcome_reaches_the_voice_in_its_sentence),
 	    TEST(a_long_outcome_is_cut_between_letters),
 	    TEST(who_can_have_nobody_is_told_so),
+	    TEST(nor_is_it_lost_when_the_caller_speaks_again),
 	    TEST(a_supervisor_that_never_answers_is_answered_for),
 	    PLAIN(without_phrases_the_voice_is_told),
 	    TEST(a_new_supervisor_is_asked_again),

@@ -154,7 +154,6 @@ conversation_want_person(struct conversation *c, const char *reason)
 void
 conversation_control_heard(struct conversation *c, const char *transcript)
 {
-	const struct tool_call *person = find_person(c);
 	const char *phrase;
 
 	switch (person_phrase_find(
@@ -166,10 +165,8 @@ conversation_control_heard(struct conversation *c, const char *transcript)
 		conversation_want_person(c, "words");
 		break;
 	case PERSON_PHRASE_EXCEPTED:
+		/* Whether a wish is taken back is for the voice to say. */
 		log_debug("exception of a persona phrase=\"%s\"", phrase);
-		if (person != NULL && c->phase == CONVERSATION_RUNNING)
-			conversation_control_withdraw(
-			    c, person->id, "the caller's words");
 		break;
 	}
 }

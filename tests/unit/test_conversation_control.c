@@ -717,7 +717,7 @@ the_transfer_of_the_model_is_enough(void **state)
 }
 
 static void
-the_caller_can_withdraw_the_wish_in_words(void **state)
+no_word_but_the_voices_takes_the_wish_back(void **state)
 {
 	struct fake_world *w = *state;
 
@@ -726,8 +726,15 @@ the_caller_can_withdraw_the_wish_in_words(void **state)
 	speak(w, "p", CONVERSATION_TAG_PERSON_WAIT, 1000);
 	fake_pass(w, SECONDS(3));
 	forget(w);
-	says(w, "Ya no quiero hablar con nadie, gracias.");
-	expect(w, "cancel person-1\n" OVER("1", "cancelled"));
+	/* An exception of the persona's, but no such wish. */
+	says(w, "No quiero volver a hablar con una máquina.");
+	expect_nothing(w);
+	says(w, "Ya no, gracias.");
+	V.on_tool_call("x1", "cancelar", "{}", w->c);
+	assert_memory_equal(w->lines,
+	    "cancel person-1\n" OVER("1", "cancelled"),
+	    sizeof("cancel person-1\n" OVER("1", "cancelled")) - 1);
+	forget(w);
 	conversation_tool_result(
 	    w->c, "person-1", TOOL_STATUS_REFUSED, "Ocupado");
 	expect_nothing(w);
@@ -1031,7 +1038,7 @@ main(void)
 	    TEST(what_was_withdrawn_meanwhile_is_not_announced),
 	    TEST(one_person_is_called_for_one_wish),
 	    TEST(the_transfer_of_the_model_is_enough),
-	    TEST(the_caller_can_withdraw_the_wish_in_words),
+	    TEST(no_word_but_the_voices_takes_the_wish_back),
 	    TEST(who_is_answered_hears_nothing_more_of_the_voice),
 	    TEST(an_outcome_reaches_the_voice_in_its_sentence),
 	    TEST(a_long_outcome_is_cut_between_letters),

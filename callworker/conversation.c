@@ -56,10 +56,14 @@ conversation_await(struct conversation *c)
 }
 
 void
-conversation_want_prompt(struct conversation *c)
+conversation_want_prompt(struct conversation *c, const char *tool)
 {
-	if (!c->prompt_due)
+	if (!c->prompt_due) {
 		c->prompt_ms = c->now_ms;
+		snprintf(c->prompt_tool, sizeof(c->prompt_tool), "%s", tool);
+	} else if (strcmp(c->prompt_tool, tool) != 0) {
+		c->prompt_tool[0] = '\0';
+	}
 	c->prompt_due = true;
 }
 
@@ -505,7 +509,7 @@ check_dtmf(struct conversation *c)
 	}
 	snprintf(text, sizeof(text), CONVERSATION_DTMF_TEXT, digits);
 	if (voice_add_text(c->config.voice, text) == 0)
-		conversation_want_prompt(c);
+		conversation_want_prompt(c, "");
 	c->prompt_ms = 0; /* not to be kept for a tool's result */
 }
 

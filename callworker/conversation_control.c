@@ -85,7 +85,7 @@ static void
 tell_voice(struct conversation *c, const char *text)
 {
 	if (voice_add_text(c->config.voice, text) == 0)
-		conversation_want_prompt(c);
+		conversation_want_prompt(c, "");
 }
 
 /* There is none: said as soon as nobody speaks. */
@@ -301,9 +301,11 @@ cancel(struct conversation *c, const char *id, const char *tool,
 		    "that the caller has not heard.",
 		    names);
 	else
-		snprintf(text, sizeof(text), "Nothing was running.");
+		snprintf(text, sizeof(text),
+		    "Nothing was running. Do not speak of a result that the "
+		    "caller has withdrawn and not heard.");
 	/* A result that came meanwhile is not wanted either. */
-	if (name[0] == '\0')
+	if (name[0] == '\0' || strcmp(name, c->prompt_tool) == 0)
 		c->prompt_due = false;
 	cJSON_Delete(json);
 	conversation_answer_tool(c, id, tool, 0, TOOL_STATUS_OK, text);
@@ -449,7 +451,7 @@ conversation_control_tick(struct conversation *c)
 	/* A model that withdrew without a word should say one. */
 	if (control->cancelled && !c->heard_since_turn &&
 	    !conversation_control_hangs_up(c))
-		conversation_want_prompt(c);
+		conversation_want_prompt(c, "");
 	control->cancelled = false;
 	watch_hang_up(c);
 }

@@ -93,6 +93,7 @@ struct conversation {
 	bool heard_since_turn;      /* the voice said something since then */
 	bool prompt_due;            /* results or digits wait for the voice */
 	uint64_t prompt_ms;         /* since when */
+	char prompt_tool[TOOL_NAME_SIZE]; /* all are of this one; or "" */
 
 	/* The caller waits for sound. */
 	bool awaiting;
@@ -142,8 +143,9 @@ void conversation_interrupt(struct conversation *c, const char *why);
 /* Says one of the brief's phrases; false when it is empty. */
 bool conversation_say(struct conversation *c, enum brief_phrase phrase,
     enum conversation_tag tag);
-/* Something was put before the voice that it should speak about. */
-void conversation_want_prompt(struct conversation *c);
+/* Something was put before the voice that it should speak about: a result of
+ * TOOL, or, TOOL being "", something else. */
+void conversation_want_prompt(struct conversation *c, const char *tool);
 /* The caller waits for sound from now on. */
 void conversation_await(struct conversation *c);
 void conversation_record(

@@ -46,7 +46,7 @@ answer(struct conversation *c, const char *id, const char *name,
     uint64_t elapsed_ms, enum tool_status status, const char *text)
 {
 	conversation_answer_tool(c, id, name, elapsed_ms, status, text);
-	conversation_want_prompt(c);
+	conversation_want_prompt(c, name);
 }
 
 /* Whether the model called as the tool's definition says; else *WHY. */

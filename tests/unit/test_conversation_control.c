@@ -477,7 +477,7 @@ one_of_two_can_be_withdrawn(void **state)
 	    w->lines, WITHDRAWN("c1"), sizeof(WITHDRAWN("c1")) - 1);
 	assert_string_equal(conversation_tool(w->c), "otra");
 	V.on_tool_call("x2", "cancelar", "{\"tool\":\"nada\"}", w->c);
-	assert_non_null(strstr(w->lines, DONE("x2", "Nothing was running.")));
+	assert_non_null(strstr(w->lines, "Nothing was running."));
 	forget(w);
 	conversation_tool_result(w->c, "c2", TOOL_STATUS_OK, "bien");
 	fake_pass(w, 200);
@@ -498,6 +498,43 @@ a_result_that_just_came_is_withdrawn_as_well(void **state)
 	V.on_tool_call("x1", "cancelar", "{}", w->c);
 	fake_pass(w, SECONDS(5));
 	assert_null(strstr(w->lines, "prompt"));
+}
+
+static void
+so_is_one_that_is_named(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	V.on_tool_call("c1", "consultar", "{}", w->c);
+	says(w, "Déjelo.");
+	speak(w, "u1", CONVERSATION_TAG_ANSWER, 1000);
+	conversation_tool_result(w->c, "c1", TOOL_STATUS_OK, "bien");
+	forget(w);
+	V.on_tool_call("x1", "cancelar", "{\"tool\":\"consultar\"}", w->c);
+	expect(
+	    w, DONE("x1", "Nothing was running. Do not speak of a result that "
+			  "the caller has withdrawn and not heard."));
+	fake_pass(w, SECONDS(5));
+	assert_null(strstr(w->lines, "prompt"));
+}
+
+static void
+but_not_the_result_of_another(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	V.on_tool_call("c1", "consultar", "{}", w->c);
+	V.on_tool_call("c2", "otra", "{}", w->c);
+	says(w, "Lo otro, déjelo.");
+	speak(w, "u1", CONVERSATION_TAG_ANSWER, 1000);
+	conversation_tool_result(w->c, "c1", TOOL_STATUS_OK, "bien");
+	conversation_tool_result(w->c, "c2", TOOL_STATUS_OK, "mal");
+	V.on_tool_call("x1", "cancelar", "{\"tool\":\"otra\"}", w->c);
+	forget(w);
+	fake_pass(w, SECONDS(5));
+	assert_non_null(strstr(w->lines, "prompt\n"));
 }
 
 static void
@@ -1026,6 +1063,8 @@ main(void)
 	    TEST(what_the_caller_withdraws_is_never_spoken_of),
 	    TEST(one_of_two_can_be_withdrawn),
 	    TEST(a_result_that_just_came_is_withdrawn_as_well),
+	    TEST(so_is_one_that_is_named),
+	    TEST(but_not_the_result_of_another),
 	    TEST(a_voice_that_withdraws_without_a_word_is_asked_for_one),
 	    TEST(unless_it_hangs_up_with_it),
 	    TEST(key_0_leads_to_a_person),

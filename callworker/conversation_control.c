@@ -232,9 +232,9 @@ conversation_control_unsaid(struct conversation *c, int tag)
 
 /* ---- withdrawing -------------------------------------------------------- */
 
-void
-conversation_control_withdraw(
-    struct conversation *c, const char *id, const char *why)
+/* Nobody wants the call ID any more. */
+static void
+withdraw(struct conversation *c, const char *id, const char *why)
 {
 	struct tool_call call;
 
@@ -280,7 +280,7 @@ withdraw_all(struct conversation *c, const char *name, char *names, size_t size)
 			continue;
 		snprintf(names + len, size - len, "%s%s", len > 0 ? ", " : "",
 		    call->name);
-		conversation_control_withdraw(c, call->id, "the voice");
+		withdraw(c, call->id, "the voice");
 		count++;
 	}
 	return count;
@@ -322,7 +322,7 @@ conversation_control_hangs_up(const struct conversation *c)
 
 /* Why the voice may not hang up now, or NULL. */
 static const char *
-objection(struct conversation *c)
+objection(const struct conversation *c)
 {
 	if (c->caller_talking || c->dtmf.count > 0)
 		return "The caller acts again: the call goes on.";
@@ -330,12 +330,9 @@ objection(struct conversation *c)
 		return "The caller is being connected to a person: the call "
 		       "goes on.";
 	/* It has decided without knowing the answer. */
-	if (c->prompt_due && voice_prompt(c->config.voice)) {
-		c->prompt_due = false;
-		conversation_await(c);
+	if (c->prompt_due && voice_has_news(c->config.voice))
 		return "An answer has arrived that the caller has not heard. "
 		       "Tell it, then end the call.";
-	}
 	return NULL;
 }
 
@@ -343,14 +340,15 @@ static void
 want_hang_up(struct conversation *c, const char *id, const char *name)
 {
 	struct conversation_control *control = &c->control;
-	const char *why = objection(c);
 	const struct tool_call *call;
+	const char *why;
 
 	if (conversation_control_hangs_up(c)) {
 		if (strcmp(id, control->hangup_id) != 0)
 			refuse(c, id, name, "The call is being ended.");
 		return;
 	}
+	why = objection(c);
 	if (why != NULL) {
 		refuse(c, id, name, why);
 		return;
@@ -365,7 +363,7 @@ want_hang_up(struct conversation *c, const char *id, const char *name)
 	/* Nobody must answer while the voice says goodbye. */
 	while ((call = find_person(c)) != NULL ||
 	       (call = find_transfer(c)) != NULL)
-		conversation_control_withdraw(c, call->id, "hanging up");
+		withdraw(c, call->id, "hanging up");
 	control->due = CONVERSATION_DUE_NOTHING;
 	if (!c->heard_since_turn)
 		conversation_say(

@@ -185,9 +185,6 @@ void conversation_want_person(struct conversation *c, const char *reason);
 /* The own CALL, which is in the table no more, has ended. */
 void conversation_control_person_over(struct conversation *c,
     const struct tool_call *call, enum tool_status status, const char *text);
-/* Nobody wants the call ID any more. */
-void conversation_control_withdraw(
-    struct conversation *c, const char *id, const char *why);
 void conversation_control_say_due(struct conversation *c);
 /* What has TAG came when it could not be heard. */
 void conversation_control_unsaid(struct conversation *c, int tag);

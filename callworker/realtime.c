@@ -369,6 +369,15 @@ realtime_prompt(struct voice *voice)
 	return realtime_responses_prompt(from_voice(voice)->responses);
 }
 
+static bool
+realtime_has_news(const struct voice *voice)
+{
+	const struct realtime *rt =
+	    (const struct realtime *)(const void *)voice;
+
+	return realtime_responses_has_news(rt->responses);
+}
+
 static void
 realtime_nudge(struct voice *voice)
 {
@@ -492,6 +501,7 @@ static const struct voice_ops realtime_ops = {
     .add_text = realtime_add_text,
     .answer_tool = realtime_answer_tool,
     .prompt = realtime_prompt,
+    .has_news = realtime_has_news,
     .nudge = realtime_nudge,
     .stop = realtime_stop,
     .interrupted = realtime_interrupted,

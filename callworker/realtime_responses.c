@@ -534,6 +534,12 @@ realtime_responses_answer_tool(
 }
 
 bool
+realtime_responses_has_news(const struct realtime_responses *rr)
+{
+	return rr->outbox.unspoken;
+}
+
+bool
 realtime_responses_prompt(struct realtime_responses *rr)
 {
 	if (!rr->outbox.unspoken)

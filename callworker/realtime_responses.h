@@ -93,6 +93,7 @@ int realtime_responses_add_text(
     struct realtime_responses *rr, const char *text);
 int realtime_responses_answer_tool(
     struct realtime_responses *rr, const char *id, const char *output);
+bool realtime_responses_has_news(const struct realtime_responses *rr);
 bool realtime_responses_prompt(struct realtime_responses *rr);
 void realtime_responses_nudge(struct realtime_responses *rr);
 void realtime_responses_stop(struct realtime_responses *rr);

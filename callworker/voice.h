@@ -108,6 +108,7 @@ struct voice_ops {
 	int (*answer_tool)(
 	    struct voice *voice, const char *id, const char *output);
 	bool (*prompt)(struct voice *voice);
+	bool (*has_news)(const struct voice *voice);
 	void (*nudge)(struct voice *voice);
 	void (*stop)(struct voice *voice);
 	void (*interrupted)(
@@ -204,6 +205,14 @@ static inline bool
 voice_prompt(struct voice *v)
 {
 	return v->ops->prompt(v);
+}
+
+/* Something was added since it last began to speak: voice_prompt() would be
+ * true. */
+static inline bool
+voice_has_news(const struct voice *v)
+{
+	return v->ops->has_news(v);
 }
 
 /* It should speak in any case: the caller waits for an answer. */

@@ -34,7 +34,7 @@ struct fake_world {
 	unsigned played_count;
 	bool busy;        /* what voice_is_busy() says */
 	bool aside_busy;  /* voice_aside() is refused; a test sets it */
-	bool prompt_vain; /* voice_prompt(): nothing to speak about */
+	bool prompt_vain; /* nothing to speak about */
 	unsigned audio_frames, silent_frames;
 };
 
@@ -131,6 +131,12 @@ fake_prompt(struct voice *voice)
 	return !fake_of(voice)->prompt_vain;
 }
 
+static bool
+fake_has_news(const struct voice *voice)
+{
+	return !fake_of(voice)->prompt_vain;
+}
+
 static void
 fake_nudge(struct voice *voice)
 {
@@ -163,6 +169,7 @@ static const struct voice_ops fake_ops = {
     .add_text = fake_add_text,
     .answer_tool = fake_answer_tool,
     .prompt = fake_prompt,
+    .has_news = fake_has_news,
     .nudge = fake_nudge,
     .stop = fake_stop,
     .interrupted = fake_interrupted,

@@ -21,6 +21,7 @@
 #include "callworker/tool_calls.h"
 #include "callworker/voice.h"
 #include "common/journal.h"
+#include "common/tool_progress.h"
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
@@ -147,7 +148,7 @@ void conversation_utterance_sent(
 void conversation_dtmf(struct conversation *c, char digit);
 
 void conversation_tool_progress(struct conversation *c, const char *id,
-    const struct tool_progress *progress);
+    uint64_t elapsed_ms, const struct tool_progress *progress);
 void conversation_tool_result(struct conversation *c, const char *id,
     enum tool_status status, const char *output);
 

@@ -178,7 +178,7 @@ conversation_tool_result(struct conversation *c, const char *id,
 
 void
 conversation_tool_progress(struct conversation *c, const char *id,
-    const struct tool_progress *progress)
+    uint64_t elapsed_ms, const struct tool_progress *progress)
 {
 	struct tool_call *call = tool_calls_find(&c->tools, id);
 	cJSON *body = cJSON_CreateObject();
@@ -189,15 +189,11 @@ conversation_tool_progress(struct conversation *c, const char *id,
 		call->total = progress->total;
 	}
 	log_info("tool progress id=%s elapsed_ms=%llu done=%lld total=%lld", id,
-	    (unsigned long long)progress->elapsed_ms, (long long)progress->done,
+	    (unsigned long long)elapsed_ms, (long long)progress->done,
 	    (long long)progress->total);
 	json_add_string(body, "id", id);
-	json_add_int(body, "elapsed_ms", (int64_t)progress->elapsed_ms);
-	if (progress->total >= 0) {
-		json_add_int(body, "done", progress->done);
-		json_add_int(body, "total", progress->total);
-	}
-	json_add_string(body, "text", progress->text);
+	json_add_int(body, "elapsed_ms", (int64_t)elapsed_ms);
+	tool_progress_write(progress, body);
 	conversation_record(c, JOURNAL_TOOL_PROGRESS, body);
 }
 

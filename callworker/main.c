@@ -316,14 +316,14 @@ on_dtmf(char digit, void *arg)
 }
 
 static void
-on_tool_progress(
-    const char *id, const struct tool_progress *progress, void *arg)
+on_tool_progress(const char *id, uint64_t elapsed_ms,
+    const struct tool_progress *progress, void *arg)
 {
 	(void)arg;
 	if (worker.call == NULL)
 		return;
 	conversation_tool_progress(
-	    live_call_conversation(worker.call), id, progress);
+	    live_call_conversation(worker.call), id, elapsed_ms, progress);
 }
 
 static void

@@ -281,17 +281,13 @@ static int
 on_tool_progress(struct supervisor_link *link, const cJSON *body)
 {
 	int64_t elapsed_ms = json_int(body, "elapsed_ms", 0);
-	struct tool_progress progress = {
-	    .elapsed_ms = elapsed_ms > 0 ? (uint64_t)elapsed_ms : 0,
-	    .done = json_int(body, "done", -1),
-	    .total = json_int(body, "total", -1),
-	    .text = json_string(body, "text"),
-	};
+	struct tool_progress progress;
 
 	if (json_string(body, "id")[0] == '\0')
 		return -EBADMSG;
-	link->handlers->on_tool_progress(
-	    json_string(body, "id"), &progress, link->arg);
+	tool_progress_read(&progress, body);
+	link->handlers->on_tool_progress(json_string(body, "id"),
+	    elapsed_ms > 0 ? (uint64_t)elapsed_ms : 0, &progress, link->arg);
 	return 0;
 }
 

@@ -9,9 +9,9 @@
 #define CALLWORKER_SUPERVISOR_LINK_H
 
 #include "callworker/g711.h"
-#include "callworker/tool_calls.h"
 #include "callworker/voice.h"
 #include "common/net_address.h"
+#include "common/tool_progress.h"
 #include "common/tool_status.h"
 
 #include <cjson/cJSON.h>
@@ -64,8 +64,8 @@ struct link_handlers {
 	void (*on_assign)(const struct link_assign *assign, void *arg);
 	void (*on_media)(const struct net_address *peer, void *arg);
 	void (*on_dtmf)(char digit, void *arg);
-	void (*on_tool_progress)(
-	    const char *id, const struct tool_progress *progress, void *arg);
+	void (*on_tool_progress)(const char *id, uint64_t elapsed_ms,
+	    const struct tool_progress *progress, void *arg);
 	void (*on_tool_result)(const char *id, enum tool_status status,
 	    const char *output, void *arg);
 	void (*on_hangup)(const char *reason, bool farewell, void *arg);

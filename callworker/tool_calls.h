@@ -23,13 +23,6 @@ enum {
 	TOOL_OUTPUT_MAX = 4096,     /* bytes of a result that the model gets */
 };
 
-/* tool.progress; TEXT lives during the call only. */
-struct tool_progress {
-	uint64_t elapsed_ms;
-	int64_t done, total; /* parts of the work; -1 unknown */
-	const char *text;    /* for logs, in the service's words */
-};
-
 struct tool_call {
 	char id[VOICE_ID_SIZE];
 	char name[TOOL_NAME_SIZE];

@@ -497,11 +497,11 @@ progress_is_kept(void **state)
 
 	begin(w);
 	conversation_tool_progress(
-	    w->c, "c1", &(struct tool_progress){10000, -1, -1, "consultando"});
+	    w->c, "c1", 10000, &(struct tool_progress){-1, -1, "consultando"});
 	expect(w, "record tool_progress {\"id\":\"c1\",\"elapsed_ms\":10000,"
 		  "\"text\":\"consultando\"}\n");
 	conversation_tool_progress(
-	    w->c, "c1", &(struct tool_progress){20000, 2, 5, ""});
+	    w->c, "c1", 20000, &(struct tool_progress){2, 5, ""});
 	expect(w, "record tool_progress {\"id\":\"c1\",\"elapsed_ms\":20000,"
 		  "\"done\":2,\"total\":5,\"text\":\"\"}\n");
 }

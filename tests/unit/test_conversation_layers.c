@@ -119,8 +119,10 @@ tear_down(void **state)
 static void
 progress(struct fake_world *w, const char *id, int64_t done, int64_t total)
 {
-	conversation_tool_progress(
-	    w->c, id, &(struct tool_progress){1000, done, total, ""});
+	struct tool_progress far;
+
+	tool_progress_set(&far, done, total, "");
+	conversation_tool_progress(w->c, id, 1000, &far);
 	w->lines[0] = '\0';
 }
 

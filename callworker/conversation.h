@@ -162,7 +162,7 @@ void conversation_leave(struct conversation *c, const char *reason);
 const char *conversation_tool(const struct conversation *c);
 
 /* Function calls and the wish for a person that have no answer yet, for a
- * supervisor that lost them. */
+ * supervisor that lost them; nothing when the call is about to end. */
 void conversation_repeat_tools(struct conversation *c);
 
 /* Tokens and seconds of the whole conversation. */

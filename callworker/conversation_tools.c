@@ -262,6 +262,8 @@ conversation_tool(const struct conversation *c)
 void
 conversation_repeat_tools(struct conversation *c)
 {
+	if (c->phase != CONVERSATION_RUNNING)
+		return;
 	for (unsigned i = 0; i < c->tools.count; i++) {
 		const struct tool_call *call = &c->tools.list[i];
 

@@ -44,7 +44,7 @@
  *                  voice says goodbye first, without it the caller is gone
  * drain            a spare: exit; a worker in a call: exit after it
  * sync             a new supervisor asks: answer with state, then repeat
- *                  each unanswered tool.request
+ *                  each unanswered tool.request and wish for a person
  *
  * job.run        id, tool, arguments, settings, deadline_ms (from receipt)
  * job.cancel     id

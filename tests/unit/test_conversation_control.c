@@ -922,6 +922,21 @@ a_new_supervisor_is_asked_again(void **state)
 }
 
 static void
+but_not_for_a_call_that_is_over(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	V.on_tool_call("c1", "consultar", "{}", w->c);
+	conversation_dtmf(w->c, '0');
+	fake_pass(w, SECONDS(2));
+	conversation_leave(w->c, "limit");
+	forget(w);
+	conversation_repeat_tools(w->c);
+	expect_nothing(w);
+}
+
+static void
 however_much_runs_there_is_room_for_a_person(void **state)
 {
 	struct fake_world *w = *state;
@@ -1087,6 +1102,7 @@ main(void)
 	    TEST(a_supervisor_that_never_answers_is_answered_for),
 	    PLAIN(without_phrases_the_voice_is_told),
 	    TEST(a_new_supervisor_is_asked_again),
+	    TEST(but_not_for_a_call_that_is_over),
 	    TEST(however_much_runs_there_is_room_for_a_person),
 	    TEST(who_wants_a_person_is_not_hung_up_on),
 	    TEST(who_says_goodbye_after_all_is_let_go_and_nobody_rings),

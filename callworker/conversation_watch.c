@@ -152,6 +152,8 @@ give_up(struct conversation *c, const char *why)
 void
 conversation_trouble(struct conversation *c, const char *why)
 {
+	if (conversation_control_hangs_up(c))
+		return; /* nobody waits for an answer any more */
 	if (c->troubles >= CONVERSATION_TROUBLES_MAX) {
 		give_up(c, why);
 		return;

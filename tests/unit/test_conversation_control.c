@@ -227,6 +227,22 @@ a_goodbye_that_never_comes_does_not_keep_the_call(void **state)
 }
 
 static void
+nor_does_an_answer_that_fails_then(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	says(w, "Gracias, chao.");
+	speak(w, "bye", CONVERSATION_TAG_ANSWER, 1000);
+	V.on_tool_call("h1", "colgar", "{}", w->c);
+	forget(w);
+	V.on_fault(VOICE_FAULT_SERVER, "overloaded", false, w->c);
+	fake_pass(w, SECONDS(2));
+	assert_null(strstr(w->lines, "say"));
+	assert_non_null(strstr(w->lines, "hang up voice\n"));
+}
+
+static void
 a_caller_who_speaks_during_the_goodbye_keeps_the_call(void **state)
 {
 	struct fake_world *w = *state;
@@ -1064,6 +1080,7 @@ main(void)
 	    TEST(a_voice_that_hangs_up_without_a_word_says_goodbye),
 	    TEST(words_that_are_still_being_made_are_waited_for),
 	    TEST(a_goodbye_that_never_comes_does_not_keep_the_call),
+	    TEST(nor_does_an_answer_that_fails_then),
 	    TEST(a_caller_who_speaks_during_the_goodbye_keeps_the_call),
 	    TEST(a_goodbye_that_comes_after_that_is_not_heard),
 	    TEST(even_in_the_last_moment_and_with_a_digit),

@@ -2,7 +2,8 @@
 /*
  * person_phrase.c – judges a transcript by a persona's phrases.
  *
- * Invariant: an exception beats every phrase, wherever it is in the list.
+ * Invariant: an exception beats every phrase of its clause, wherever either
+ * is in the list, and none of another clause.
  */
 #include "callworker/person_phrase.h"
 
@@ -53,34 +54,52 @@ find_folded(const cJSON *phrases, const char *text, size_t len, bool exceptions)
 	return found;
 }
 
-static const char *
-find_exception(const cJSON *phrases, const char *transcript)
+/* TRANSCRIPT without the clauses that hold an exception, a new string; the
+ * last of those is *EXCEPTION_OUT, if there is any. NULL without memory. */
+static char *
+without_exceptions(
+    const cJSON *phrases, const char *transcript, const char **exception_out)
 {
-	const char *found = NULL;
+	char *kept = malloc(strlen(transcript) + 1);
+	size_t used = 0;
 
-	while (*transcript != '\0' && found == NULL) {
+	if (kept == NULL)
+		return NULL;
+	while (*transcript != '\0') {
 		size_t len = strcspn(transcript, ",.;:!?\n");
+		const char *found = find_folded(phrases, transcript, len, true);
 
-		found = find_folded(phrases, transcript, len, true);
-		transcript += len + (transcript[len] != '\0');
+		len += transcript[len] != '\0';
+		if (found != NULL) {
+			*exception_out = found;
+		} else {
+			memcpy(kept + used, transcript, len);
+			used += len;
+		}
+		transcript += len;
 	}
-	return found;
+	kept[used] = '\0';
+	return kept;
 }
 
 enum person_phrase_verdict
 person_phrase_find(
     const cJSON *phrases, const char *transcript, const char **phrase_out)
 {
-	const char *found =
-	    find_folded(phrases, transcript, strlen(transcript), false);
-	const char *exception = find_exception(phrases, transcript);
+	const char *found, *exception = NULL;
+	char *kept = without_exceptions(phrases, transcript, &exception);
 
-	if (exception != NULL) {
-		*phrase_out = exception;
-		return PERSON_PHRASE_EXCEPTED;
+	/* Without memory to judge by it, no exception counts. */
+	if (kept != NULL)
+		transcript = kept;
+	found = find_folded(phrases, transcript, strlen(transcript), false);
+	free(kept);
+	if (found != NULL) {
+		*phrase_out = found;
+		return PERSON_PHRASE_WANTED;
 	}
-	if (found == NULL)
+	if (exception == NULL)
 		return PERSON_PHRASE_NONE;
-	*phrase_out = found;
-	return PERSON_PHRASE_WANTED;
+	*phrase_out = exception;
+	return PERSON_PHRASE_EXCEPTED;
 }

@@ -4,8 +4,9 @@
  *
  * An operator's phrases (person_phrases of a persona; common/word_pattern.h)
  * are looked for in the transcript of a turn. One that begins with "!" is an
- * exception: where it is said, the others do not count. Exceptions are looked
- * for between punctuation marks, since "no quiero" is not "no, quiero".
+ * exception: the clause that holds it, from one punctuation mark to the next,
+ * is left out. "No quiero" is not "no, quiero", and who already talked to
+ * somebody yesterday may want a person today.
  */
 #ifndef CALLWORKER_PERSON_PHRASE_H
 #define CALLWORKER_PERSON_PHRASE_H

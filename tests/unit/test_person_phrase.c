@@ -137,7 +137,7 @@ judge(const char *phrases, const char *said)
 }
 
 static void
-an_exception_beats_every_phrase(void **state)
+an_exception_beats_every_phrase_of_its_clause(void **state)
 {
 	const char *list = "[\"hablar con * persona\",\"!no quiero\",7]";
 
@@ -150,6 +150,13 @@ an_exception_beats_every_phrase(void **state)
 	assert_int_equal(judge(list, "no, quiero hablar con una persona"),
 	    PERSON_PHRASE_WANTED);
 	assert_int_equal(judge(list, "no quiero"), PERSON_PHRASE_EXCEPTED);
+	assert_int_equal(
+	    judge(list, "No quiero esto. Quiero hablar con una persona"),
+	    PERSON_PHRASE_WANTED);
+	assert_int_equal(judge(list, "hablar, con una, persona: no quiero."),
+	    PERSON_PHRASE_WANTED);
+	assert_int_equal(judge(list, "hablar con una, no quiero, otra"),
+	    PERSON_PHRASE_EXCEPTED);
 	assert_int_equal(judge("[]", "una persona"), PERSON_PHRASE_NONE);
 	assert_int_equal(judge("null", "una persona"), PERSON_PHRASE_NONE);
 	assert_int_equal(judge("[\"*\"]", "una persona"), PERSON_PHRASE_NONE);
@@ -191,6 +198,9 @@ static const char *const wanted[] = {
     "Regáleme un asesor, porfa.",
     "Quiero una persona de verdad.",
     "Ay, no no no, comuníqueme con un ser humano.",
+    "Ya hablé con soporte ayer. Quiero hablar con una persona.",
+    "Intenté hablar con ustedes y nada, comuníqueme con un asesor.",
+    "No hace falta que consulte, quiero hablar con una persona.",
 };
 
 static const char *const not_wanted[] = {
@@ -204,6 +214,7 @@ static const char *const not_wanted[] = {
     "Ayer pude hablar con un asesor y me dijo que ya.",
     "Acabo de hablar con una persona de ustedes.",
     "Ya hablé con un asesor.",
+    "Gracias, no hace falta, no quiero hablar con una persona.",
     "¿Usted es una persona?",
     "¿Estoy hablando con una persona o con un robot?",
     "¿Cuándo pasa un técnico por mi casa?",
@@ -266,7 +277,7 @@ main(void)
 	    cmocka_unit_test(a_pattern_finds_whole_words),
 	    cmocka_unit_test(a_pattern_that_cannot_be_meant_is_told),
 	    cmocka_unit_test(a_hostile_text_costs_little),
-	    cmocka_unit_test(an_exception_beats_every_phrase),
+	    cmocka_unit_test(an_exception_beats_every_phrase_of_its_clause),
 	    cmocka_unit_test(callers_get_a_person_when_they_ask_for_one),
 	};
 

@@ -191,22 +191,26 @@ tell_waiting(const struct conversation *c, const struct tool_call *call,
 static void
 check_stand_in(struct conversation *c)
 {
-	struct tool_call *oldest = &c->tools.list[0];
+	struct tool_call *call = &c->tools.list[0]; /* the oldest */
+	struct tool_call *end = call + c->tools.count;
 	char text[SENTENCE_FILLED_SIZE];
 
 	if (c->said_tool_wait || c->heard_since_turn ||
-	    c->now_ms - later(oldest->since_ms, c->caller_stopped_ms) <
+	    c->now_ms - later(call->since_ms, c->caller_stopped_ms) <
 		CONVERSATION_TOOL_WAIT_MS)
 		return;
-	if (tell_waiting(c, oldest, text)) {
+	/* Of a telephone that rings there may be nothing to say. */
+	while (call < end && !tell_waiting(c, call, text))
+		call++;
+	if (call < end) {
 		int ret = say(c, text, true);
 
 		if (ret == -EBUSY)
 			return;
 		if (ret == 0) {
-			oldest->said_waiting++;
+			call->said_waiting++;
 			log_info("waiting line ordered kind=first tool=%s",
-			    oldest->name);
+			    call->name);
 		}
 	}
 	c->said_tool_wait = true;

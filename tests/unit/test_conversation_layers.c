@@ -536,6 +536,20 @@ refuse_aside(struct voice *voice, const char *text, int tag)
 }
 
 static void
+a_telephone_that_rings_does_not_take_its_place(void **state)
+{
+	struct fake_world *w = *state;
+
+	call_tool(w, "t1", "transfer");
+	V.on_caller_started(0, w->c);
+	fake_pass(w, 1000);
+	V.on_caller_stopped(w->c);
+	call_tool(w, "c1", "routers"); /* without a word */
+	fake_pass(w, 2700);
+	assert_non_null(strstr(w->lines, "aside 3 Sigo\n"));
+}
+
+static void
 a_voice_without_asides_says_only_the_stand_in(void **state)
 {
 	struct fake_world *w = *state;
@@ -638,6 +652,7 @@ main(void)
 	    TEST(the_caller_cuts_an_aside),
 	    TEST(an_answer_does_not_wait_for_an_aside_and_cuts_it),
 	    TEST(a_stand_in_is_the_first_sentence),
+	    TEST(a_telephone_that_rings_does_not_take_its_place),
 	    TEST(a_voice_without_asides_says_only_the_stand_in),
 	    TEST(our_words_do_not_talk_over_a_caller_who_has_begun),
 	    TEST(every_digit_stops_what_is_said),

@@ -310,12 +310,26 @@ order_is_done(
 		conversation_trouble(c, why);
 }
 
+/* What came of S is all of it. */
+static void
+end_utterance(struct conversation *c, struct spoken *s)
+{
+	s->ended = true;
+	if (s->received_len == 0)
+		s->over = true; /* playout never knew it */
+	if (s->over)
+		record_if_done(c, s);
+	else
+		CONVERSATION_PORT(c, play_end, s->id);
+}
+
 static void
 on_utterance_done(const char *utterance, int tag, enum voice_end end,
     const char *why, void *arg)
 {
 	struct conversation *c = conversation_enter(arg);
 	struct spoken *s = spoken_find(&c->spoken, utterance);
+	bool unheard;
 
 	if (why[0] != '\0')
 		log_info("utterance ended id=%s tag=%d %s (%s)", utterance, tag,
@@ -323,19 +337,21 @@ on_utterance_done(const char *utterance, int tag, enum voice_end end,
 		    : end == VOICE_END_CUT    ? "cut"
 					      : "failed",
 		    why);
-	if (s == NULL) {
+	unheard = s == NULL || (!s->over && s->received_len == 0);
+	if (s != NULL)
+		end_utterance(c, s);
+	if (unheard)
 		order_is_done(c, tag, end, why);
-		return;
-	}
-	s->ended = true;
-	if (s->over) {
-		record_if_done(c, s);
-	} else if (s->received_len == 0) {
-		s->over = true; /* playout never knew it */
-		record_if_done(c, s);
-		order_is_done(c, tag, end, why);
-	} else {
-		CONVERSATION_PORT(c, play_end, utterance);
+}
+
+void
+conversation_voice_adds_no_more(struct conversation *c)
+{
+	for (unsigned i = 0; i < SPOKEN_MAX; i++) {
+		struct spoken *s = &c->spoken.list[i];
+
+		if (s->id[0] != '\0' && !s->ended)
+			end_utterance(c, s);
 	}
 }
 

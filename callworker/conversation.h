@@ -51,8 +51,9 @@ enum {
 	/* A sentence may be finished before the goodbye. */
 	CONVERSATION_LAST_SENTENCE_MS = 3000,
 	CONVERSATION_FAREWELL_MS = 12000, /* all of it, then it is cut */
-	/* From its last packet to the hang-up: its end is still under way,
-	 * in the network and in the telephone's jitter buffer. */
+	/* From the last packet to the hang-up, or to the fallback: its end is
+	 * still under way, in the network and in the telephone's jitter
+	 * buffer. */
 	CONVERSATION_LINGER_MS = 300,
 	/* Until a person must have answered or not, whoever says it; the
 	 * supervisor's own time is shorter. */

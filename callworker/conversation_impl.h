@@ -138,6 +138,8 @@ void conversation_set_phase(
     struct conversation *c, enum conversation_phase phase, const char *why);
 /* An aside is being heard, or about to be; then nothing else is. */
 bool conversation_is_aside(const struct conversation *c);
+/* The voice is gone: what it began ends with what came of it. */
+void conversation_voice_adds_no_more(struct conversation *c);
 /* Silences the voice: what is queued is dropped, the voice is told. */
 void conversation_interrupt(struct conversation *c, const char *why);
 /* Says one of the brief's phrases; false when it is empty. */

@@ -129,13 +129,15 @@ conversation_voice_is_lost(
 		return;
 	}
 	conversation_set_phase(c, CONVERSATION_LOST, "voice lost");
+	conversation_voice_adds_no_more(c);
 }
 
 static void
 watch_lost(struct conversation *c)
 {
-	if (!conversation_is_heard(c) ||
-	    c->now_ms - c->leave_ms >= CONVERSATION_LOST_MS)
+	if (conversation_is_heard(c)
+		? c->now_ms - c->leave_ms >= CONVERSATION_LOST_MS
+		: c->now_ms - c->layers.voice_ms >= CONVERSATION_LINGER_MS)
 		lose(c);
 }
 

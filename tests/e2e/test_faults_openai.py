@@ -184,11 +184,14 @@ def test_what_was_queued_is_heard_when_the_voice_is_lost(world):
     world.expect("voice lost fault=server", "goes to the fallback")
     world.allow("voice failed", "callworker exited with status 4",
                 "alarm=openai_")
-    world.answers(LONG)
+    # Not even that it was all has been said when the voice goes.
+    world.answers({"reply": LONG, "fault": {"kind": "never_ends"}})
     world.start()
     call = world.call().hears(GREETING)
     call.says("cuénteme")
     call.begins_to_hear(LONG)
+    world.until(lambda: call.session.active and
+                bytes(call.session.active.audio) == tone(LONG), "all sent")
     world.openai.inject("close", call.session, code=1011)
     call.hears(LONG)
     call.to_fallback(why="voice service lost")

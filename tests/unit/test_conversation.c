@@ -641,11 +641,28 @@ a_lost_voice_lets_the_last_words_be_heard(void **state)
 	begin(w);
 	speak(w, "u1", CONVERSATION_TAG_ANSWER, 1000);
 	V.on_fault(VOICE_FAULT_NETWORK, "connection dropped", true, w->c);
+	/* What does not fill a frame is sent only once it has ended. */
+	assert_true(w->played[1].ended);
 	fake_pass(w, 800);
 	assert_null(strstr(w->lines, "voice lost"));
-	fake_pass(w, 400);
+	fake_pass(w, 400); /* the last packet is under way */
+	assert_null(strstr(w->lines, "voice lost"));
+	fake_pass(w, CONVERSATION_LINGER_MS);
 	assert_non_null(strstr(w->lines, "voice lost network\n"));
 	assert_null(strstr(w->lines, "hang up"));
+}
+
+static void
+a_voice_lost_in_silence_is_not_lingered_for(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	fake_pass(w, CONVERSATION_LINGER_MS);
+	V.on_utterance("u1", CONVERSATION_TAG_ANSWER, w->c);
+	V.on_fault(VOICE_FAULT_NETWORK, "connection dropped", true, w->c);
+	fake_pass(w, 100); /* one tick */
+	assert_non_null(strstr(w->lines, "voice lost network\n"));
 }
 
 static void
@@ -724,6 +741,7 @@ main(void)
 	    TEST(a_goodbye_that_nobody_says_is_given_up),
 	    TEST(nobody_is_told_goodbye_before_the_answer),
 	    TEST(a_lost_voice_lets_the_last_words_be_heard),
+	    TEST(a_voice_lost_in_silence_is_not_lingered_for),
 	    TEST(a_voice_lost_before_the_answer_is_told_at_once),
 	    TEST(a_greeting_that_fails_is_not_silence),
 	    TEST(what_was_heard_is_recorded_even_if_the_caller_hangs_up),

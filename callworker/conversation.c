@@ -457,6 +457,7 @@ const struct voice_events conversation_voice_events = {
     .on_caller_stopped = on_caller_stopped,
     .on_transcript = on_transcript,
     .on_tool_call = conversation_on_tool_call,
+    .on_tool_call_cut = conversation_on_tool_call_cut,
     .on_usage = on_usage,
     .on_fault = on_fault,
 };

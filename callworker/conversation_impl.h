@@ -163,6 +163,8 @@ conversation_is_heard(const struct conversation *c)
 /* conversation_tools.c */
 void conversation_on_tool_call(
     const char *id, const char *name, const char *arguments, void *arg);
+void conversation_on_tool_call_cut(
+    const char *id, const char *name, const char *arguments, void *arg);
 void conversation_tools_tick(struct conversation *c);
 /* The one answer of a call that is in the table no more. Asks for no prompt.
  */

@@ -3,8 +3,9 @@
  * conversation_tools.c – function calls in a conversation: checked, passed on,
  * waited for, answered; and when the voice gets to speak about the answers.
  *
- * Invariant: every call that the voice made gets exactly one answer, whatever
- * the rest of the system does.
+ * Invariant: every call that the voice made while the conversation runs gets
+ * exactly one answer, whatever the rest of the system does. (When it leaves,
+ * the voice only says goodbye: no answer would be read.)
  */
 #include "callworker/conversation_impl.h"
 #include "common/json.h"
@@ -108,19 +109,47 @@ start_call(struct conversation *c, const struct brief_tool *tool,
 	c->config.ports->changed(c->config.arg);
 }
 
+static void
+record_call(struct conversation *c, const char *id, const char *name,
+    const char *arguments)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "id", id);
+	json_add_string(body, "name", name);
+	json_add_string(body, "arguments", arguments);
+	conversation_record(c, JOURNAL_TOOL_CALL, body);
+}
+
+/*
+ * What the caller interrupted may be what he does not want. Whether it is, the
+ * voice knows once it has heard him; it answers him anyway, so no prompt.
+ */
+void
+conversation_on_tool_call_cut(
+    const char *id, const char *name, const char *arguments, void *arg)
+{
+	struct conversation *c = conversation_enter(arg);
+
+	record_call(c, id, name, arguments);
+	if (c->phase != CONVERSATION_RUNNING)
+		return;
+	log_info("tool call not run, its response was broken off name=%s id=%s",
+	    name, id);
+	conversation_answer_tool(c, id, name, 0, TOOL_STATUS_CANCELLED,
+	    "The call was not made: you were interrupted. Call again if the "
+	    "caller still wants it.");
+}
+
 void
 conversation_on_tool_call(
     const char *id, const char *name, const char *arguments, void *arg)
 {
 	struct conversation *c = conversation_enter(arg);
 	const struct brief_tool *tool = brief_find_tool(c->config.brief, name);
-	cJSON *body = cJSON_CreateObject();
 	char why[JSON_SCHEMA_WHY_SIZE];
 
-	json_add_string(body, "id", id);
-	json_add_string(body, "name", name);
-	json_add_string(body, "arguments", arguments);
-	conversation_record(c, JOURNAL_TOOL_CALL, body);
+	record_call(c, id, name, arguments);
 	if (c->phase != CONVERSATION_RUNNING)
 		return;
 	c->awaiting = false;

@@ -16,20 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void
-clear_calls(struct realtime_active *run)
-{
-	for (unsigned i = 0; i < run->calls_count; i++) {
-		free(run->calls[i].name);
-		free(run->calls[i].arguments);
-	}
-	run->calls_count = 0;
-}
-
 void
 realtime_active_clear(struct realtime_active *run)
 {
-	clear_calls(run);
+	realtime_calls_clear(run);
 	realtime_order_drop(&run->order);
 	memset(run, 0, sizeof(*run));
 }
@@ -150,67 +140,6 @@ realtime_responses_ask_failed(
 		fail_order(rr, &order, fault, detail);
 }
 
-/* ---- function calls --------------------------------------------------- */
-
-static bool
-has_call(const struct realtime_active *run, const char *id)
-{
-	for (unsigned i = 0; i < run->calls_count; i++) {
-		if (strcmp(run->calls[i].id, id) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void
-add_call(struct realtime_active *run, const char *id, const char *name,
-    const char *arguments)
-{
-	struct realtime_call *call = &run->calls[run->calls_count];
-
-	if (has_call(run, id))
-		return;
-	if (id[0] == '\0' || strlen(id) >= sizeof(call->id) ||
-	    run->calls_count == REALTIME_CALLS_MAX) {
-		log_warn("function call ignored name=%s reason=\"no usable "
-			 "id, or more than %d in one response\"",
-		    name, REALTIME_CALLS_MAX);
-		return;
-	}
-	call->name = strdup(name);
-	call->arguments = strdup(arguments);
-	if (call->name == NULL || call->arguments == NULL) {
-		free(call->name);
-		free(call->arguments);
-		log_err("no memory for a function call");
-		return;
-	}
-	snprintf(call->id, sizeof(call->id), "%s", id);
-	run->calls_count++;
-}
-
-void
-realtime_responses_add_call(struct realtime_responses *rr, const char *id,
-    const char *name, const char *arguments)
-{
-	add_call(&rr->run, id, name, arguments);
-}
-
-/* The service names complete calls in response.done as well. */
-static void
-add_calls_of_output(struct realtime_active *run, const cJSON *output)
-{
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, output) {
-		if (strcmp(json_string(item, "type"), "function_call") != 0 ||
-		    strcmp(json_string(item, "status"), "incomplete") == 0)
-			continue;
-		add_call(run, json_string(item, "call_id"),
-		    json_string(item, "name"), json_string(item, "arguments"));
-	}
-}
-
 /* ---- utterances ------------------------------------------------------- */
 
 static void
@@ -256,15 +185,6 @@ end_utterances(struct realtime_responses *rr, const char *response_id,
 
 /* ---- the end of a response -------------------------------------------- */
 
-static void
-tell_calls(struct realtime_responses *rr, const struct realtime_active *run)
-{
-	for (unsigned i = 0; i < run->calls_count; i++)
-		rr->config.events->on_tool_call(run->calls[i].id,
-		    run->calls[i].name, run->calls[i].arguments,
-		    rr->config.events_arg);
-}
-
 /* COMPLETED: the end overtook the interruption, the calls are real. */
 static void
 end_cut(struct realtime_responses *rr, struct realtime_active *run,
@@ -274,14 +194,10 @@ end_cut(struct realtime_responses *rr, struct realtime_active *run,
 	if (run->order.text != NULL && !run->spoke)
 		rr->config.events->on_utterance_done("", run->order.tag,
 		    VOICE_END_CUT, why, rr->config.events_arg);
-	if (completed) {
-		tell_calls(rr, run);
-	} else if (run->calls_count > 0) {
-		log_info("function calls of a cancelled response not run "
-			 "count=%u",
-		    run->calls_count);
-		rr->stats.dropped_calls += run->calls_count;
-	}
+	if (completed)
+		realtime_calls_tell(rr, run);
+	else
+		realtime_calls_tell_cut(rr, run);
 }
 
 static void
@@ -289,6 +205,7 @@ end_failed(struct realtime_responses *rr, struct realtime_active *run,
     enum voice_fault fault, const char *why)
 {
 	end_utterances(rr, run->id, VOICE_END_FAILED, why);
+	realtime_calls_tell_cut(rr, run);
 	if (run->spoke && run->order.text != NULL) {
 		/* Half of it was said; its utterance has told how it ended. */
 		realtime_order_drop(&run->order);
@@ -311,7 +228,7 @@ end_complete(
 	if (run->order.text != NULL && !run->spoke)
 		events->on_utterance_done("", run->order.tag, VOICE_END_FAILED,
 		    "nothing was said", rr->config.events_arg);
-	tell_calls(rr, run);
+	realtime_calls_tell(rr, run);
 }
 
 static void
@@ -354,13 +271,10 @@ realtime_responses_end(
 	rr->stats.responses++;
 	if (ev != NULL) {
 		rr->config.events->on_usage(&ev->usage, rr->config.events_arg);
-		/* arguments.done comes for broken-off calls as well. */
-		if (ev->status == REALTIME_STATUS_INCOMPLETE)
-			clear_calls(&run);
-		if (ev->status == REALTIME_STATUS_COMPLETED ||
-		    ev->status == REALTIME_STATUS_INCOMPLETE)
-			add_calls_of_output(&run, ev->output);
+		realtime_calls_add_output(&run, ev);
 	}
+	if (ev == NULL || ev->status != REALTIME_STATUS_COMPLETED)
+		realtime_calls_drop_partial(&run);
 	/* Somebody still waits for what stalled. */
 	if (run.stalled && !run.cut &&
 	    (ev == NULL || ev->status == REALTIME_STATUS_CANCELLED))

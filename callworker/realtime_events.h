@@ -45,6 +45,7 @@ enum {
 	X(RESPONSE_CREATED, "response.created")                                \
 	X(RESPONSE_DONE, "response.done")                                      \
 	X(OUTPUT_ITEM_ADDED, "response.output_item.added")                     \
+	X(OUTPUT_ITEM_DONE, "response.output_item.done")                       \
 	X(AUDIO_DELTA, "response.output_audio.delta")                          \
 	X(TRANSCRIPT_DELTA, "response.output_audio_transcript.delta")          \
 	X(TRANSCRIPT_DONE, "response.output_audio_transcript.done")            \

@@ -184,17 +184,23 @@ on_done(struct realtime_responses *rr, const struct realtime_event *ev)
 		on_created(rr, ev);
 	if (!rr->active || strcmp(rr->run.id, ev->response_id) != 0) {
 		log_debug("response.done for another response");
+		realtime_calls_late(rr, ev);
 		return;
 	}
 	realtime_responses_end(rr, ev);
+}
+
+static bool
+is_of_run(const struct realtime_responses *rr, const struct realtime_event *ev)
+{
+	return rr->active && strcmp(rr->run.id, ev->response_id) == 0;
 }
 
 /* Whether EV belongs to the running response and still counts. */
 static bool
 in_run(const struct realtime_responses *rr, const struct realtime_event *ev)
 {
-	return rr->active && strcmp(rr->run.id, ev->response_id) == 0 &&
-	       !rr->run.cut;
+	return is_of_run(rr, ev) && !rr->run.cut;
 }
 
 /* Whatever comes of the running response, known to us or not, is progress. */
@@ -371,9 +377,12 @@ dispatch(struct realtime_responses *rr, const struct realtime_event *ev)
 		on_voice_text(rr, ev);
 		return true;
 	case REALTIME_EVENT_CALL_DONE:
-		if (rr->active && strcmp(rr->run.id, ev->response_id) == 0)
-			realtime_responses_add_call(
-			    rr, ev->call_id, ev->name, ev->text);
+		if (is_of_run(rr, ev))
+			realtime_calls_add(&rr->run, ev);
+		return true;
+	case REALTIME_EVENT_OUTPUT_ITEM_DONE:
+		if (is_of_run(rr, ev))
+			realtime_calls_add_item(&rr->run, ev);
 		return true;
 	case REALTIME_EVENT_SPEECH_STARTED:
 		on_speech_started(rr, ev);

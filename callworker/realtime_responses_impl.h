@@ -2,7 +2,8 @@
 /*
  * realtime_responses_impl.h – the response state machine's state, shared by
  * realtime_responses.c (what happens), realtime_endings.c (what the end of a
- * response means) and realtime_errors.c. Nobody else includes it.
+ * response means), realtime_calls.c and realtime_errors.c. Nobody else
+ * includes it.
  *
  * Invariant: from our response.create to its response.created, error or
  * time-out `asked` is set; from response.created to response.done `active`
@@ -21,6 +22,7 @@ struct realtime_call {
 	char id[VOICE_ID_SIZE];
 	char *name;
 	char *arguments;
+	bool whole; /* its item is done: the service keeps it */
 };
 
 /* The response that runs in the default conversation. */
@@ -69,6 +71,9 @@ struct realtime_responses {
 	bool active;
 	struct realtime_active run; /* meaningful while active */
 
+	char told_calls[REALTIME_CALLS_MAX][VOICE_ID_SIZE]; /* the latest */
+	unsigned told_next;                                 /* a ring */
+
 	uint64_t cut_ms;   /* of the last truncation or deletion; 0: none */
 	unsigned attempts; /* failures in a row */
 	uint64_t retry_at_ms;
@@ -85,11 +90,32 @@ void realtime_responses_send(struct realtime_responses *rr, char *json);
 void realtime_responses_reorder(
     struct realtime_responses *rr, struct realtime_order *order);
 
-/* realtime_endings.c */
+/* realtime_calls.c */
 
-/* Notes a function call of the running response. */
-void realtime_responses_add_call(struct realtime_responses *rr, const char *id,
-    const char *name, const char *arguments);
+/* Notes a call whose arguments are complete (arguments.done, which comes for
+ * calls that are broken off as well). */
+void realtime_calls_add(
+    struct realtime_active *run, const struct realtime_event *ev);
+/* Notes a call whose item is done (output_item.done). */
+void realtime_calls_add_item(
+    struct realtime_active *run, const struct realtime_event *ev);
+/* Notes those that response.done names. */
+void realtime_calls_add_output(
+    struct realtime_active *run, const struct realtime_event *ev);
+/* Forgets those that are in no conversation. */
+void realtime_calls_drop_partial(struct realtime_active *run);
+/* To be run, all of them. */
+void realtime_calls_tell(
+    struct realtime_responses *rr, const struct realtime_active *run);
+/* To be answered only: RUN was broken off. Not those that were told before. */
+void realtime_calls_tell_cut(
+    struct realtime_responses *rr, const struct realtime_active *run);
+/* The response.done of a response that was given up. */
+void realtime_calls_late(
+    struct realtime_responses *rr, const struct realtime_event *ev);
+void realtime_calls_clear(struct realtime_active *run);
+
+/* realtime_endings.c */
 
 /*
  * The running response is over, as EV (response.done) says, or, EV being

@@ -86,6 +86,12 @@ struct voice_events {
 	 * text as the model wrote it, unchecked. */
 	void (*on_tool_call)(
 	    const char *id, const char *name, const char *arguments, void *arg);
+	/*
+	 * The same for a call that is not to be run: what it was part of was
+	 * interrupted, or broke off. The voice knows that it made it.
+	 */
+	void (*on_tool_call_cut)(
+	    const char *id, const char *name, const char *arguments, void *arg);
 	void (*on_usage)(const struct voice_usage *usage, void *arg);
 	/*
 	 * FATAL: the session is over. Otherwise the voice owes the caller an

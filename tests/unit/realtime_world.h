@@ -146,6 +146,13 @@ on_tool_call(const char *id, const char *name, const char *arguments, void *arg)
 }
 
 static void
+on_tool_call_cut(
+    const char *id, const char *name, const char *arguments, void *arg)
+{
+	note(arg, "told cut call %s %s %s", id, name, arguments);
+}
+
+static void
 on_usage(const struct voice_usage *usage, void *arg)
 {
 	struct world *w = arg;
@@ -170,6 +177,7 @@ static const struct voice_events events = {
     .on_caller_stopped = on_caller_stopped,
     .on_transcript = on_transcript,
     .on_tool_call = on_tool_call,
+    .on_tool_call_cut = on_tool_call_cut,
     .on_usage = on_usage,
     .on_fault = on_fault,
 };

@@ -303,6 +303,22 @@ a_caller_who_answers_is_asked_again_only_after_the_whole_time(void **state)
 /* ---- tools ------------------------------------------------------------- */
 
 static void
+a_call_that_was_broken_off_is_answered_and_not_run(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	V.on_caller_started(80, w->c);
+	V.on_tool_call_cut("c1", "consultar", GOOD_ARGUMENTS, w->c);
+	expect(w, "answer c1 {\"status\":\"cancelled\",\"error\":\"The call "
+		  "was not made: you were interrupted. Call again if the "
+		  "caller still wants it.\"}\n");
+	V.on_caller_stopped(w->c);
+	fake_pass(w, 1000);
+	expect_nothing(w); /* the service answers the caller by itself */
+}
+
+static void
 a_result_is_put_before_the_voice_when_nobody_speaks(void **state)
 {
 	struct fake_world *w = *state;
@@ -721,6 +737,7 @@ main(void)
 	    TEST(a_service_that_cannot_answer_is_apologised_for_twice),
 	    TEST(a_silent_caller_is_asked_once_and_then_let_go),
 	    TEST(a_caller_who_answers_is_asked_again_only_after_the_whole_time),
+	    TEST(a_call_that_was_broken_off_is_answered_and_not_run),
 	    TEST(a_result_is_put_before_the_voice_when_nobody_speaks),
 	    TEST(a_result_waits_while_the_caller_talks),
 	    TEST(two_results_are_spoken_about_together),

@@ -29,6 +29,7 @@ enum {
 	TAGS_MAX = 512,
 	ASIDE_TAG = 1000, /* and above: voice_aside() */
 	ASIDES_MAX = 4,
+	CALLS_MAX = 512,
 };
 
 /* What a response.create beside the conversation says. */
@@ -56,7 +57,10 @@ struct model {
 	char active[32]; /* id of the response that runs; "" none */
 	char ask[64];    /* its metadata, "" when automatic */
 	unsigned number;
-	unsigned progress; /* of the active one */
+	unsigned progress;           /* of the active one */
+	unsigned calls;              /* function calls made */
+	bool kept[CALLS_MAX];        /* they are in the conversation */
+	unsigned outputs[CALLS_MAX]; /* what came for them */
 	struct side sides[ASIDES_MAX];
 	bool talking;
 
@@ -71,7 +75,6 @@ struct model {
 	char utterance[64];   /* the last */
 	bool aside_cut;       /* the last one may not be heard any more */
 	unsigned begun, done; /* utterances */
-	unsigned calls;       /* tool calls told */
 	bool stopped;         /* stop() forgets texts */
 	bool fatal;
 };
@@ -132,6 +135,49 @@ service_end(struct model *m, const char *status, const char *code)
 	    "'status_details':{'error':{'code':'%s'}}}}",
 	    m->active, status, code);
 	m->active[0] = '\0';
+}
+
+/* The model calls a function; WHOLE: nobody breaks it off. */
+static void
+service_call(struct model *m, bool whole)
+{
+	unsigned call = ++m->calls;
+
+	assert_true(call < CALLS_MAX);
+	m->kept[call] = whole;
+	put(&m->down,
+	    "{'type':'response.function_call_arguments.done','response_id':"
+	    "'%s','call_id':'call_%u','name':'x','arguments':'{}'}",
+	    m->active, call);
+	put(&m->down,
+	    "{'type':'response.output_item.done','response_id':'%s','item':{"
+	    "'type':'function_call','status':'%s','call_id':'call_%u',"
+	    "'name':'x','arguments':'{}'}}",
+	    m->active, whole ? "completed" : "incomplete", call);
+}
+
+/* The caller or the client breaks the active response off. */
+static void
+service_cut(struct model *m)
+{
+	if (roll(m, 4) == 0)
+		service_call(m, false);
+	service_end(m, "cancelled", "");
+}
+
+static void
+service_take_item(struct model *m, const cJSON *item)
+{
+	unsigned call;
+
+	put(&m->down, "{'type':'conversation.item.added','item':{'id':'%s'}}",
+	    json_string(item, "id"));
+	if (strcmp(json_string(item, "type"), "function_call_output") != 0)
+		return;
+	assert_int_equal(
+	    sscanf(json_string(item, "call_id"), "call_%u", &call), 1);
+	assert_true(call > 0 && call <= m->calls && m->kept[call]);
+	m->outputs[call]++;
 }
 
 static void
@@ -227,13 +273,11 @@ service_take(struct model *m, const char *text)
 		service_create(m, id, strstr(text, OUT_OF_BAND) != NULL);
 	} else if (strcmp(type, "response.cancel") == 0) {
 		if (strcmp(json_string(event, "response_id"), m->active) == 0)
-			service_end(m, "cancelled", "");
+			service_cut(m);
 		else if (!side_cancel(m, json_string(event, "response_id")))
 			service_refuse(m, "response_cancel_not_active", id);
 	} else if (strcmp(type, "conversation.item.create") == 0) {
-		put(&m->down,
-		    "{'type':'conversation.item.added','item':{'id':'%s'}}",
-		    json_string(json_object(event, "item"), "id"));
+		service_take_item(m, json_object(event, "item"));
 	}
 	cJSON_Delete(event);
 }
@@ -253,13 +297,9 @@ service_work(struct model *m, bool may_fail)
 		    "{'type':'response.output_audio.delta','response_id':'%s',"
 		    "'item_id':'item_%s','delta':'////'}",
 		    m->active, m->active);
+	} else if (may_fail && m->progress < 8 && roll(m, 3) == 0) {
+		service_call(m, true);
 	} else {
-		if (may_fail && roll(m, 4) == 0)
-			put(&m->down,
-			    "{'type':'response.function_call_arguments.done',"
-			    "'response_id':'%s','call_id':'call_%s','name':"
-			    "'x','arguments':'{}'}",
-			    m->active, m->active);
 		service_end(m, "completed", "");
 	}
 }
@@ -273,7 +313,7 @@ service_hear(struct model *m, bool talking)
 	put(&m->down, "{'type':'input_audio_buffer.speech_%s'}",
 	    talking ? "started" : "stopped");
 	if (talking && m->active[0] != '\0')
-		service_end(m, "cancelled", "");
+		service_cut(m);
 	else if (!talking && m->active[0] == '\0')
 		service_begin(m, "");
 	else if (!talking)
@@ -379,7 +419,6 @@ on_tool_call(const char *id, const char *name, const char *arguments, void *arg)
 
 	(void)name;
 	(void)arguments;
-	m->calls++;
 	realtime_responses_answer_tool(m->rr, id, "x");
 }
 
@@ -408,6 +447,7 @@ static const struct voice_events events = {
     .on_caller_stopped = on_caller_stopped,
     .on_transcript = on_transcript,
     .on_tool_call = on_tool_call,
+    .on_tool_call_cut = on_tool_call,
     .on_usage = on_usage,
     .on_fault = on_fault,
 };
@@ -566,6 +606,8 @@ run(unsigned seed)
 	assert_false(realtime_responses_is_busy(m->rr));
 	assert_int_equal(m->begun, m->done);
 	assert_int_equal(m->asides, m->asides_done);
+	for (unsigned call = 1; call <= m->calls; call++)
+		assert_int_equal(m->outputs[call], m->kept[call]);
 	for (unsigned tag = 1; tag <= m->next_tag; tag++) {
 		assert_true(m->said[tag] <= 1);
 		if (!m->stopped)

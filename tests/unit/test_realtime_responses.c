@@ -99,19 +99,95 @@ calls_named_only_in_the_end_are_run_once(void **state)
 	expect(w, "told call c1 consultar {}\ntold call c2 otra {}\n");
 }
 
+/* The item of CALL is done, and in the conversation. */
 static void
-calls_of_a_cancelled_response_are_not_run(void **state)
+call_item_done(
+    struct world *w, const char *response, const char *call, const char *status)
+{
+	give(w,
+	    "{'type':'response.output_item.done','response_id':'%s',"
+	    "'output_index':0,'item':{'id':'fc','type':'function_call',"
+	    "'status':'%s','call_id':'%s','name':'consultar',"
+	    "'arguments':'{}'}}",
+	    response, status, call);
+}
+
+static void
+calls_of_a_cancelled_response_are_answered_but_not_run(void **state)
 {
 	struct world *w = *state;
 	struct realtime_responses_stats stats;
 
 	created(w, "r1", NULL);
 	call_done(w, "r1", "c1");
+	call_item_done(w, "r1", "c1", "completed");
+	call_done(w, "r1", "c2"); /* comes for what is broken off as well */
+	call_item_done(w, "r1", "c2", "incomplete");
 	speech(w, "started");
 	done(w, "r1", "cancelled");
-	expect(w, "told caller started\n");
+	expect(w, "told caller started\ntold cut call c1 consultar {}\n");
+	realtime_responses_answer_tool(w->rr, "c1", "not run");
+	expect(w, "send item function_call_output\n");
+	done(w, "r1", "cancelled"); /* twice */
+	expect(w, "");
 	realtime_responses_get_stats(w->rr, &stats);
 	assert_int_equal(stats.dropped_calls, 1);
+}
+
+#define CALL_OUTPUT(status)                                                    \
+	"{'type':'response.done','response':{'id':'r1','status':'" status      \
+	"','output':[{'type':'function_call','status':'completed',"            \
+	"'call_id':'c1','name':'consultar','arguments':'{}'},{'type':"         \
+	"'function_call','status':'incomplete','call_id':'c2','name':"         \
+	"'consultar','arguments':'{'}]}}"
+
+static void
+the_end_too_tells_which_calls_of_a_cancelled_response_are_kept(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	call_done(w, "r1", "c1");
+	call_done(w, "r1", "c2");
+	speech(w, "started");
+	give(w, CALL_OUTPUT("cancelled"));
+	expect(w, "told caller started\ntold cut call c1 consultar {}\n");
+}
+
+static void
+calls_of_a_failed_response_are_answered_before_it_is_tried_again(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	call_done(w, "r1", "c1");
+	call_item_done(w, "r1", "c1", "completed");
+	failed(w, "r1", "server_error");
+	expect(w, "told cut call c1 consultar {}\n");
+	realtime_responses_answer_tool(w->rr, "c1", "not run");
+	expect(w, "send item function_call_output\n");
+	later(w, REALTIME_RETRY_MS);
+	expect(w, "send ask\n");
+}
+
+static void
+calls_of_a_response_that_was_given_up_are_answered_once(void **state)
+{
+	struct world *w = *state;
+
+	created(w, "r1", NULL);
+	call_done(w, "r1", "c1");
+	speech(w, "started");
+	speech(w, "stopped");
+	later(w, REALTIME_CANCEL_MS);
+	expect(w, "told caller started\ntold caller stopped\n"
+		  "send response.cancel r1\n");
+	later(w, REALTIME_CANCELLED_MS);
+	expect(w, ""); /* whether c1 is kept is not known */
+	give(w, CALL_OUTPUT("completed"));
+	expect(w, "told cut call c1 consultar {}\n");
+	give(w, CALL_OUTPUT("completed"));
+	expect(w, "");
 }
 
 static void
@@ -900,7 +976,12 @@ main(void)
 	    TEST(only_one_response_is_asked_for_at_a_time),
 	    TEST(two_calls_run_after_the_end_and_are_answered_together),
 	    TEST(calls_named_only_in_the_end_are_run_once),
-	    TEST(calls_of_a_cancelled_response_are_not_run),
+	    TEST(calls_of_a_cancelled_response_are_answered_but_not_run),
+	    TEST(
+		the_end_too_tells_which_calls_of_a_cancelled_response_are_kept),
+	    TEST(
+		calls_of_a_failed_response_are_answered_before_it_is_tried_again),
+	    TEST(calls_of_a_response_that_was_given_up_are_answered_once),
 	    TEST(an_output_waits_for_the_end_of_a_running_response),
 	    TEST(nothing_of_an_interrupted_response_is_heard_afterwards),
 	    TEST(truncation_never_exceeds_what_was_received),

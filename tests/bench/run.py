@@ -27,6 +27,8 @@ from tests.sim.recording import percentile
 WORKERS = 4
 OTHERS_NICE = 19    # least of all
 TURN_S = 3.0        # between two turns of a caller
+SETTLED_MS = 2000   # of audio; longer than a pause, and than it is under way
+NOT_RUN = ("cancelled",)
 READY = "Listo, eso es lo que hay por ahora."
 PREAMBLE = "Un momento, lo miro."
 
@@ -169,23 +171,24 @@ class Chaos:
 
     @staticmethod
     def _function_calls(calls):
-        """(call, item, whether its response was completed): what the caller
-        interrupted is not run."""
+        """(call, item, whether it is run) of all that the voice's service has
+        in its conversations. What the caller interrupted is not run."""
         for call in calls:
             completed = {e["response"]["id"] for e in
                          call.session.sent("response.done")
                          if e["response"]["status"] == "completed"}
             for event in call.session.sent("response.output_item.done"):
-                if event["item"]["type"] == "function_call":
-                    yield (call, event["item"],
-                           event["response_id"] in completed)
+                item = event["item"]
+                if item["type"] == "function_call" and \
+                        item["status"] == "completed":
+                    yield call, item, event["response_id"] in completed
 
-    def made(self, calls):
+    def made(self, calls, ran=True):
         """{call_id: (call, Question)} of the function calls that the model
-        has made in these calls."""
+        has made in these calls; not RAN: those that were not to be run."""
         return {item["call_id"]: (call, self.asked[
-            item["name"], item["arguments"]]) for call, item, completed
-            in self._function_calls(calls) if completed}
+            item["name"], item["arguments"]]) for call, item, is_run
+            in self._function_calls(calls) if is_run == ran}
 
     @staticmethod
     def answers(calls):
@@ -204,38 +207,70 @@ class Chaos:
         end = time.monotonic() + seconds
         while True:
             given = self.answers(calls)
-            missing = [(call.phone.number, question) for i, (call, question)
-                       in self.made(calls).items() if i not in given]
+            missing = {i: call for ran in (True, False) for i, (call, _)
+                       in self.made(calls, ran).items() if i not in given}
             if not missing:
                 return
             if time.monotonic() >= end:
-                raise TimeoutError(f"no answer within {seconds} s: {missing}")
+                raise TimeoutError(f"no answer within {seconds} s: " +
+                                   self.stories(missing))
             time.sleep(.3)
+
+    def all_said(self, calls):
+        """Until the voice has heard and answered whatever the callers have
+        said by now: nothing new is asked after it."""
+        heard = {call: len(call.session.input_audio) + SETTLED_MS * 8
+                 for call in calls}
+        self.world.until(
+            lambda: all(len(call.session.input_audio) >= heard[call] and
+                        call.session.is_idle for call in calls),
+            lambda: "all said and answered but for " + str(
+                [call.phone.number for call in calls
+                 if not call.session.is_idle]), 2 * PATIENCE)
 
     # Judging
 
+    def stories(self, call_ids):
+        """What the voice's service and ours have to tell of function calls,
+        {call_id: call}; of three of them."""
+        told = [f"{len(call_ids)} function calls"]
+        for call_id, call in list(call_ids.items())[:3]:
+            events = [e for e in list(self.world.openai.log.entries)
+                      if e.get("session") == call.session.id]
+            at = [n for n, e in enumerate(events) if call_id in str(e)]
+            told.append(f"-- {call_id} of call {call.id}")
+            told += [str(e) for e in events[
+                max(0, min(at) - 20):max(at) + 20]] if at else []
+            told += [line for line in call.lines() if call_id in line or
+                     "call not run" in line or " voice" in line]
+        return "\n".join(told)
+
     def judge(self, calls, unlucky=()):
         """Exactly one right answer each; a Counter of (name, status)."""
-        made, given = self.made(calls), self.answers(calls)
-        problems = []
+        given = self.answers(calls)
+        problems, whose = [], {}
         ends = collections.Counter()
-        for call_id, (call, question) in made.items():
+
+        def check(call_id, call, question, allowed):
             outputs = given.pop(call_id, [])
             if len(outputs) != 1 or outputs[0][0] is not call:
-                problems.append((question, f"{len(outputs)} answers"))
-                continue
-            output = outputs[0][1]
-            wrong = tools.judge(question, output, unlucky)
-            if wrong:
-                problems.append((question, wrong, output))
-            ends[question.name, json.loads(output).get("status")] += 1
-        cut_off = {item["call_id"] for _, item, completed
-                   in self._function_calls(calls) if not completed}
-        problems += [(i, "answer to nothing") for i in given
-                     if i not in cut_off]
-        problems += [(i, "answered twice") for i, outputs in given.items()
-                     if len(outputs) > 1]
-        assert not problems, "\n".join(map(str, problems[:20]))
+                return f"{len(outputs)} answers"
+            status = json.loads(outputs[0][1]).get("status")
+            ends[question.name, status] += 1
+            if allowed:
+                return "" if status in allowed else f"status {status}"
+            return tools.judge(question, outputs[0][1], unlucky)
+
+        for ran in (True, False):
+            for call_id, (call, question) in self.made(calls, ran).items():
+                wrong = check(call_id, call, question,
+                              () if ran else NOT_RUN)
+                if wrong:
+                    problems.append((call_id, question, wrong))
+                    whose[call_id] = call
+        problems += [(i, "answer to nothing") for i in given]
+        assert not problems, "\n".join(map(str, problems[:20])) + "\n" + \
+            self.stories(whose)
         return ends
 
     def judge_services(self, unlucky=()):
@@ -347,14 +382,16 @@ class Round:
 
 def talk(calls, seconds):
     """Each caller speaks every TURN_S, not all at the same moment."""
-    begin = time.monotonic()
+    begin, clips = time.monotonic(), []
     due = [(begin + TURN_S * (turn + n / len(calls)), call)
            for turn in range(max(1, int(seconds / TURN_S)))
            for n, call in enumerate(calls)]
     for number, (when, call) in enumerate(sorted(due, key=lambda d: d[0])):
         time.sleep(max(0, when - time.monotonic()))
-        call.says(f"turno {number}", wait=False)
+        clips.append(call.says(f"turno {number}", wait=False))
     time.sleep(max(0, begin + seconds - time.monotonic()))
+    for clip in clips:
+        clip.wait(PATIENCE)
 
 
 def play_round(chaos, with_tools, seconds, seed, most=4):
@@ -375,6 +412,7 @@ def play_round(chaos, with_tools, seconds, seed, most=4):
         if killer:
             killer.stop()
     end_ns = time.monotonic_ns()
+    chaos.all_said(calls)
     chaos.all_answered(calls, 2 * PATIENCE)
     for call in calls:
         assert call.phone.state == "up", f"call ended: {call.lines()[-5:]}"

@@ -269,6 +269,29 @@ def test_a_query_of_an_answer_that_was_interrupted_is_not_made(world):
     assert world.mikrotik.requests == [] and outputs(call) == []
 
 
+def test_a_query_that_is_in_the_conversation_is_answered_though_not_made(world):
+    """The voice's service keeps what was whole when the caller spoke."""
+    world.answers(
+        calling(QUESTION, preamble="Ya miro.", then="",
+                fault={"kind": "never_ends"}),
+        "Como diga.")
+    world.start()
+    call = world.call().hears(GREETING)
+    call.says("cuántos")
+    world.until(lambda: any(e["item"]["type"] == "function_call" for e in
+                            call.session.sent("response.output_item.done")),
+                "it has called")
+    call.asks("mejor no", "Como diga.")
+    [output] = outputs(call)
+    assert output["status"] == "cancelled" and "not made" in output["error"]
+    assert world.mikrotik.requests == []
+    # Before the next response begins, so that it is seen.
+    kinds = [e["type"] if "item" not in e else e["item"]["type"]
+             for e in call.session.events_out]
+    assert kinds.index("function_call_output") < \
+        len(kinds) - 1 - kinds[::-1].index("response.created")
+
+
 def test_without_mikrotik_the_voice_has_no_tool_and_knows_it(world):
     world.start(ENABLE_MIKROTIK_TOOLS="no", MIKROTIK_API_URL=None)
     world.allow("configuration: ")

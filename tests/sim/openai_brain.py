@@ -112,6 +112,11 @@ class ScriptBrain:
         self._next_turn += 1
         return self._pending.get("transcript", "")
 
+    @property
+    def owes(self):
+        """Whether the caller's last turn is still to be answered."""
+        return self._pending is not None
+
     def read(self, text, instructions):
         """A message in text: history, or something to answer."""
         script = self._script(instructions)

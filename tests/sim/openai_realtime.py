@@ -191,6 +191,13 @@ class OpenAISim(base.Simulator):
                         len(str(value)) < 400 and \
                         kind != "response.output_audio.delta":
                     details[name] = value
+            for name in ("item", "response"):
+                value = event.get(name)
+                if isinstance(value, dict):
+                    details[name] = {
+                        key: value[key] for key in (
+                            "id", "type", "status", "call_id",
+                            "status_details") if value.get(key)}
         self.log.add(direction, session=session.id, type=kind, **details)
 
     # HTTP

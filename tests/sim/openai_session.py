@@ -137,6 +137,12 @@ class Session:
     def turn_detection(self):
         return self.config["audio"]["input"]["turn_detection"]
 
+    @property
+    def is_idle(self):
+        """The caller is silent and has the answer to all that was heard."""
+        return not (self._detector.speaking or self.active or
+                    self.brain.owes)
+
     def sent(self, kind):
         """The events of this type that were sent to the client."""
         return [e for e in self.events_out if e["type"] == kind]

@@ -16,7 +16,7 @@ DATADIR ?= $(PREFIX)/share/telefonista
 PYTHON  := /usr/bin/python3
 JOBS    := $(shell nproc)
 
-PKGS    := libevent_core libevent_extra libwebsockets libcurl libcjson libssl libcrypto
+PKGS    := libevent_core libevent_extra libevent_openssl libwebsockets libcurl libcjson libssl libcrypto
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
@@ -174,6 +174,7 @@ install: all
 	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DATADIR)
 	install -m 755 $(filter-out %/telefonista,$(BINS)) $(DESTDIR)$(LIBEXEC)
 	cp -R etc/personas etc/tools.d etc/asterisk etc/telefonista.env.example \
+		etc/routers.json.example \
 		$(DESTDIR)$(DATADIR)
 
 .PHONY: clean

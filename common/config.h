@@ -135,6 +135,8 @@ enum {
 	    "offer consultar_mikrotik to the voice")                           \
 	X(mikrotik_api_url, MIKROTIK_API_URL, TEXT, "", 0, 255,                \
 	    "base URL of the MikroTik query service")                          \
+	X(routers_file, ROUTERS_FILE, TEXT, "", 0, 255,                        \
+	    "inventory of routers; empty: etc/routers.json, see README")       \
 	/* Log */                                                              \
 	X(log_file_path, LOG_FILE_PATH, TEXT, "", 0, 255,                      \
 	    "log file; empty: standard error or the journal")                  \

@@ -211,6 +211,15 @@ write_error(struct http_request *request, enum http_result result)
 	}
 }
 
+bool
+http_request_is_sent(const struct http_request *request)
+{
+	long bytes = 0;
+
+	curl_easy_getinfo(request->easy, CURLINFO_REQUEST_SIZE, &bytes);
+	return bytes > 0;
+}
+
 /* Runs the callback; the request and even the client may go with it. */
 static void
 complete(struct http_request *request, enum http_result result)
@@ -231,6 +240,7 @@ complete(struct http_request *request, enum http_result result)
 
 	write_error(request, result);
 	response.error = request->error;
+	response.sent = http_request_is_sent(request);
 	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &content_type);
 	curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &redirect_url);

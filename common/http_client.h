@@ -55,6 +55,7 @@ struct http_response {
 	 * "10.0.0.5:8088 refused the connection".
 	 */
 	const char *error;
+	bool sent; /* see http_request_is_sent() */
 	unsigned int elapsed_ms;
 };
 
@@ -102,6 +103,12 @@ struct http_request_config {
 	 */
 	bool once;
 	const char *ca_file; /* PEM, absolute; NULL: the client's */
+	/*
+	 * SHA-256 of the one certificate to be trusted, TLS_PIN_LEN bytes
+	 * (tls.h), or NULL. Requests to one host and port must agree in it,
+	 * since they may share a connection.
+	 */
+	const unsigned char *pin;
 	size_t response_max; /* bytes of body; 0: 1 MiB */
 	/*
 	 * Told whenever more of the body has come, with the ARG of the
@@ -133,6 +140,9 @@ int http_request(struct http_client *client, struct http_request **request_out,
 
 /* No callback after this. NULL-safe, clears *REQUEST. */
 void http_request_cancel(struct http_request **request);
+
+/* Whether a byte of REQUEST has left: the other side may be working on it. */
+bool http_request_is_sent(const struct http_request *request);
 
 /* Requests without an answer so far, for health and status lines. */
 unsigned int http_client_pending(const struct http_client *client);

@@ -231,6 +231,27 @@ set_policy(CURL *easy, const char *ca_file, long idle_s)
 	return 0;
 }
 
+static CURLcode
+on_context(CURL *easy, void *ctx, void *arg)
+{
+	const struct http_setup *setup = arg;
+
+	(void)easy;
+	return tls_context_pin(ctx, setup->pin) == 0 ? CURLE_OK
+						     : CURLE_OUT_OF_MEMORY;
+}
+
+/* The pin decides alone; a name to check would be one more than there is. */
+static int
+set_pin(struct http_setup *setup, CURL *easy, const unsigned char *pin)
+{
+	memcpy(setup->pin, pin, sizeof(setup->pin));
+	SET(CURLOPT_SSL_VERIFYHOST, 0L);
+	SET(CURLOPT_SSL_CTX_FUNCTION, on_context);
+	SET(CURLOPT_SSL_CTX_DATA, setup);
+	return 0;
+}
+
 static int
 set_body(struct http_setup *setup, CURL *easy,
     const struct http_request_config *config)
@@ -306,6 +327,8 @@ http_setup_apply(struct http_setup *setup, CURL *easy,
 		ca_file = config->ca_file;
 	if (r == 0)
 		r = set_policy(easy, ca_file, idle_s);
+	if (r == 0 && config->pin)
+		r = set_pin(setup, easy, config->pin);
 	if (r == 0)
 		r = set_request(setup, easy, config);
 	return r;

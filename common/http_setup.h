@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 
 #include "common/http_client.h"
+#include "common/tls.h"
 
 enum {
 	HTTP_SETUP_ENDPOINT_SIZE = 280,
@@ -22,6 +23,7 @@ struct http_setup {
 	struct curl_slist *resolve;
 	char *body;
 	size_t body_len;
+	unsigned char pin[TLS_PIN_LEN];
 };
 
 /*

@@ -145,6 +145,59 @@ fail:
 	return r;
 }
 
+/* -- one certificate and no other ------------------------------------------ */
+
+/* The copy goes with its context, which connections may keep alive. */
+static void
+free_pin(void *parent, void *pin, CRYPTO_EX_DATA *ad, int index, long argl,
+    void *argp)
+{
+	(void)parent;
+	(void)ad;
+	(void)index;
+	(void)argl;
+	(void)argp;
+	OPENSSL_free(pin);
+}
+
+/* In place of the verification of a chain: 1 trusted, 0 not. */
+static int
+verify_pin(X509_STORE_CTX *store, void *pin)
+{
+	X509 *certificate = X509_STORE_CTX_get0_cert(store);
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned int len = 0;
+
+	if (certificate &&
+	    X509_digest(certificate, EVP_sha256(), digest, &len) &&
+	    len == TLS_PIN_LEN && CRYPTO_memcmp(digest, pin, len) == 0) {
+		X509_STORE_CTX_set_error(store, X509_V_OK);
+		return 1;
+	}
+	X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+	return 0;
+}
+
+int
+tls_context_pin(SSL_CTX *ctx, const unsigned char *pin)
+{
+	static int pin_index = -1;
+	void *copy;
+
+	if (pin_index < 0)
+		pin_index =
+		    SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_pin);
+	copy = OPENSSL_memdup(pin, TLS_PIN_LEN);
+	if (pin_index < 0 || !copy ||
+	    !SSL_CTX_set_ex_data(ctx, pin_index, copy)) {
+		OPENSSL_free(copy);
+		return -ENOMEM;
+	}
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(ctx, verify_pin, copy);
+	return 0;
+}
+
 void
 tls_client_context_free(SSL_CTX **ctx)
 {

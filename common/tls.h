@@ -20,6 +20,7 @@
 enum {
 	TLS_HOST_SIZE = 254,
 	TLS_ERROR_SIZE = 160,
+	TLS_PIN_LEN = 32, /* bytes of a SHA-256 */
 };
 
 /* Whom a context's connections must reach, and why the last one did not. */
@@ -44,6 +45,13 @@ struct tls_peer {
  */
 int tls_client_context_new(
     SSL_CTX **ctx_out, const char *ca_file, struct tls_peer *peer);
+
+/*
+ * Makes CTX trust the one certificate whose DER encoding has the SHA-256 PIN,
+ * TLS_PIN_LEN bytes, which are copied; neither its issuer nor its names and
+ * dates count then. For devices that sign their own. 0 or -ENOMEM.
+ */
+int tls_context_pin(SSL_CTX *ctx, const unsigned char *pin);
 
 /*
  * After this PEER is no longer used, even by connections that still hold the

@@ -12,6 +12,7 @@
 #include "common/json.h"
 #include "common/json_default.h"
 #include "common/json_schema.h"
+#include "common/routeros_tool.h"
 #include "common/sentence.h"
 #include "common/tool_secret.h"
 #include "common/tool_status.h"
@@ -436,13 +437,17 @@ check_executor(struct reader *reader, const cJSON *executor)
 {
 	char origin[URL_HOST_SIZE + 32];
 	struct http_tool http;
+	struct routeros_tool routeros;
 
 	if (strcmp(reader->tool.executor, "call") == 0)
 		check_call(reader, executor);
+	else if (strcmp(reader->tool.executor, "routeros") == 0)
+		reader->tool.available = routeros_tool_read(&routeros, executor,
+					     on_executor_problem, reader) == 0;
 	else if (strcmp(reader->tool.executor, "http") != 0)
 		bad(reader,
 		    "\"executor\": the type \"%.40s\" is not known; there is: "
-		    "http, call",
+		    "http, routeros, call",
 		    reader->tool.executor);
 	else if (http_tool_read(&http, executor, reader->tool.parameters,
 		     on_executor_problem, reader) == 0) {

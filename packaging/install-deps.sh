@@ -10,7 +10,8 @@ RUN="ca-certificates tzdata"
 DEMO="python3 python3-aiohttp python3-cryptography python3-websockets openssl
 	espeak-ng procps tzdata"
 CHECK="libcmocka-dev clang-format clang-tidy cppcheck
-	python3-pytest python3-pytest-xdist python3-jsonschema git sox
+	python3-pytest python3-pytest-xdist python3-jsonschema
+	python3-librouteros git sox
 	debootstrap sip-tester baresip-core util-linux iproute2"
 
 installed() {

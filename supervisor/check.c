@@ -15,10 +15,12 @@
 #include "common/json.h"
 #include "common/proc.h"
 #include "common/report.h"
+#include "common/router_inventory.h"
 #include "common/secret_source.h"
 #include "common/startup.h"
 #include "supervisor/brief.h"
 #include "supervisor/check_asterisk.h"
+#include "supervisor/check_routers.h"
 #include "supervisor/model.h"
 #include "supervisor/persona.h"
 #include "supervisor/tools.h"
@@ -49,6 +51,7 @@ struct check {
 	struct config_problems problems;
 	struct tools *tools;
 	struct personas *personas;
+	struct router_inventory *routers;
 	const char *config_file;
 	size_t model_count;
 	const char *models[MODELS_MAX]; /* of all personas, each once */
@@ -81,6 +84,9 @@ load_folders(struct check *check)
 
 	config_dir(config->tools_dir, "tools.d", folder, sizeof(folder));
 	ret = tools_load(&check->tools, folder, config, &check->problems);
+	if (ret == 0)
+		ret = router_inventory_load_config(
+		    &check->routers, config, &check->problems);
 	if (ret < 0)
 		return ret;
 	config_dir(config->persona_dir, "personas", folder, sizeof(folder));
@@ -166,6 +172,7 @@ check_settings(struct check *check)
 		return -1;
 	}
 	tools_check_secrets(check->tools, sources, &check->problems);
+	check_routers_secrets(check->routers, sources, &check->problems);
 	secret_sources_free(&sources);
 	for (size_t i = 0; i < personas_count(check->personas); i++)
 		add_model(check, brief_model(&check->config,
@@ -178,6 +185,7 @@ check_settings(struct check *check)
 					       : "no file");
 	report_folders(check);
 	report_people(check);
+	check_routers_report(check->routers);
 	return 0;
 }
 
@@ -375,6 +383,7 @@ check_run(const char *config_file)
 	fflush(stdout);
 	personas_free(&check.personas);
 	tools_unref(&check.tools);
+	router_inventory_unref(&check.routers);
 	config_wipe(&check.config);
 	return check.failed ? PROC_EXIT_CONFIG : PROC_EXIT_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * executor.h – what runs one kind of job: http, later routeros, sql.
+ * executor.h – what runs one kind of job: http, routeros, later sql.
  *
  * An executor takes a job, works on it without blocking the loop, may say how
  * it goes, and ends it with exactly one result. Deadline and bookkeeping are
@@ -35,9 +35,16 @@ typedef void executor_result_fn(
 typedef void executor_progress_fn(
     const struct tool_progress *progress, void *arg);
 
+/*
+ * The target will be busy with this job for so long after the job's end. The
+ * last one told counts, which may come from inside cancel().
+ */
+typedef void executor_hold_fn(unsigned int hold_ms, void *arg);
+
 struct executor_events {
 	/* Any number of times, however fast; must not cancel the job. */
 	executor_progress_fn *progress;
+	executor_hold_fn *hold;
 	executor_result_fn *result; /* once; nothing follows it */
 	void *arg;
 };
@@ -52,7 +59,7 @@ struct executor {
 	 */
 	void *(*start)(void *self, const struct executor_request *request,
 	    const struct executor_events *events);
-	/* Ends a job that has not ended: no event follows. */
+	/* Ends a job that has not ended: no event follows but a hold. */
 	void (*cancel)(void *handle);
 };
 

@@ -8,6 +8,7 @@
 #include "toolworker/http_call.h"
 
 #include "common/clock.h"
+#include "common/tls.h"
 #include "common/url.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ struct http_call {
 	char *password;
 	char *ca_file;
 	void *body;
+	unsigned char *pin;
 	char *headers[HEADERS_MAX + 1];
 	uint64_t started_ms;
 	http_response_fn fn;
@@ -58,6 +60,7 @@ http_call_free(struct http_call *call)
 	if (call->body != NULL)
 		explicit_bzero(call->body, call->config.body_len);
 	free(call->body);
+	free(call->pin);
 	free(call);
 }
 
@@ -99,6 +102,12 @@ copy_request(struct http_call *call, const struct http_request_config *from)
 		memcpy(call->body, from->body, from->body_len);
 		to->body_len = from->body_len;
 	}
+	if (from->pin != NULL) {
+		call->pin = malloc(TLS_PIN_LEN);
+		if (call->pin == NULL)
+			return -ENOMEM;
+		memcpy(call->pin, from->pin, TLS_PIN_LEN);
+	}
 	*to = *from;
 	to->url = call->url;
 	to->method = call->method;
@@ -106,6 +115,7 @@ copy_request(struct http_call *call, const struct http_request_config *from)
 	to->password = call->password;
 	to->ca_file = call->ca_file;
 	to->body = call->body;
+	to->pin = call->pin;
 	to->headers = (const char *const *)call->headers;
 	to->addresses = NULL;
 	to->address_count = 0;
@@ -234,4 +244,10 @@ http_call_cancel(struct http_call **call_ptr)
 	resolver_cancel(&call->lookup);
 	http_request_cancel(&call->request);
 	http_call_free(call);
+}
+
+bool
+http_call_is_sent(const struct http_call *call)
+{
+	return call->request != NULL && http_request_is_sent(call->request);
 }

@@ -27,6 +27,7 @@ struct job {
 	bool ended;    /* while starting: freed when that returns */
 	uint64_t started_ms;
 	uint64_t deadline_ms; /* a moment, not a duration */
+	unsigned int hold_ms; /* see executor_hold_fn */
 	struct tool_progress progress;
 	uint64_t progress_ms; /* moment: not told before */
 	bool progress_due;    /* there is something that was not told */
@@ -54,13 +55,15 @@ job_find(struct jobs *jobs, const char *id)
 
 static void
 send_result(struct jobs *jobs, const char *id, enum tool_status status,
-    const char *output)
+    const char *output, unsigned int hold_ms)
 {
 	cJSON *body = cJSON_CreateObject();
 
 	json_add_string(body, "id", id);
 	json_add_string(body, "status", tool_status_name(status));
 	json_add_string(body, "output", output);
+	if (hold_ms > 0)
+		json_add_int(body, "hold_ms", hold_ms);
 	jobs->config.send(MESSAGE_JOB_RESULT, body, jobs->config.arg);
 }
 
@@ -101,7 +104,7 @@ job_end(struct job *job, enum tool_status status, const char *output)
 	log_info("job ended job=%s tool=%s status=%s elapsed_ms=%llu", job->id,
 	    job->tool, tool_status_name(status),
 	    (unsigned long long)(jobs->config.now_ms() - job->started_ms));
-	send_result(jobs, job->id, status, output);
+	send_result(jobs, job->id, status, output, job->hold_ms);
 	if (job->starting)
 		job->ended = true;
 	else
@@ -159,6 +162,14 @@ on_executor_progress(const struct tool_progress *progress, void *arg)
 	}
 }
 
+static void
+on_executor_hold(unsigned int hold_ms, void *arg)
+{
+	struct job *job = arg;
+
+	job->hold_ms = hold_ms;
+}
+
 /* By the settings' "executor", else by the tool's own name. */
 static const struct executor *
 find_executor(const struct jobs *jobs, const cJSON *body)
@@ -199,6 +210,7 @@ job_start(struct job *job, const cJSON *body, unsigned int deadline_ms)
 	};
 	const struct executor_events events = {
 	    .progress = on_executor_progress,
+	    .hold = on_executor_hold,
 	    .result = on_executor_result,
 	    .arg = job,
 	};
@@ -259,18 +271,18 @@ jobs_on_run(struct jobs *jobs, const cJSON *body)
 		    id, json_string(body, "tool"),
 		    executor != NULL ? executor->name : "unknown", deadline_ms);
 		send_result(
-		    jobs, id, TOOL_STATUS_INTERNAL, "job cannot be run");
+		    jobs, id, TOOL_STATUS_INTERNAL, "job cannot be run", 0);
 		return 0;
 	}
 	if (jobs->count >= JOBS_MAX) {
 		log_warn("job refused, too many are running job=%s jobs=%zu",
 		    id, jobs->count);
 		send_result(jobs, id, TOOL_STATUS_BUSY,
-		    "the toolworker runs as many jobs as it can");
+		    "the toolworker runs as many jobs as it can", 0);
 		return 0;
 	}
 	if (job_take_up(jobs, body, id, executor, deadline_ms) < 0)
-		send_result(jobs, id, TOOL_STATUS_INTERNAL, "no memory");
+		send_result(jobs, id, TOOL_STATUS_INTERNAL, "no memory", 0);
 	return 0;
 }
 

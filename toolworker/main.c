@@ -17,6 +17,7 @@
 #include "toolworker/health.h"
 #include "toolworker/http_executor.h"
 #include "toolworker/jobs.h"
+#include "toolworker/routeros_executor.h"
 #include "toolworker/run.h"
 #include "toolworker/tool_secrets.h"
 
@@ -32,7 +33,7 @@
 enum {
 	HEARTBEAT_MS = 500,
 	FAREWELL_MS = 500, /* to get the last results out */
-	EXECUTOR_COUNT = 1,
+	EXECUTOR_COUNT = 2,
 	SIGNALS = 3,
 };
 
@@ -46,6 +47,7 @@ static struct {
 	struct http_call_network network;
 	struct tool_secrets *secrets;
 	struct http_executor *http;
+	struct routeros_executor *routeros;
 	struct health *health;
 	struct executor executors[EXECUTOR_COUNT];
 	struct jobs *jobs;
@@ -334,6 +336,12 @@ init_executors(void)
 	if (ret < 0)
 		return ret;
 	toolworker.executors[0] = http_executor_interface(toolworker.http);
+	ret = routeros_executor_new(&toolworker.routeros, toolworker.base,
+	    &toolworker.network, &toolworker.config, toolworker.secrets);
+	if (ret < 0)
+		return ret;
+	toolworker.executors[1] =
+	    routeros_executor_interface(toolworker.routeros);
 	return 0;
 }
 
@@ -379,6 +387,7 @@ main_deinit(void)
 		peer_flush(toolworker.peer, FAREWELL_MS);
 	jobs_free(&toolworker.jobs);
 	health_free(&toolworker.health);
+	routeros_executor_free(&toolworker.routeros);
 	http_executor_free(&toolworker.http);
 	http_client_free(&toolworker.network.client);
 	resolver_free(&toolworker.network.resolver);

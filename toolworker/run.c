@@ -130,6 +130,15 @@ on_progress(const struct tool_progress *progress, void *arg)
 }
 
 static void
+on_hold(unsigned int hold_ms, void *arg)
+{
+	(void)arg;
+	if (hold_ms > 0)
+		fprintf(
+		    stderr, "the service is busy for %u ms more\n", hold_ms);
+}
+
+static void
 on_result(enum tool_status status, const char *output, void *arg)
 {
 	struct run *run = arg;
@@ -168,6 +177,7 @@ run_job(struct run *run, const cJSON *arguments)
 	};
 	const struct executor_events events = {
 	    .progress = on_progress,
+	    .hold = on_hold,
 	    .result = on_result,
 	    .arg = run,
 	};

@@ -393,3 +393,29 @@ def test_a_secret_in_the_clear_is_warned_of(rig):
     report = rig.check(TOOLS_DIR=folder, TOOL_CRM_TOKEN="crm-0123456789")
     assert said(report.warnings, "consultar_mikrotik.json",
                 "http://crm.test:80 in the clear"), report
+
+
+def test_the_inventory_of_routers_is_checked(rig, tmp_path):
+    inventory = tmp_path / "routers.json"
+    inventory.write_text((REPO / "etc/routers.json.example").read_text())
+    report = rig.check(ROUTERS_FILE=inventory,
+                       TOOL_ROUTER_PASSWORD="hunter-0123")
+    assert report.status == 0 and not report.warnings, report
+    assert "hunter-0123" not in report.text + report.log
+    assert said(report.ok, "routers: 3", "2 by REST", "1 by the binary"), report
+    inventory.write_text("""{"routers": [
+        {"name": "Guamal", "address": "10.0.26.1", "tls": false, "user": "u",
+         "password_secret": "TOOL_ROUTER_PASSWORD"},
+        {"name": "Roble", "address": "10.0.26.2", "user": "u",
+         "password_secret": "hunter2"}]}""")
+    report = rig.check(ROUTERS_FILE=inventory)
+    assert report.status == 0, report
+    assert said(report.warnings, 'router 2 ("Roble")', "password_secret"), \
+        report
+    assert said(report.warnings, "in the clear", "Guamal"), report
+    assert said(report.warnings, 'router "Guamal"', "TOOL_ROUTER_PASSWORD is "
+                "not there"), report
+    assert "hunter2" not in report.text
+    assert said(report.ok, "routers: 1", "1 without TLS"), report
+    report = rig.check(ROUTERS_FILE=tmp_path / "nothing.json")
+    assert said(report.warnings, "nothing.json", "ROUTERS_FILE"), report

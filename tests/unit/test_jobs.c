@@ -37,7 +37,8 @@ static struct {
 	struct fake_run *runs[JOBS_MAX + 1];
 	size_t run_count;
 	size_t cancelled;
-	bool refuse; /* the executor ends jobs while it starts them */
+	bool refuse;          /* the executor ends jobs while it starts them */
+	unsigned int hold_ms; /* told when a job is cancelled */
 	struct executor executor;
 	struct jobs *jobs;
 } rig;
@@ -107,7 +108,11 @@ fake_drop(struct fake_run *run)
 static void
 fake_cancel(void *handle)
 {
+	const struct fake_run *run = handle;
+
 	rig.cancelled++;
+	if (rig.hold_ms > 0)
+		run->events.hold(rig.hold_ms, run->events.arg);
 	fake_drop(handle);
 }
 
@@ -376,6 +381,45 @@ a_cancelled_job_is_answered_and_an_unknown_one_ignored(void **state)
 	assert_int_equal(rig.cancelled, 1);
 }
 
+/* The hold_ms of the result of ID, -1 if it has none. */
+static int64_t
+hold_of(const char *id)
+{
+	for (size_t i = 0; i < rig.sent_count; i++) {
+		if (rig.sent[i].type == MESSAGE_JOB_RESULT &&
+		    strcmp(json_string(rig.sent[i].body, "id"), id) == 0)
+			return json_int(rig.sent[i].body, "hold_ms", -1);
+	}
+	fail_msg("no result for %s", id);
+	return -1;
+}
+
+static void
+a_result_says_how_long_its_target_stays_busy(void **state)
+{
+	struct fake_run *job;
+
+	(void)state;
+	run("ends", 60000);
+	job = fake_find("ends");
+	job->events.hold(7000, job->events.arg);
+	job->events.hold(48000, job->events.arg);
+	fake_finish("ends", TOOL_STATUS_TIMEOUT, "late");
+	assert_int_equal(hold_of("ends"), 48000);
+	run("free", 60000);
+	fake_finish("free", TOOL_STATUS_OK, "x");
+	assert_int_equal(hold_of("free"), -1);
+	rig.hold_ms = 30000;
+	run("cancelled", 60000);
+	cancel("cancelled");
+	assert_int_equal(hold_of("cancelled"), 30000);
+	run("late", 1000);
+	rig.now_ms += 1000;
+	jobs_tick(rig.jobs);
+	result_of("late", "timeout");
+	assert_int_equal(hold_of("late"), 30000);
+}
+
 static void
 the_same_id_runs_only_once_at_a_time(void **state)
 {
@@ -511,6 +555,7 @@ main(void)
 	    jobs_test(a_new_supervisor_is_told_how_every_job_goes),
 	    jobs_test(the_first_deadline_is_waited_for_and_ends_only_its_job),
 	    jobs_test(a_cancelled_job_is_answered_and_an_unknown_one_ignored),
+	    jobs_test(a_result_says_how_long_its_target_stays_busy),
 	    jobs_test(the_same_id_runs_only_once_at_a_time),
 	    jobs_test(a_full_table_answers_busy),
 	    jobs_test(an_executor_may_end_a_job_while_it_starts_it),

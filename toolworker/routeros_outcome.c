@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* routeros_outcome.c – a router's refusals, sorted by what can be done. */
+#include "toolworker/routeros_outcome.h"
+
+#include "common/routeros_tool.h"
+#include "common/utf8.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	DETAIL_MAX = 120, /* bytes of a router's words that are repeated */
+};
+
+void
+routeros_outcome_fail(struct routeros_outcome *outcome, enum tool_status status,
+    const char *fmt, ...)
+{
+	va_list ap;
+
+	cJSON_Delete(outcome->records);
+	outcome->records = NULL;
+	outcome->status = status;
+	va_start(ap, fmt);
+	vsnprintf(outcome->why, sizeof(outcome->why), fmt, ap);
+	va_end(ap);
+}
+
+/* What of MESSAGE may be repeated: one short printable line. */
+static void
+copy_detail(char *buf, const char *message)
+{
+	size_t len = strlen(message);
+
+	if (utf8_count(message, len) < 0)
+		len = 0;
+	len = utf8_cut(message, len, DETAIL_MAX);
+	memcpy(buf, message, len);
+	buf[len] = '\0';
+	for (char *c = buf; *c != '\0'; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = ' ';
+	}
+}
+
+void
+routeros_outcome_refuse(struct routeros_outcome *outcome, const char *message)
+{
+	static const struct {
+		const char *words;
+		enum tool_status status;
+		const char *meaning;
+	} table[] = {
+	    {"invalid user name or password", TOOL_STATUS_REFUSED,
+		ROUTEROS_WHY_LOGIN},
+	    {"cannot log in", TOOL_STATUS_REFUSED, ROUTEROS_WHY_LOGIN},
+	    {"not enough permissions", TOOL_STATUS_REFUSED,
+		ROUTEROS_WHY_PERMISSION},
+	    {"not allowed", TOOL_STATUS_REFUSED, ROUTEROS_WHY_PERMISSION},
+	    {"no such command", TOOL_STATUS_REFUSED, ROUTEROS_WHY_UNKNOWN},
+	    /* Its own limit of 60 s passed behind somebody else's request. */
+	    {"session closed", TOOL_STATUS_BUSY, "the router is busy"},
+	    {"interrupted", TOOL_STATUS_BUSY, "the router interrupted it"},
+	};
+	char detail[DETAIL_MAX + 1];
+
+	copy_detail(detail, message);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (strcasestr(message, table[i].words) == NULL)
+			continue;
+		routeros_outcome_fail(outcome, table[i].status, "%s: %s",
+		    table[i].meaning, detail);
+		outcome->unknown =
+		    strcmp(table[i].meaning, ROUTEROS_WHY_UNKNOWN) == 0;
+		return;
+	}
+	routeros_outcome_fail(outcome, TOOL_STATUS_REFUSED,
+	    "the router refused: %s", *detail != '\0' ? detail : "no reason");
+}

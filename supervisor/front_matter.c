@@ -102,6 +102,7 @@ static void
 continue_field(struct parser *parser, char *line)
 {
 	bool is_item;
+	size_t len;
 
 	line += strspn(line, " \t");
 	is_item = line[0] == '-' && isblank(line[1]);
@@ -112,8 +113,10 @@ continue_field(struct parser *parser, char *line)
 		*parser->value_end++ = ',';
 	}
 	*parser->value_end++ = ' ';
-	memmove(parser->value_end, line, strlen(line) + 1);
-	parser->value_end += strlen(line);
+	/* The two overlap: LINE is not to be looked at any more. */
+	len = strlen(line);
+	memmove(parser->value_end, line, len + 1);
+	parser->value_end += len;
 }
 
 /* Returns whether the fields go on. */

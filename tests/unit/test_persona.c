@@ -107,6 +107,8 @@ persona_is_loaded_completely(void **state)
 	    "- 32410009*\r\n"
 	    "still_there: a long\r\n"
 	    "  sentence # that goes on\r\n"
+	    "  and on,\r\n"
+	    "    and on\r\n"
 	    "silent_goodbye: b\r\nlimit_goodbye: c\r\n\r\n"
 	    "shutdown_goodbye: d\r\ntool_wait: e\r\ntrouble: f\r\n"
 	    "apology: g\r\n"
@@ -132,8 +134,8 @@ persona_is_loaded_completely(void **state)
 	assert_int_equal(persona->number_count, 2);
 	assert_string_equal(persona->numbers[0], "3241000800");
 	assert_string_equal(persona->numbers[1], "32410009*");
-	assert_string_equal(
-	    persona->still_there, "a long sentence # that goes on");
+	assert_string_equal(persona->still_there,
+	    "a long sentence # that goes on and on, and on");
 	assert_string_equal(persona->apology, "g");
 	assert_string_equal(persona->goodbye, "h");
 	assert_string_equal(persona->person_wait, "i");

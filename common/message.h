@@ -51,7 +51,8 @@
  * health         ask the query service how it is, log it, and say state
  *                  with why "health"
  * job.progress   id, elapsed_ms, text, done, total (as tool.progress)
- * job.result     id, status, output
+ * job.result     id, status, output, hold_ms (optional: the target is busy with
+ *                it for so long yet)
  */
 #ifndef COMMON_MESSAGE_H
 #define COMMON_MESSAGE_H
@@ -76,7 +77,7 @@ enum message_side {
 #define MESSAGE_TABLE(X)                                                       \
 	X(HELLO, "hello", WORKER, SUPERVISOR, 1024, 0)                         \
 	X(HEARTBEAT, "heartbeat", WORKER, SUPERVISOR, 1024, 0)                 \
-	X(STATE, "state", WORKER, SUPERVISOR, 4096, 0)                         \
+	X(STATE, "state", WORKER, SUPERVISOR, 16384, 0)                        \
 	X(READY, "ready", CALLWORKER, SUPERVISOR, 1024, 0)                     \
 	X(VOICE_FAILED, "voice.failed", CALLWORKER, SUPERVISOR, 4096, 0)       \
 	X(TOOL_REQUEST, "tool.request", CALLWORKER, SUPERVISOR, 49152, 0)      \

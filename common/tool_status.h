@@ -17,7 +17,7 @@
 
 /* What supervisor and toolworker agree on beside the statuses. */
 enum {
-	TOOL_JOB_ID_SIZE = 97, /* NUL included; a state message lists 32 */
+	TOOL_JOB_ID_SIZE = 97, /* NUL included; a state message lists 160 */
 	/*
 	 * Bytes of an answer, NUL included: twice as much, escaped as JSON,
 	 * still fits a job.result and a tool.result. Longer ones are cut.

@@ -51,10 +51,30 @@ tool_job_make_run_group(char *buf, size_t size, const char *key)
 }
 
 void
-tool_job_make_run_id(char *buf, size_t size, const char *key, uint64_t serial)
+tool_job_make_run_id(
+    char *buf, size_t size, const char *key, uint64_t serial, const char *mark)
 {
-	snprintf(buf, size, "%s%s/%llx", run_prefix, key,
-	    (unsigned long long)serial);
+	snprintf(buf, size, "%s%s/%llx%s%s", run_prefix, key,
+	    (unsigned long long)serial, mark[0] != '\0' ? "/" : "", mark);
+}
+
+void
+tool_job_make_mark(char *buf, const char *target)
+{
+	snprintf(buf, TOOL_MARK_SIZE, "%016llx",
+	    (unsigned long long)digest(0xcbf29ce484222325u, target));
+}
+
+const char *
+tool_job_run_mark(const char *id)
+{
+	char key[TOOL_KEY_SIZE];
+	const char *mark = NULL;
+
+	if (tool_job_run_key(key, id) == 0)
+		mark = strchr(id + strlen(run_prefix) + TOOL_KEY_SIZE, '/');
+	return mark != NULL && strlen(mark + 1) == TOOL_MARK_SIZE - 1 ? mark + 1
+								      : "";
 }
 
 int
@@ -201,6 +221,7 @@ tool_job_new(const char *id, const char *name,
 		return job;
 	job->read_only = tool->read_only;
 	job->exclusive = tool->exclusive;
+	job->unstoppable = tool->unstoppable;
 	job->cache_s = tool->cache_s;
 	job->target_limit = tool->target_limit;
 	job->name = strdup(name);

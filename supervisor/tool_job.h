@@ -24,6 +24,7 @@ struct tool_slot;
 enum {
 	TOOL_REQUEST_ID_MAX = 128,     /* bytes of a function call's id */
 	TOOL_TARGET_MAX = 128,         /* bytes of a target, NUL included */
+	TOOL_MARK_SIZE = 17,           /* hex, NUL included */
 	TOOL_TIMEOUT_MARGIN_MS = 5000, /* over the model's own timeout */
 	TOOL_JOB_DEADLINE_MAX_MS = 600000,
 };
@@ -37,6 +38,7 @@ struct tool_request {
 	uint64_t started_ms;
 	uint64_t deadline_ms;       /* moment: then the answer is TIMEOUT */
 	uint64_t notice_ms;         /* moment of the next "still waiting" */
+	bool part;                  /* of a divided question, see add_part */
 	char key[TOOL_JOB_ID_SIZE]; /* tool_job_make_id() */
 	char *id;
 	char *name;
@@ -46,9 +48,10 @@ struct tool_request {
 TAILQ_HEAD(tool_request_list, tool_request);
 
 enum tool_job_state {
-	TOOL_JOB_WAITING,   /* for a worker */
-	TOOL_JOB_RUNNING,   /* job.run was sent */
-	TOOL_JOB_UNCLAIMED, /* runs since an earlier supervisor; nobody asked */
+	TOOL_JOB_WAITING, /* for a worker */
+	TOOL_JOB_RUNNING, /* job.run was sent */
+	/* Runs, and nobody waits: of an earlier supervisor, or unstoppable. */
+	TOOL_JOB_UNCLAIMED,
 	TOOL_JOB_CANCELLED, /* job.cancel was sent; nobody waits for it */
 };
 
@@ -63,6 +66,8 @@ struct tool_job {
 	uint32_t cache_s;
 	bool read_only;
 	bool exclusive;
+	bool unstoppable;
+	bool part;  /* of a divided question */
 	char *call; /* of what the supervisor does itself; else NULL */
 	struct tool_progress progress; /* of the run, for those who join */
 	uint64_t started_ms;           /* the first request, or the adoption */
@@ -85,12 +90,23 @@ void tool_job_make_id(
     char *buf, size_t size, const char *call, const char *request);
 
 /*
- * The id of a job that may answer many, "run/KEY/SERIAL", and of what is
- * known of all of them, "run/KEY". Never one that tool_job_make_id() makes.
+ * The id of a job that may answer many, "run/KEY/SERIAL" or, with a MARK that
+ * is not "", "run/KEY/SERIAL/MARK", and of what is known of all of them,
+ * "run/KEY". Never one that tool_job_make_id() makes.
  */
 void tool_job_make_run_id(
-    char *buf, size_t size, const char *key, uint64_t serial);
+    char *buf, size_t size, const char *key, uint64_t serial, const char *mark);
 void tool_job_make_run_group(char *buf, size_t size, const char *key);
+
+/*
+ * Writes TARGET's mark, TOOL_MARK_SIZE bytes: a digest that fits into the id of
+ * a run, so that a new supervisor knows whom a job burdens that it finds
+ * running.
+ */
+void tool_job_make_mark(char *buf, const char *target);
+
+/* The mark in the id of a run; "" if there is none. */
+const char *tool_job_run_mark(const char *id);
 
 /* The KEY in the id of a run; -ENOENT if ID is not of that kind. */
 int tool_job_run_key(char key[TOOL_KEY_SIZE], const char *id);

@@ -14,7 +14,9 @@ struct tool_party {
 	TAILQ_ENTRY(tool_party) entry;
 	size_t users;   /* a call: its open requests; a target: its jobs */
 	size_t running; /* a target: jobs that are at a worker */
-	uint64_t turn;  /* a call: when it was served last; 0: not yet */
+	uint64_t
+	    held_until_ms; /* a target: a place is taken so long; 0: none */
+	uint64_t turn;     /* a call: when it was served last; 0: not yet */
 	char name[];
 };
 

@@ -46,12 +46,14 @@ tool_queue_set_slot(struct tool_job *job, struct tool_slot *slot)
 	if (job->slot != NULL) {
 		job->slot->jobs--;
 		job->slot->exclusive -= job->exclusive;
+		job->slot->parts -= job->part;
 		if (job->target != NULL)
 			job->target->running--;
 	}
 	if (slot != NULL) {
 		slot->jobs++;
 		slot->exclusive += job->exclusive;
+		slot->parts += job->part;
 		if (job->target != NULL)
 			job->target->running++;
 	}
@@ -77,6 +79,46 @@ tool_queue_remove(struct tool_queue *queue, struct tool_job *job)
 	tool_party_leave(&queue->targets, &job->target);
 	TAILQ_REMOVE(&queue->jobs, job, entry);
 	tool_job_free(job);
+}
+
+void
+tool_queue_hold(struct tool_queue *queue, struct tool_party *target, int64_t ms)
+{
+	uint64_t until_ms;
+
+	if (target == NULL || ms <= 0)
+		return;
+	if (ms > TOOL_QUEUE_HOLD_MAX_MS)
+		ms = TOOL_QUEUE_HOLD_MAX_MS;
+	until_ms = tool_queue_now(queue) + (uint64_t)ms;
+	log_info("tool target stays taken target=\"%s\" hold_ms=%lld",
+	    target->name, (long long)ms);
+	if (target->held_until_ms == 0)
+		target->users++;
+	if (until_ms > target->held_until_ms)
+		target->held_until_ms = until_ms;
+}
+
+uint64_t
+tool_queue_release(struct tool_queue *queue)
+{
+	uint64_t now_ms = tool_queue_now(queue), first_ms = UINT64_MAX;
+	struct tool_party *target, *next;
+
+	for (target = TAILQ_FIRST(&queue->targets); target != NULL;
+	     target = next) {
+		next = TAILQ_NEXT(target, entry);
+		if (target->held_until_ms == 0)
+			continue;
+		if (target->held_until_ms > now_ms) {
+			if (target->held_until_ms < first_ms)
+				first_ms = target->held_until_ms;
+			continue;
+		}
+		target->held_until_ms = 0;
+		tool_party_leave(&queue->targets, &target);
+	}
+	return first_ms;
 }
 
 uint64_t
@@ -165,6 +207,7 @@ void
 tool_queue_free(struct tool_queue **queue_ptr)
 {
 	struct tool_queue *queue = *queue_ptr;
+	struct tool_party *target;
 	struct tool_slot *slot;
 
 	if (queue == NULL)
@@ -174,6 +217,8 @@ tool_queue_free(struct tool_queue **queue_ptr)
 		tool_queue_drop(queue, TAILQ_FIRST(&queue->requests));
 	while (!TAILQ_EMPTY(&queue->jobs))
 		tool_queue_remove(queue, TAILQ_FIRST(&queue->jobs));
+	while ((target = TAILQ_FIRST(&queue->targets)) != NULL)
+		tool_party_leave(&queue->targets, &target); /* was held */
 	while ((slot = TAILQ_FIRST(&queue->slots)) != NULL) {
 		TAILQ_REMOVE(&queue->slots, slot, entry);
 		free(slot);

@@ -40,21 +40,24 @@ struct tool_queue;
 struct worker; /* fleet.h; never looked into */
 
 enum {
-	TOOL_QUEUE_MAX = 1024,       /* open requests; more are BUSY */
-	TOOL_QUEUE_CALL_MAX = 32,    /* … of one call */
-	TOOL_QUEUE_TARGET_MAX = 256, /* jobs for one target; ditto */
-	TOOL_QUEUE_WORKER_MAX = 32,  /* jobs on one worker, or 1 exclusive */
+	TOOL_QUEUE_MAX = 1024,         /* open requests; more are BUSY */
+	TOOL_QUEUE_CALL_MAX = 32,      /* … of one call */
+	TOOL_QUEUE_TARGET_MAX = 256,   /* jobs for one target; ditto */
+	TOOL_QUEUE_WORKER_MAX = 32,    /* jobs on one worker, or 1 exclusive */
+	TOOL_QUEUE_WORKER_PARTS = 128, /* beside them, of divided questions */
 	TOOL_QUEUE_SHARE = 4, /* a target gets this part of all: a quarter */
 	TOOL_QUEUE_ATTEMPTS_MAX = 2,
 	TOOL_QUEUE_NOTICE_MS = 10000,    /* between "still waiting" */
 	TOOL_QUEUE_RETRY_MS = 5000,      /* least time left for a retry */
 	TOOL_QUEUE_NO_WORKER_MS = 10000, /* then waiting makes no sense: LOST */
 	TOOL_QUEUE_CLAIM_MS = 30000,   /* for a job of an earlier supervisor */
+	TOOL_QUEUE_GRACE_MS = 1000,    /* for a worker's own "timeout" */
 	TOOL_QUEUE_CONFIRM_MS = 5000,  /* for job.cancel: else it is stuck */
 	TOOL_QUEUE_ANSWERS_MAX = 256,  /* remembered, */
 	TOOL_QUEUE_ANSWERS_MS = 60000, /* so long */
-	TOOL_QUEUE_CACHE_MAX = 256,    /* answers for others */
-	TOOL_QUEUE_DETAIL_SIZE = 512,  /* NUL included, of a local job */
+	TOOL_QUEUE_CACHE_MAX = 1024,   /* answers for others */
+	TOOL_QUEUE_HOLD_MAX_MS = 120000, /* a worker may ask for so much */
+	TOOL_QUEUE_DETAIL_SIZE = 512,    /* NUL included, of a local job */
 	TOOL_QUEUE_FRESH_MS = 1000, /* younger: its age is not worth a word */
 };
 
@@ -69,8 +72,13 @@ struct tool_queue_tool {
 	 * "" if there is none.
 	 */
 	const char *timeout_argument;
-	bool read_only;   /* may be merged, cached, run again when lost */
-	bool exclusive;   /* a job needs a worker for itself */
+	bool read_only; /* may be merged, cached, run again when lost */
+	bool exclusive; /* a job needs a worker for itself */
+	/*
+	 * Its target goes on when nobody listens any more. So does the job,
+	 * for those who ask again, until its deadline.
+	 */
+	bool unstoppable;
 	uint32_t cache_s; /* how long an OK answer serves others */
 	/* Said after such an answer, "{seconds}" is its age. NULL: nothing. */
 	const char *stale;
@@ -104,6 +112,13 @@ struct tool_queue_config {
 	enum tool_status (*start_local)(const char *call, const char *job,
 	    const cJSON *settings, const cJSON *arguments,
 	    char detail_out[TOOL_QUEUE_DETAIL_SIZE], void *arg);
+	/*
+	 * How the part ID of a question that PARTY has divided ended, once.
+	 * DETAIL is the worker's, AGE_MS old; 0: not from the cache.
+	 */
+	void (*part_done)(const char *party, const char *id,
+	    enum tool_status status, const char *detail, uint64_t age_ms,
+	    void *arg);
 	/* Nobody waits for it any longer. */
 	void (*cancel_local)(const char *call, const char *job, void *arg);
 	/*
@@ -137,6 +152,17 @@ int tool_queue_on_request(
 int tool_queue_on_cancel(
     struct tool_queue *queue, const char *call, const cJSON *body);
 
+/*
+ * A part of a question that the supervisor has divided (tool_fan.h): TOOL,
+ * called NAME, with ARGUMENTS, which are taken and not checked. It waits, is
+ * merged and cached like a call's question; but PARTY, which has as many parts
+ * as it likes, is no call: config.part_done is told, perhaps before return,
+ * and nobody of progress. tool_queue_end_call(PARTY) gives up what is left.
+ */
+void tool_queue_add_part(struct tool_queue *queue, const char *party,
+    const char *id, const char *name, const struct tool_queue_tool *tool,
+    cJSON *arguments);
+
 /* CALL is over: it is not answered, and jobs only it waited for end. */
 void tool_queue_end_call(struct tool_queue *queue, const char *call);
 
@@ -146,6 +172,12 @@ void tool_queue_end_call(struct tool_queue *queue, const char *call);
  */
 void tool_queue_on_worker(struct tool_queue *queue, struct worker *worker,
     enum message_type type, const cJSON *body);
+
+/*
+ * WORKER may have jobs of an earlier supervisor. Until it has said which, or
+ * is gone, no part is given to anybody: its target might be burdened twice.
+ */
+void tool_queue_expect(struct tool_queue *queue, struct worker *worker);
 
 /* How a local JOB ended that was begun; one that is unknown is ignored. */
 void tool_queue_on_local(struct tool_queue *queue, const char *job,

@@ -47,7 +47,7 @@ is_busy(const struct tool_queue *queue, const char *call)
 	size_t all = 0;
 
 	TAILQ_FOREACH(request, &queue->requests, entry)
-		all++;
+		all += !request->part;
 	return all >= TOOL_QUEUE_MAX ||
 	       (caller != NULL && caller->users >= TOOL_QUEUE_CALL_MAX);
 }
@@ -64,13 +64,14 @@ is_crowded(const struct tool_queue *queue, const char *target)
 
 /*
  * The job that a question with KEY can wait for too: not one whose run has
- * less than half of the time left that the question may take.
+ * less than half of the time left that the question may take. A part would
+ * only wait for its target.
  */
 static struct tool_job *
-find_joinable(
-    struct tool_queue *queue, const char *key, unsigned int deadline_ms)
+find_joinable(struct tool_queue *queue, const char *key,
+    unsigned int deadline_ms, bool part)
 {
-	uint64_t least_ms = tool_queue_now(queue) + deadline_ms / 2;
+	uint64_t least_ms = part ? 0 : tool_queue_now(queue) + deadline_ms / 2;
 	struct tool_job *job;
 
 	TAILQ_FOREACH(job, &queue->jobs, entry) {
@@ -105,8 +106,9 @@ job_make(struct tool_queue *queue, struct demand *demand)
 	struct tool_job *job;
 
 	if (demand->key[0] != '\0')
-		tool_job_make_run_id(
-		    id, sizeof(id), demand->key, ++queue->serial);
+		tool_job_make_run_id(id, sizeof(id), demand->key,
+		    ++queue->serial,
+		    demand->question->part ? demand->target : "");
 	else
 		snprintf(id, sizeof(id), "%s", demand->request_key);
 	job = tool_job_new(id, name, &demand->tool, demand->arguments);
@@ -114,6 +116,7 @@ job_make(struct tool_queue *queue, struct demand *demand)
 	if (job == NULL)
 		return NULL;
 	job->started_ms = tool_queue_now(queue);
+	job->part = demand->question->part;
 	job->target = tool_party_join(&queue->targets, demand->target);
 	if (demand->tool.local)
 		job->call = strdup(demand->question->call);
@@ -155,7 +158,9 @@ enqueue(struct tool_queue *queue, struct demand *demand, struct tool_job *job)
 		return -ENOMEM;
 	request->started_ms = now_ms;
 	request->deadline_ms = now_ms + demand->deadline_ms;
-	request->notice_ms = now_ms + TOOL_QUEUE_NOTICE_MS;
+	request->part = question->part;
+	request->notice_ms =
+	    question->part ? UINT64_MAX : now_ms + TOOL_QUEUE_NOTICE_MS;
 	request->caller = tool_party_join(&queue->callers, question->call);
 	if (request->caller == NULL)
 		goto fail;
@@ -170,8 +175,10 @@ enqueue(struct tool_queue *queue, struct demand *demand, struct tool_job *job)
 	request->job = job;
 	TAILQ_INSERT_TAIL(&queue->requests, request, entry);
 	TAILQ_INSERT_TAIL(&job->waiters, request, waiter);
-	log_info("tool requested name=%s call=%s id=%s deadline_ms=%u "
-		 "state=%s target=%s job=%s",
+	/* Of many parts the one who divided the question tells. */
+	log_write(question->part ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+	    "tool requested name=%s call=%s id=%s deadline_ms=%u "
+	    "state=%s target=%s job=%s",
 	    question->name, question->call, question->id, demand->deadline_ms,
 	    tool_queue_state_name(job->state), job->target->name, job->id);
 	if (tool_progress_is_known(&job->progress))
@@ -182,6 +189,18 @@ fail:
 	tool_party_leave(&queue->callers, &request->caller);
 	tool_request_free(request);
 	return -ENOMEM;
+}
+
+/* A part's answer is not words yet. */
+static void
+reply_part(struct tool_queue *queue, const struct demand *demand,
+    const struct tool_answer *answer)
+{
+	struct tool_question question = *demand->question;
+
+	question.age_ms = answer->age_ms;
+	tool_queue_reply(
+	    queue, &question, NULL, 0, answer->status, answer->detail);
 }
 
 /* Answered already: for others, or for this call by an earlier supervisor. */
@@ -207,6 +226,10 @@ reply_known(struct tool_queue *queue, const struct demand *demand)
 		   0) {
 		return false;
 	}
+	if (demand->question->part) {
+		reply_part(queue, demand, &answer);
+		return true;
+	}
 	tool_job_words_aged(words, sizeof(words), answer.detail, note,
 	    (unsigned int)(answer.age_ms / 1000));
 	tool_queue_reply(queue, demand->question, demand->tool.failures, 0,
@@ -230,8 +253,9 @@ take_in(struct tool_queue *queue, struct demand *demand)
 		return;
 	job = tool_queue_find(queue, demand->request_key);
 	if (job == NULL)
-		job = find_joinable(queue, demand->key, demand->deadline_ms);
-	if (is_busy(queue, question->call) ||
+		job = find_joinable(
+		    queue, demand->key, demand->deadline_ms, question->part);
+	if ((!question->part && is_busy(queue, question->call)) ||
 	    (job == NULL && is_crowded(queue, demand->target)))
 		tool_queue_reply(queue, question, demand->tool.failures, 0,
 		    TOOL_STATUS_BUSY, "too many tools are running");
@@ -270,6 +294,33 @@ take_up(struct tool_queue *queue, const struct tool_question *question,
 	demand.deadline_ms = tool_job_deadline(&demand.tool, demand.arguments);
 	take_in(queue, &demand);
 	cJSON_Delete(demand.arguments);
+}
+
+void
+tool_queue_add_part(struct tool_queue *queue, const char *party, const char *id,
+    const char *name, const struct tool_queue_tool *tool, cJSON *arguments)
+{
+	const struct tool_question question = {
+	    .call = party,
+	    .id = id,
+	    .name = name,
+	    .part = true,
+	};
+	struct demand demand = {
+	    .question = &question,
+	    .tool = *tool,
+	    .arguments = arguments,
+	    .deadline_ms = tool->deadline_ms,
+	};
+	char target[TOOL_TARGET_MAX];
+
+	tool_job_make_id(
+	    demand.request_key, sizeof(demand.request_key), party, id);
+	tool_job_target(target, sizeof(target), name, tool, demand.arguments);
+	tool_job_make_mark(demand.target, target);
+	take_in(queue, &demand);
+	cJSON_Delete(demand.arguments);
+	tool_queue_settle(queue);
 }
 
 /* The request was answered before: says the same again. */
@@ -348,8 +399,8 @@ tool_queue_end_call(struct tool_queue *queue, const char *call)
 		next = TAILQ_NEXT(request, entry);
 		if (strcmp(request->caller->name, call) != 0)
 			continue;
-		log_info("tool cancelled, its call has ended name=%s call=%s "
-			 "id=%s",
+		log_write(request->part ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+		    "tool cancelled, its call has ended name=%s call=%s id=%s",
 		    request->name, call, request->id);
 		tool_queue_leave(queue, request, "call ended");
 	}

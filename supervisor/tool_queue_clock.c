@@ -49,6 +49,7 @@ rearm(struct tool_queue *queue)
 	const struct tool_job *job;
 
 	first_ms = first_of(first_ms, tool_answers_purge(queue->cache, now_ms));
+	first_ms = first_of(first_ms, tool_queue_release(queue));
 	TAILQ_FOREACH(request, &queue->requests, entry) {
 		first_ms = first_of(first_ms, request->deadline_ms);
 		first_ms = first_of(first_ms, request->notice_ms);
@@ -66,6 +67,7 @@ rearm(struct tool_queue *queue)
 void
 tool_queue_settle(struct tool_queue *queue)
 {
+	tool_queue_release(queue);
 	tool_queue_dispatch(queue);
 	if (workers_available(queue))
 		queue->idle_since_ms = UINT64_MAX;

@@ -10,6 +10,9 @@
  * that its tool says, or a quarter. Jobs of a dead target fill their own part
  * and wait for each other; nobody else waits for them.
  *
+ * Parts of divided questions, of which there may be hundreds, have places of
+ * their own on each worker, so that they keep nobody else waiting.
+ *
  * Exclusive jobs need an empty worker. When there is none, the one with the
  * fewest jobs is reserved: it gets no others, until it is empty.
  */
@@ -23,8 +26,10 @@
 /* Where jobs could go now; NULL: nowhere. */
 struct places {
 	struct tool_slot *shared;
+	struct tool_slot *parts; /* for one of a divided question */
 	struct tool_slot *empty; /* for an exclusive one */
 	size_t open;             /* workers that take jobs */
+	bool parts_wait;         /* some worker has not said what runs there */
 };
 
 static bool
@@ -41,14 +46,21 @@ find_places(const struct tool_queue *queue, struct places *places)
 	*places = (struct places){0};
 	TAILQ_FOREACH(slot, &queue->slots, entry) {
 		places->open += !slot->closed;
+		places->parts_wait |= slot->expected;
 		if (!is_open(slot))
 			continue;
 		if (slot->jobs == 0 &&
 		    (places->empty == NULL || slot->reserved))
 			places->empty = slot;
-		if (!slot->reserved && slot->jobs < TOOL_QUEUE_WORKER_MAX &&
+		if (!slot->reserved && slot->parts < TOOL_QUEUE_WORKER_PARTS &&
+		    (places->parts == NULL ||
+			slot->parts < places->parts->parts))
+			places->parts = slot;
+		if (!slot->reserved &&
+		    slot->jobs - slot->parts < TOOL_QUEUE_WORKER_MAX &&
 		    (places->shared == NULL ||
-			slot->jobs < places->shared->jobs))
+			slot->jobs - slot->parts <
+			    places->shared->jobs - places->shared->parts))
 			places->shared = slot;
 	}
 }
@@ -69,8 +81,11 @@ target_limit(const struct tool_job *job, const struct places *places)
 static bool
 is_ready(const struct tool_job *job, const struct places *places)
 {
+	size_t taken = job->target->running;
+
+	taken += job->target->held_until_ms != 0;
 	return job->state == TOOL_JOB_WAITING &&
-	       job->target->running < target_limit(job, places);
+	       taken < target_limit(job, places);
 }
 
 /* An exclusive job is ready but no worker is empty: keeps one for it. */
@@ -94,6 +109,16 @@ reserve(struct tool_queue *queue, const struct places *places)
 		slot->reserved = wanted && slot == best;
 }
 
+static struct tool_slot *
+place_for(const struct tool_job *job, const struct places *places)
+{
+	if (job->exclusive)
+		return places->empty;
+	if (job->part)
+		return places->parts_wait ? NULL : places->parts;
+	return places->shared;
+}
+
 /* The request whose turn it is, of those whose job can run now. */
 static struct tool_request *
 next_request(const struct tool_queue *queue, const struct places *places)
@@ -103,8 +128,7 @@ next_request(const struct tool_queue *queue, const struct places *places)
 	TAILQ_FOREACH(request, &queue->requests, entry) {
 		const struct tool_job *job = request->job;
 
-		if ((job->exclusive ? places->empty : places->shared) == NULL ||
-		    !is_ready(job, places))
+		if (place_for(job, places) == NULL || !is_ready(job, places))
 			continue;
 		if (best == NULL || request->caller->turn < best->caller->turn)
 			best = request;
@@ -170,7 +194,6 @@ tool_queue_dispatch(struct tool_queue *queue)
 		request = next_request(queue, &places);
 		if (request == NULL)
 			return;
-		run(queue, request,
-		    request->job->exclusive ? places.empty : places.shared);
+		run(queue, request, place_for(request->job, &places));
 	}
 }

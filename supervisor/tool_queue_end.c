@@ -46,6 +46,11 @@ tool_queue_reply(struct tool_queue *queue, const struct tool_question *question,
     const cJSON *failures, uint64_t elapsed_ms, enum tool_status status,
     const char *detail)
 {
+	if (question->part) {
+		queue->config.part_done(question->call, question->id, status,
+		    detail, question->age_ms, queue->config.arg);
+		return;
+	}
 	log_write(status == TOOL_STATUS_OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
 	    "tool answered name=%s call=%s id=%s status=%s elapsed_ms=%llu "
 	    "detail=\"%s\"",
@@ -71,13 +76,27 @@ tool_queue_answer(struct tool_queue *queue, const struct tool_request *request,
     enum tool_status status, const char *detail)
 {
 	const struct tool_question question = {
-	    request->caller->name, request->id, request->name};
+	    .call = request->caller->name,
+	    .id = request->id,
+	    .name = request->name,
+	    .part = request->part,
+	};
 	uint64_t now_ms = tool_queue_now(queue);
 
 	tool_queue_reply(queue, &question, request->failures,
 	    now_ms - request->started_ms, status, detail);
-	tool_answers_add(queue->answers, now_ms, TOOL_QUEUE_ANSWERS_MS,
-	    request->key, status, detail);
+	if (!request->part)
+		tool_answers_add(queue->answers, now_ms, TOOL_QUEUE_ANSWERS_MS,
+		    request->key, status, detail);
+}
+
+void
+tool_queue_cache(struct tool_queue *queue, const struct tool_job *job,
+    enum tool_status status, const char *detail)
+{
+	if (status == TOOL_STATUS_OK && job->cache_s > 0 && job->key[0] != '\0')
+		tool_answers_add(queue->cache, tool_queue_now(queue),
+		    job->cache_s * UINT64_C(1000), job->key, status, detail);
 }
 
 void
@@ -86,9 +105,7 @@ tool_queue_finish(struct tool_queue *queue, struct tool_job *job,
 {
 	struct tool_request *request;
 
-	if (status == TOOL_STATUS_OK && job->cache_s > 0 && job->key[0] != '\0')
-		tool_answers_add(queue->cache, tool_queue_now(queue),
-		    job->cache_s * UINT64_C(1000), job->key, status, detail);
+	tool_queue_cache(queue, job, status, detail);
 	while ((request = TAILQ_FIRST(&job->waiters)) != NULL) {
 		tool_queue_answer(queue, request, status, detail);
 		tool_queue_drop(queue, request);
@@ -110,6 +127,12 @@ tool_queue_abandon(
 	}
 	if (job->call != NULL) {
 		tool_queue_cancel_local(queue, job);
+		return;
+	}
+	if (job->unstoppable && job->state == TOOL_JOB_RUNNING &&
+	    job->deadline_ms > tool_queue_now(queue)) {
+		job->deadline_ms += TOOL_QUEUE_GRACE_MS;
+		tool_queue_set_state(job, TOOL_JOB_UNCLAIMED, why);
 		return;
 	}
 	tool_queue_set_state(job, TOOL_JOB_CANCELLED, why);

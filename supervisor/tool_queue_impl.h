@@ -17,7 +17,9 @@ struct tool_slot {
 	struct worker *worker;
 	size_t jobs;      /* of any state but WAITING */
 	size_t exclusive; /* of those */
+	size_t parts;     /* of those: of divided questions */
 	bool closed;      /* drains, is stuck or does not listen: no new jobs */
+	bool expected;    /* has not said yet what runs there */
 	bool reserved;    /* becomes empty for an exclusive job */
 };
 
@@ -47,6 +49,8 @@ struct tool_question {
 	const char *call;
 	const char *id;
 	const char *name;
+	bool part;       /* CALL is a party that has divided a question */
+	uint64_t age_ms; /* of a part's answer */
 };
 
 /* -- tool_queue.c: the books ------------------------------------------------- */
@@ -69,7 +73,18 @@ void tool_queue_remove(struct tool_queue *queue, struct tool_job *job);
 /* When the last of those who wait for JOB gives up. */
 uint64_t tool_queue_last_deadline(const struct tool_job *job);
 
+/* A place at TARGET, NULL-safe, stays taken for MS. */
+void tool_queue_hold(
+    struct tool_queue *queue, struct tool_party *target, int64_t ms);
+
+/* Lets go the places whose time has come. Returns when the next one's does. */
+uint64_t tool_queue_release(struct tool_queue *queue);
+
 /* -- tool_queue_end.c: how requests and jobs end ------------------------------ */
+
+/* Keeps how JOB ended for others who ask the same, if its tool allows it. */
+void tool_queue_cache(struct tool_queue *queue, const struct tool_job *job,
+    enum tool_status status, const char *detail);
 
 /* Sends the one tool.result of QUESTION; FAILURES has the sentences. */
 void tool_queue_reply(struct tool_queue *queue,

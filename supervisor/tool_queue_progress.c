@@ -14,8 +14,11 @@ void
 tool_queue_tell(struct tool_queue *queue, const struct tool_request *request)
 {
 	uint64_t elapsed_ms = tool_queue_now(queue) - request->started_ms;
-	cJSON *body = cJSON_CreateObject();
+	cJSON *body;
 
+	if (request->part)
+		return;
+	body = cJSON_CreateObject();
 	json_add_string(body, "call", request->caller->name);
 	json_add_string(body, "id", request->id);
 	json_add_int(body, "elapsed_ms", (int64_t)elapsed_ms);

@@ -84,6 +84,10 @@ adopt(struct tool_queue *queue, struct tool_slot *slot, const char *id)
 			return;
 		job->started_ms = tool_queue_now(queue);
 		job->deadline_ms = job->started_ms + TOOL_QUEUE_CLAIM_MS;
+		job->part = tool_job_run_mark(id)[0] != '\0';
+		if (job->part)
+			job->target = tool_party_join(
+			    &queue->targets, tool_job_run_mark(id));
 		tool_queue_set_slot(job, slot);
 		tool_queue_set_state(
 		    job, TOOL_JOB_UNCLAIMED, "named by its worker");
@@ -98,6 +102,17 @@ adopt(struct tool_queue *queue, struct tool_slot *slot, const char *id)
 	}
 }
 
+void
+tool_queue_expect(struct tool_queue *queue, struct worker *worker)
+{
+	struct tool_slot *slot = slot_get(queue, worker);
+
+	if (slot == NULL)
+		return;
+	slot->expected = true;
+	slot->closed = true;
+}
+
 static void
 on_state(struct tool_queue *queue, struct worker *worker, const cJSON *body)
 {
@@ -106,6 +121,8 @@ on_state(struct tool_queue *queue, struct worker *worker, const cJSON *body)
 
 	if (slot == NULL)
 		return;
+	if (slot->expected && json_array(body, "jobs") != NULL)
+		slot->expected = slot->closed = false;
 	cJSON_ArrayForEach(id, json_array(body, "jobs")) {
 		if (cJSON_IsString(id))
 			adopt(queue, slot, id->valuestring);
@@ -197,11 +214,16 @@ on_result(struct tool_queue *queue, struct worker *worker, const cJSON *body)
 		log_warn("result of a job that runs elsewhere job=%s", id);
 		return;
 	}
+	if (job != NULL)
+		tool_queue_hold(
+		    queue, job->target, json_int(body, "hold_ms", 0));
 	if (job != NULL && !TAILQ_EMPTY(&job->waiters)) {
 		on_wanted_result(queue, job, status, detail);
 	} else {
 		if (job == NULL || job->state != TOOL_JOB_CANCELLED)
 			keep_result(queue, id, status, detail);
+		if (job != NULL && job->state == TOOL_JOB_UNCLAIMED)
+			tool_queue_cache(queue, job, status, detail);
 		if (job != NULL)
 			tool_queue_remove(queue, job);
 	}

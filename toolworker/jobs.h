@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 enum {
-	JOBS_MAX = 32, /* running at once */
+	JOBS_MAX = 160, /* running at once, most of them parts of questions */
 	JOB_DEADLINE_MAX_MS = 15 * 60 * 1000,
 	JOBS_PROGRESS_MS = 500, /* least time between two of a job */
 };

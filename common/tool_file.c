@@ -12,6 +12,7 @@
 #include "common/json.h"
 #include "common/json_default.h"
 #include "common/json_schema.h"
+#include "common/routeros_sentences.h"
 #include "common/routeros_tool.h"
 #include "common/sentence.h"
 #include "common/tool_secret.h"
@@ -432,18 +433,50 @@ check_call(struct reader *reader, const cJSON *executor)
 		    (call.ring_max_s + CALL_TOOL_MARGIN_S) * 1000;
 }
 
+/* Its target is each router, one job at a time; the model names them. */
+static void
+check_routeros(struct reader *reader, const cJSON *executor)
+{
+	static const char *const foreign[] = {
+	    "exclusive", "target", "target_limit"};
+	const cJSON *properties =
+	    json_at(reader->tool.parameters, "properties", NULL);
+	struct routeros_tool routeros;
+
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+		if (cJSON_HasObjectItem(reader->json, foreign[i]))
+			bad(reader,
+			    "\"%s\" is not for the executor \"routeros\": "
+			    "remove it",
+			    foreign[i]);
+	}
+	if (!reader->tool.read_only)
+		bad(reader, "\"read_only\" must be true: routers are only "
+			    "ever asked");
+	if (strcmp(json_string(json_at(properties, "routers", NULL), "type"),
+		"string") != 0 ||
+	    json_at(properties, "router", NULL) != NULL)
+		bad(reader,
+		    "\"parameters\" must describe \"routers\", whom the "
+		    "caller names, as a string, and no \"router\"");
+	if (routeros_tool_read(
+		&routeros, executor, on_executor_problem, reader) < 0 ||
+	    routeros_sentences_check(routeros.query, routeros.sentences,
+		on_executor_problem, reader) < 0)
+		return;
+	reader->tool.available = true;
+}
+
 static void
 check_executor(struct reader *reader, const cJSON *executor)
 {
 	char origin[URL_HOST_SIZE + 32];
 	struct http_tool http;
-	struct routeros_tool routeros;
 
 	if (strcmp(reader->tool.executor, "call") == 0)
 		check_call(reader, executor);
 	else if (strcmp(reader->tool.executor, "routeros") == 0)
-		reader->tool.available = routeros_tool_read(&routeros, executor,
-					     on_executor_problem, reader) == 0;
+		check_routeros(reader, executor);
 	else if (strcmp(reader->tool.executor, "http") != 0)
 		bad(reader,
 		    "\"executor\": the type \"%.40s\" is not known; there is: "

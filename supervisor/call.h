@@ -32,6 +32,7 @@ struct ledger;
 struct personas;
 struct rtp_ports;
 struct spares;
+struct tool_fan;
 struct tool_queue;
 struct tools;
 
@@ -53,6 +54,7 @@ struct call_env {
 	struct spares *spares;
 	struct rtp_ports *ports;
 	struct tool_queue *tool_queue;
+	struct tool_fan *tool_fan; /* before it, for what its worker asks */
 	const struct config *config;
 	struct personas **personas; /* the generation for new calls */
 	struct tools **tools;

@@ -19,7 +19,7 @@
 #include "supervisor/ledger.h"
 #include "supervisor/persona.h"
 #include "supervisor/spares.h"
-#include "supervisor/tool_queue.h"
+#include "supervisor/tool_fan.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -211,13 +211,12 @@ on_message(
 		on_voice_failed(call, body);
 		break;
 	case MESSAGE_TOOL_REQUEST:
-		if (tool_queue_on_request(
-			call->env->tool_queue, call->id, body) < 0)
+		if (tool_fan_on_request(call->env->tool_fan, call->id, body) <
+		    0)
 			worker_kill(worker, SIGKILL);
 		break;
 	case MESSAGE_TOOL_CANCEL:
-		if (tool_queue_on_cancel(
-			call->env->tool_queue, call->id, body) < 0)
+		if (tool_fan_on_cancel(call->env->tool_fan, call->id, body) < 0)
 			worker_kill(worker, SIGKILL);
 		break;
 	case MESSAGE_CALL_ACTION:
@@ -239,7 +238,7 @@ on_gone(struct worker *worker, const char *how, void *arg)
 	(void)worker;
 	call->worker = NULL;
 	call->worker_ready = false;
-	tool_queue_end_call(call->env->tool_queue, call->id);
+	tool_fan_end_call(call->env->tool_fan, call->id);
 	switch (call->state) {
 	case CALL_NEW:
 	case CALL_ASSIGNED:
@@ -434,7 +433,7 @@ call_release_worker(struct call *call, const char *reason)
 	spares_cancel(&call->request);
 	if (call->worker == NULL)
 		return;
-	tool_queue_end_call(call->env->tool_queue, call->id);
+	tool_fan_end_call(call->env->tool_fan, call->id);
 	body = cJSON_CreateObject();
 	json_add_string(body, "reason", reason);
 	json_add_bool(body, "farewell", false);

@@ -23,6 +23,7 @@
 #include "supervisor/check_routers.h"
 #include "supervisor/model.h"
 #include "supervisor/persona.h"
+#include "supervisor/router_names.h"
 #include "supervisor/tools.h"
 
 #include <errno.h>
@@ -75,6 +76,23 @@ add_model(struct check *check, const char *model)
 		check->models[check->model_count++] = model;
 }
 
+/* The inventory, and whether its names can be told apart by ear. */
+static int
+load_routers(struct check *check)
+{
+	struct router_names *names = NULL;
+	int ret = router_inventory_load_config(
+	    &check->routers, &check->config, &check->problems);
+
+	if (ret == 0)
+		ret = router_names_new(&names, check->routers);
+	if (ret < 0)
+		return ret;
+	router_names_check(names, &check->problems);
+	router_names_free(&names);
+	return 0;
+}
+
 static int
 load_folders(struct check *check)
 {
@@ -85,10 +103,10 @@ load_folders(struct check *check)
 	config_dir(config->tools_dir, "tools.d", folder, sizeof(folder));
 	ret = tools_load(&check->tools, folder, config, &check->problems);
 	if (ret == 0)
-		ret = router_inventory_load_config(
-		    &check->routers, config, &check->problems);
+		ret = load_routers(check);
 	if (ret < 0)
 		return ret;
+	tools_use_routers(check->tools, router_inventory_count(check->routers));
 	config_dir(config->persona_dir, "personas", folder, sizeof(folder));
 	ret = personas_load(&check->personas, folder, config, &check->problems);
 	if (ret == 0)

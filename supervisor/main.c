@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "common/resolver.h"
+#include "common/router_inventory.h"
 #include "common/secret_source.h"
 #include "common/startup.h"
 #include "common/title.h"
@@ -26,6 +27,7 @@
 #include "supervisor/persona.h"
 #include "supervisor/rtp_port.h"
 #include "supervisor/spares.h"
+#include "supervisor/tool_fan.h"
 #include "supervisor/tool_queue.h"
 #include "supervisor/tools.h"
 #include "supervisor/toolworkers.h"
@@ -65,6 +67,7 @@ static struct {
 	struct personas *personas;
 	struct tools *tools;
 	struct secret_sources *secrets; /* where those of tools are */
+	struct router_inventory *routers;
 	struct spares *spares;
 	struct toolworkers *toolworkers;
 	struct ari *ari;
@@ -111,41 +114,49 @@ log_state(void)
 	spares_log_state(me.spares);
 	ledger_log_state(me.ledger);
 	tool_queue_log(toolworkers_queue(me.toolworkers));
+	tool_fan_log(toolworkers_fan(me.toolworkers));
 }
 
 /* -- settings ---------------------------------------------------------------------- */
 
-/* Personas and tools of CONFIG; the old ones stay when this fails. */
+/* Personas, tools and routers of CONFIG; the old ones stay when this fails. */
 static int
 load_folders(const struct config *config, struct config_problems *problems)
 {
 	struct personas *personas = NULL;
+	struct router_inventory *routers = NULL;
 	struct tools *tools = NULL;
 	char folder[4096];
 	int ret;
 
+	ret = router_inventory_load_config(&routers, config, problems);
+	if (ret < 0)
+		return ret;
 	config_dir(config->tools_dir, "tools.d", folder, sizeof(folder));
 	ret = tools_load(&tools, folder, config, problems);
 	if (ret < 0)
-		return ret;
+		goto out;
+	tools_use_routers(tools, router_inventory_count(routers));
 	tools_check_secrets(tools, me.secrets, problems);
 	config_dir(config->persona_dir, "personas", folder, sizeof(folder));
 	ret = personas_load(&personas, folder, config, problems);
-	if (ret < 0) {
-		tools_unref(&tools);
-		return ret;
-	}
+	if (ret < 0)
+		goto out;
 	personas_check_tools(personas, tools, problems);
-	if (config_problems_fatal(problems) > 0) {
-		personas_free(&personas);
-		tools_unref(&tools);
-		return 0; /* the caller sees the problems */
-	}
+	if (config_problems_fatal(problems) > 0)
+		goto out; /* the caller sees the problems */
 	personas_free(&me.personas);
 	tools_unref(&me.tools);
+	router_inventory_unref(&me.routers);
 	me.personas = personas;
 	me.tools = tools;
+	me.routers = routers;
 	return 0;
+out:
+	personas_free(&personas);
+	tools_unref(&tools);
+	router_inventory_unref(&routers);
+	return ret;
 }
 
 static void
@@ -489,6 +500,7 @@ init_calls(void)
 	    .spares = me.spares,
 	    .ports = &me.ports,
 	    .tool_queue = toolworkers_queue(me.toolworkers),
+	    .tool_fan = toolworkers_fan(me.toolworkers),
 	    .config = &me.config,
 	    .personas = &me.personas,
 	    .tools = &me.tools,
@@ -522,8 +534,8 @@ main_init(void)
 		ret =
 		    fleet_new(&me.fleet, me.base, PROC_FD_CHANNEL, &callbacks);
 	if (ret == 0)
-		ret = toolworkers_new(
-		    &me.toolworkers, me.base, me.fleet, &me.calls, &me.config);
+		ret = toolworkers_new(&me.toolworkers, me.base, me.fleet,
+		    &me.calls, &me.routers, &me.config);
 	if (ret == 0)
 		ret = spares_new(
 		    &me.spares, me.base, me.fleet, me.resolver, &me.config);
@@ -556,6 +568,7 @@ main_deinit(void)
 	personas_free(&me.personas);
 	tools_unref(&me.tools);
 	secret_sources_free(&me.secrets);
+	router_inventory_unref(&me.routers);
 	for (size_t i = 0; i < SIGNAL_COUNT; i++) {
 		if (me.signal_events[i] != NULL)
 			event_free(me.signal_events[i]);

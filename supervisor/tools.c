@@ -91,6 +91,17 @@ tools_check_secrets(const struct tools *tools, struct secret_sources *sources,
 	}
 }
 
+void
+tools_use_routers(struct tools *tools, size_t router_count)
+{
+	for (size_t i = 0; i < tools->count && router_count == 0; i++) {
+		struct tool *tool = &tools->list[i].tool;
+
+		if (strcmp(tool->executor, "routeros") == 0)
+			tool->available = false;
+	}
+}
+
 struct tools *
 tools_ref(struct tools *tools)
 {

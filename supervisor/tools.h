@@ -28,6 +28,12 @@ struct tools;
 int tools_load(struct tools **tools_out, const char *folder,
     const struct config *config, struct config_problems *problems);
 
+/*
+ * Without routers in the inventory no tool that asks them is available. Part
+ * of the load, before anybody else has the generation.
+ */
+void tools_use_routers(struct tools *tools, size_t router_count);
+
 struct tools *tools_ref(struct tools *tools);
 
 /* Drops a reference, and with the last one everything. NULL-safe, clears. */

@@ -16,6 +16,7 @@
 #include "supervisor/call.h"
 #include "supervisor/calls.h"
 #include "supervisor/fleet.h"
+#include "supervisor/tool_fan.h"
 #include "supervisor/tool_queue.h"
 #include "supervisor/tools.h"
 
@@ -52,6 +53,7 @@ struct toolworkers {
 	struct fleet *fleet;
 	struct calls **calls;
 	struct tool_queue *queue;
+	struct tool_fan *fan;
 	struct event *queue_timer;
 	struct event *start_timer;
 	struct event *recycle_timer;
@@ -79,16 +81,24 @@ member_find(const struct toolworkers *pool, const struct worker *worker)
 
 /* -- what the queue asks for ------------------------------------------------------ */
 
-static int
-find_tool(const char *call_id, const char *name,
-    struct tool_queue_tool *tool_out, void *arg)
+static const struct tool *
+find_offered(const char *call_id, const char *name, void *arg)
 {
 	struct toolworkers *pool = arg;
 	struct call *call = calls_find(*pool->calls, call_id);
 	const struct tool *tool =
 	    call == NULL ? NULL : tools_find(call_tools(call), name);
 
-	if (tool == NULL || !tool->available)
+	return tool != NULL && tool->available ? tool : NULL;
+}
+
+static int
+find_tool(const char *call_id, const char *name,
+    struct tool_queue_tool *tool_out, void *arg)
+{
+	const struct tool *tool = find_offered(call_id, name, arg);
+
+	if (tool == NULL)
 		return -ENOENT;
 	/* hangup and cancel are the callworker's own. */
 	if (tool->action[0] != '\0' && strcmp(tool->action, "transfer") != 0)
@@ -161,6 +171,15 @@ send_call(const char *call_id, enum message_type type, cJSON *body, void *arg)
 		return -ENOENT;
 	}
 	return call_send_tool(call, type, body);
+}
+
+static void
+part_done(const char *party, const char *id, enum tool_status status,
+    const char *detail, uint64_t age_ms, void *arg)
+{
+	struct toolworkers *pool = arg;
+
+	tool_fan_on_part(pool->fan, party, id, status, detail, age_ms);
 }
 
 static void
@@ -401,6 +420,7 @@ toolworkers_adopt(struct toolworkers *pool, struct worker *worker)
 	owner = owner_of(member);
 	worker_set_owner(worker, &owner);
 	TAILQ_INSERT_TAIL(&pool->members, member, entry);
+	tool_queue_expect(pool->queue, worker);
 	worker_send(worker, MESSAGE_SYNC, NULL);
 }
 
@@ -437,9 +457,31 @@ toolworkers_queue(struct toolworkers *pool)
 	return pool->queue;
 }
 
+struct tool_fan *
+toolworkers_fan(struct toolworkers *pool)
+{
+	return pool->fan;
+}
+
+static int
+make_fan(struct toolworkers *pool, struct router_inventory **routers)
+{
+	const struct tool_fan_config config = {
+	    .queue = pool->queue,
+	    .inventory = routers,
+	    .find_tool = find_offered,
+	    .send_call = send_call,
+	    .now_ms = clock_now_ms,
+	    .arg = pool,
+	};
+
+	return tool_fan_new(&pool->fan, &config);
+}
+
 int
 toolworkers_new(struct toolworkers **pool_out, struct event_base *base,
-    struct fleet *fleet, struct calls **calls, const struct config *settings)
+    struct fleet *fleet, struct calls **calls,
+    struct router_inventory **routers, const struct config *settings)
 {
 	struct toolworkers *pool = calloc(1, sizeof(*pool));
 	const struct tool_queue_config config = {
@@ -448,6 +490,7 @@ toolworkers_new(struct toolworkers **pool_out, struct event_base *base,
 	    .send_call = send_call,
 	    .start_local = start_local,
 	    .cancel_local = cancel_local,
+	    .part_done = part_done,
 	    .worker_stuck = worker_stuck,
 	    .arm = arm,
 	    .now_ms = clock_now_ms,
@@ -466,7 +509,8 @@ toolworkers_new(struct toolworkers **pool_out, struct event_base *base,
 	pool->recycle_timer = event_new(base, -1, 0, on_start_timer, pool);
 	if (pool->queue_timer == NULL || pool->start_timer == NULL ||
 	    pool->recycle_timer == NULL ||
-	    tool_queue_new(&pool->queue, &config) < 0) {
+	    tool_queue_new(&pool->queue, &config) < 0 ||
+	    make_fan(pool, routers) < 0) {
 		toolworkers_free(&pool);
 		return -ENOMEM;
 	}
@@ -489,6 +533,7 @@ toolworkers_free(struct toolworkers **pool_ptr)
 		TAILQ_REMOVE(&pool->members, member, entry);
 		free(member);
 	}
+	tool_fan_free(&pool->fan);
 	tool_queue_free(&pool->queue);
 	if (pool->queue_timer != NULL)
 		event_free(pool->queue_timer);

@@ -14,20 +14,27 @@ struct calls;
 struct config;
 struct event_base;
 struct fleet;
+struct router_inventory;
+struct tool_fan;
 struct tool_queue;
 struct toolworkers;
 struct worker;
 
 /*
  * CALLS_PTR: where the table of calls will be (it is made after the queue
- * that it needs). CONFIG must outlive it; toolworkers_reload() after it has
+ * that it needs). *ROUTERS_PTR: the inventory for new questions, from when
+ * there are calls. CONFIG must outlive it; toolworkers_reload() after it has
  * changed. Returns 0 or -errno.
  */
 int toolworkers_new(struct toolworkers **workers_out, struct event_base *base,
-    struct fleet *fleet, struct calls **calls_ptr, const struct config *config);
+    struct fleet *fleet, struct calls **calls_ptr,
+    struct router_inventory **routers_ptr, const struct config *config);
 void toolworkers_free(struct toolworkers **workers);
 
 struct tool_queue *toolworkers_queue(struct toolworkers *workers);
+
+/* Where the calls' questions go; it passes on to the queue. */
+struct tool_fan *toolworkers_fan(struct toolworkers *workers);
 
 /* One that an earlier supervisor left, with its jobs. */
 void toolworkers_adopt(struct toolworkers *workers, struct worker *worker);

@@ -636,12 +636,19 @@ def test_the_worker_ends_with_a_cancellation_under_way(rig):
 
 # --run and the inventory
 
+# As the ready-made tools say it.
+SENTENCES = {found["executor"]["query"]: found["executor"]["sentences"]
+             for found in (json.loads(path.read_text()) for path in
+                           (REPO / "etc" / "tools.d").glob("*.json"))
+             if found["executor"]["type"] == "routeros"}
+
+
 def tool(query):
     return {"name": "probe", "description": "d", "read_only": True,
             "parameters": {"type": "object", "properties": {
                 "routers": {"type": "string"}}},
             "executor": {"type": "routeros", "query": query,
-                         "sentences": {"none": "Nada."}},
+                         "sentences": SENTENCES[query]},
             "failures": {status: "Falló." for status in (
                 "timeout", "unreachable", "http_error", "busy", "malformed",
                 "refused", "lost")}}

@@ -14,6 +14,7 @@
 #include "supervisor/persona.h"
 #include "supervisor/rtp_port.h"
 #include "supervisor/spares.h"
+#include "supervisor/tool_fan.h"
 #include "supervisor/tool_job.h"
 #include "supervisor/tool_queue.h"
 #include "supervisor/tools.h"
@@ -244,8 +245,14 @@ tools_at(const struct tools *tools, size_t index)
 }
 
 int
-tool_queue_on_cancel(
-    struct tool_queue *queue, const char *call, const cJSON *body)
+tool_fan_on_request(struct tool_fan *fan, const char *call, const cJSON *body)
+{
+	(void)fan;
+	return tool_queue_on_request(NULL, call, body);
+}
+
+int
+tool_fan_on_cancel(struct tool_fan *queue, const char *call, const cJSON *body)
 {
 	(void)queue;
 	(void)call;
@@ -255,7 +262,7 @@ tool_queue_on_cancel(
 }
 
 void
-tool_queue_end_call(struct tool_queue *queue, const char *call)
+tool_fan_end_call(struct tool_fan *queue, const char *call)
 {
 	(void)queue;
 	(void)call;

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "supervisor/call.h"
 #include "supervisor/calls.h"
+#include "supervisor/tool_fan.h"
 #include "supervisor/tool_queue.h"
 #include "supervisor/tools.h"
 #include "tests/unit/fake_clock.h"
@@ -25,6 +26,8 @@ static struct {
 
 	/* The queue: what it was told, and what it was given to work with. */
 	struct tool_queue_config queue;
+	struct tool_fan_config fan;
+	struct worker *expected;
 	size_t heard;
 	size_t ticks;
 	struct worker *draining;
@@ -113,6 +116,34 @@ tools_find(const struct tools *tools, const char *name)
 }
 
 int
+tool_fan_new(struct tool_fan **fan_out, const struct tool_fan_config *config)
+{
+	assert_ptr_equal(config->queue, &rig.queue);
+	*fan_out = (struct tool_fan *)(void *)&rig.fan;
+	rig.fan = *config;
+	return 0;
+}
+
+void
+tool_fan_free(struct tool_fan **fan)
+{
+	*fan = NULL;
+}
+
+void
+tool_fan_on_part(struct tool_fan *fan, const char *party, const char *id,
+    enum tool_status status, const char *detail, uint64_t age_ms)
+{
+	assert_ptr_equal(fan, &rig.fan);
+	assert_string_equal(party, "fan/1");
+	assert_string_equal(id, "Guamal");
+	assert_string_equal(detail, "{}");
+	assert_int_equal(status, TOOL_STATUS_OK);
+	assert_int_equal(age_ms, 5);
+	rig.told++;
+}
+
+int
 tool_queue_new(
     struct tool_queue **queue_out, const struct tool_queue_config *config)
 {
@@ -121,6 +152,13 @@ tool_queue_new(
 	rig.queue = *config;
 	*queue_out = (struct tool_queue *)(void *)&rig.queue;
 	return 0;
+}
+
+void
+tool_queue_expect(struct tool_queue *queue, struct worker *worker)
+{
+	(void)queue;
+	rig.expected = worker;
 }
 
 void
@@ -173,7 +211,7 @@ setup(void **state)
 	rig.config.tool_workers = 1;
 	rig.config.tool_worker_jobs = JOBS;
 	return toolworkers_new(
-	    &rig.pool, rig.base, NULL, &rig.calls, &rig.config);
+	    &rig.pool, rig.base, NULL, &rig.calls, NULL, &rig.config);
 }
 
 static int
@@ -402,6 +440,7 @@ one_of_a_predecessor_is_asked_what_it_does_and_counts(void **state)
 	(void)state;
 	worker_set_owner(old, &nobody);
 	toolworkers_adopt(rig.pool, old);
+	assert_ptr_equal(rig.expected, old);
 	assert_int_equal(fake_worker_told(old, MESSAGE_SYNC), 1);
 	toolworkers_start(rig.pool);
 	assert_int_equal(fake_fleet.count, 1);
@@ -470,6 +509,19 @@ what_happens_to_a_call_is_the_calls_own(void **state)
 }
 
 static void
+parts_of_questions_go_to_the_fan_that_sees_the_same_tools(void **state)
+{
+	(void)state;
+	rig.queue.part_done(
+	    "fan/1", "Guamal", TOOL_STATUS_OK, "{}", 5, rig.queue.arg);
+	assert_int_equal(rig.told, 1);
+	assert_ptr_equal(
+	    rig.fan.find_tool("17.4", "consultar", rig.fan.arg), &tool);
+	assert_null(rig.fan.find_tool("17.4", "rota", rig.fan.arg));
+	assert_null(rig.fan.find_tool("17.5", "consultar", rig.fan.arg));
+}
+
+static void
 answers_go_to_the_call_if_it_is_still_there(void **state)
 {
 	(void)state;
@@ -514,8 +566,8 @@ without_memory_for_the_queue_there_is_no_pool(void **state)
 
 	(void)state;
 	rig.queue_fails = true;
-	assert_int_equal(
-	    toolworkers_new(&pool, rig.base, NULL, &rig.calls, &rig.config),
+	assert_int_equal(toolworkers_new(&pool, rig.base, NULL, &rig.calls,
+			     NULL, &rig.config),
 	    -ENOMEM);
 	assert_null(pool);
 }
@@ -539,6 +591,7 @@ main(void)
 	    TEST(after_a_stop_none_is_started),
 	    TEST(one_of_a_predecessor_is_asked_what_it_does_and_counts),
 	    TEST(the_queue_finds_the_tools_that_the_call_was_offered),
+	    TEST(parts_of_questions_go_to_the_fan_that_sees_the_same_tools),
 	    TEST(what_happens_to_a_call_is_the_calls_own),
 	    TEST(answers_go_to_the_call_if_it_is_still_there),
 	    TEST(a_worker_that_is_stuck_is_killed),

@@ -142,12 +142,14 @@ check-asan:
 		HARDEN=-fPIE EXTRA_CFLAGS="$(SANITIZE)" -j$(JOBS) all unit
 
 # Fifty calls, tools that misbehave, toolworkers that are killed: see
-# tests/bench/__main__.py. BENCH="--seed 7 --seconds 30" and the like.
+# tests/bench/__main__.py. BENCH="--seed 7 --seconds 30" and the like. Then one
+# question to up to 500 routers.
 .PHONY: bench
 bench:
 	@packaging/install-deps.sh build run demo
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	nice $(PYTHON) -m tests.bench $(BENCH)
+	nice $(PYTHON) -m tests.bench.fleet
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 lint:

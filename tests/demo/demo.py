@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One whole call, in the foreground: the real binaries between a simulated
-Asterisk with a caller, a simulated OpenAI Realtime and a simulated MikroTik
-service. Shows it, measures it, and leaves build/demo/call.wav.
+Asterisk with a caller, a simulated OpenAI Realtime and simulated MikroTik
+routers. Shows it, measures it, and leaves build/demo/call.wav.
 
     make demo, or /usr/bin/python3 -m tests.demo.demo
 
@@ -19,11 +19,11 @@ import time
 
 from tests.e2e.service import BINARY, BUILD, REPO, Service
 from tests.sim.ari import AriSim
-from tests.sim.mikrotik import MikrotikSim
 from tests.sim.openai_realtime import OpenAISim
 
 from . import facts, processes, story
 from .hearing import Hearing
+from .routers import PASSWORD, Routers
 from .screen import Narrator, Screen
 
 FOLDER = REPO / "build" / "demo"
@@ -57,9 +57,8 @@ class Call:
         self.ari = AriSim()
         self.openai = OpenAISim(story.VOICE_SCRIPT,
                                 log_file=FOLDER / "openai.log")
-        self.mikrotik = MikrotikSim(story.MIKROTIK_SCRIPT,
-                                    log_file=FOLDER / "mikrotik.log")
-        self.simulators = (self.ari, self.openai, self.mikrotik)
+        self.routers = Routers(story.ROUTERS)
+        self.simulators = (self.ari, self.openai, self.routers)
         self.service = self.phone = self.hearing = self.narrator = None
         self.session = None         # the voice's session of this call
         self.clips = {}             # text -> Clip
@@ -80,14 +79,14 @@ class Call:
         for sim in self.simulators:
             sim.start_in_thread()
             self._running.append(sim)
-        self._row("simulators", "Asterisk, OpenAI Realtime, MikroTik on ports "
-                  f"{self.ari.port}, {self.openai.port}, "
-                  f"{self.mikrotik.port}", started)
+        self._row("simulators", "Asterisk, OpenAI Realtime and "
+                  f"{len(story.ROUTERS)} MikroTik routers", started)
         started = time.monotonic()
         self.service = Service(
             FOLDER, self._settings(),
             {"ASTERISK_PASSWORD": self.ari.password,
-             "OPENAI_API_KEY": self.openai.api_key}).start()
+             "OPENAI_API_KEY": self.openai.api_key,
+             "TOOL_ROUTER_PASSWORD": PASSWORD}).start()
         until(self._is_ready, 20, "the service is ready")
         self.baseline = self._held()
         self._row("telefonista", f"{os.path.relpath(BINARY)}, with a spare "
@@ -109,7 +108,9 @@ class Call:
             "ASTERISK_USERNAME": self.ari.user,
             "OPENAI_REALTIME_URL": self.openai.url,
             "OPENAI_CA_FILE": self.openai.ca_file,
-            "MIKROTIK_API_URL": self.mikrotik.url,
+            "ENABLE_MIKROTIK_TOOLS": "no",
+            "ROUTERS_FILE": self.routers.write_inventory(
+                FOLDER / "routers.json"),
             "LOCAL_IP_ADDRESS": "127.0.0.1", "WARM_WORKERS": 1,
             "TOOL_WORKERS": 1}
 
@@ -171,9 +172,11 @@ class Call:
         self._until(lambda: plans.over, 20, "the voice stops for the caller")
 
     def _query(self):
-        self._until(lambda: self.mikrotik.in_flight, 20,
-                    f"{story.QUERY} is asked")
-        self._tool_note("query", f"{story.QUERY}: {story.QUESTION}")
+        self._until(
+            lambda: len(self.routers.asked) == len(story.ROUTERS) - 1, 20,
+            f"{story.QUERY} asks the routers")
+        self.narrator.note(int(min(self.routers.asked.values()) * 1e9),
+                           "tool", f"{story.QUERY}: {story.ARGUMENTS}")
         self._heard("the announcement of the query",
                     lambda: self.hearing.find(story.PREAMBLE))
         self._process_tree()
@@ -185,9 +188,9 @@ class Call:
         self._heard("the answer to an impatient caller",
                     lambda: self.hearing.find(story.PATIENCE_REPLY))
         self._heard("how far the query is", self._line)
-        self._until(lambda: self.mikrotik.answered, 20,
-                    "the query is answered")
-        self._tool_note("answered", f"answers: {story.ANSWER}")
+        self._until(self.result, 20, "the query is answered")
+        t_s, text = self.result()
+        self.narrator.note(int(t_s * 1e9), "tool", f"answers: {text}")
 
     def _farewell(self):
         self._heard("the answer of the query",
@@ -220,10 +223,18 @@ class Call:
         utterance = self._until(find, 20, f"{what} is heard")
         self._until(lambda: utterance.over, 60, f"{what} is heard to its end")
 
-    def _tool_note(self, event, text):
-        t_s = next(e["t"] for e in self.mikrotik.log.entries
-                   if e["event"] == event)
-        self.narrator.note(int(t_s * 1e9), "tool", text)
+    def result(self):
+        """(s when the voice was given the tool's result, its text)."""
+        items = [e["item"] for e in
+                 self.session.received("conversation.item.create")
+                 if e["item"]["type"] == "function_call_output"]
+        times = [e["t"] for e in list(self.openai.log.entries)
+                 if e["event"] == "recv" and e["session"] == self.session.id
+                 and e["type"] == "conversation.item.create"]
+        if not items:
+            return None
+        return times[-1], " ".join(
+            map(str, json.loads(items[0]["output"]).values()))
 
     # In mid-call
 
@@ -350,14 +361,13 @@ def complain(screen, failure, log):
         bad = [l for l in lines if "error: " in l or "warning: " in l]
         for line in (bad or lines)[-6:]:
             screen.line("    " + line[:200])
-    screen.line(f"  Logs: {os.path.relpath(log)} (the service), openai.log, "
-                "mikrotik.log and ari.log beside it.")
+    screen.line(f"  Logs: {os.path.relpath(log)} (the service), openai.log "
+                "and ari.log beside it.")
 
 
 def fresh_folder():
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in ("call.wav", "telefonista.log", "openai.log", "mikrotik.log",
-                 "ari.log"):
+    for name in ("call.wav", "telefonista.log", "openai.log", "ari.log"):
         (FOLDER / name).unlink(missing_ok=True)
 
 

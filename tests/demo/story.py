@@ -2,7 +2,7 @@
 """story.py – the call of the demo: who says what.
 
 Nobody recognises or thinks here: the simulated voice follows VOICE_SCRIPT,
-turn by turn, and the simulated MikroTik service knows one answer. What is real
+turn by turn, and the simulated routers know how much traffic they carry. What is real
 is everything between them.
 """
 
@@ -22,8 +22,8 @@ AGENT_VOICE = "es-419+f2"
 WORDS_PER_MINUTE = 190
 
 PLANS = "Buenas tardes, ¿qué planes de internet tienen?"
-INTERRUPTION = ("Disculpe, mejor revise mi conexión, soy Juan Pérez de El "
-                "Roble.")
+INTERRUPTION = ("Disculpe, mejor dígame el tráfico de las interfaces SFP de "
+                "todos los routers.")
 IMPATIENCE = "¿Se demora mucho?"
 THANKS = "Listo, muchas gracias."
 
@@ -31,37 +31,39 @@ PLANS_REPLY = (
     "Con mucho gusto. Tenemos tres planes para su casa: el de diez megas a "
     "cuarenta y cinco mil pesos al mes, el de veinte megas a sesenta mil "
     "pesos, y el de cincuenta megas a noventa mil pesos.")
-PREAMBLE = "Claro, don Juan. Permítame reviso su conexión."
+PREAMBLE = "Claro que sí. Permítame les pregunto."
 PATIENCE_REPLY = "No, unos segundos. Sigo aquí con usted."
 
-QUERY = "consultar_mikrotik"
-QUERY_SECONDS = 16.5
-ROUTERS = 5               # that answer in that time, one after the other
-QUESTION = ("¿Está conectado el cliente Juan Pérez de la vereda El Roble, y "
-            "por qué está lento?")
-ANSWER = ("su antena está bien conectada, pero la torre está muy cargada a "
-          "esta hora.")
-SPOKEN_ANSWER = f"Don Juan, {ANSWER}"
-WAITING = json.loads(
-    (REPO / "etc" / "tools.d" / f"{QUERY}.json").read_text())["progress"]
-PROGRESS_LINES = [
-    WAITING.format(done=done, total=ROUTERS) for done in range(1, ROUTERS)]
+QUERY = "trafico_interfaces"
+ARGUMENTS = {"interfaces": "sfp", "routers": "todos los routers"}
+TOOL = json.loads((REPO / "etc" / "tools.d" / f"{QUERY}.json").read_text())
+QUERY_SECONDS = TOOL["deadline_ms"] / 1000
+# Those of etc/routers.json.example: seconds until it answers, and bits per
+# second down and up. One never answers.
+ROUTERS = {"Guamal": (2, 2_400_000_000, 310_000_000),
+           "El Roble": (6, 1_100_000_000, 95_000_000), "Oficina": None}
+SILENT = "Oficina"
+RESULT = ("Respondieron 2 de 3 routers.",
+          "sfp-sfpplus1 de Guamal, 2,4 gigabits por segundo de bajada y 310 "
+          "megabits por segundo de subida",
+          "sfp-sfpplus1 de El Roble, 1,1 gigabits por segundo de bajada",
+          "No alcanzaron a responder a tiempo: Oficina.")
+ANSWER = ("Guamal lleva dos coma cuatro gigabits por segundo de bajada y El "
+          "Roble uno coma uno. La oficina no alcanzó a responder.")
+PROGRESS_LINES = [TOOL["progress"].format(done=done, total=len(ROUTERS))
+                  for done in range(1, len(ROUTERS))]
 
 VOICE_SCRIPT = {
     "turns": [
         {"transcript": PLANS, "reply": PLANS_REPLY},
         {"transcript": INTERRUPTION, "preamble": PREAMBLE,
-         "calls": [{"name": QUERY, "arguments": {"question": QUESTION}}],
-         "then": {"reply": SPOKEN_ANSWER.replace(ANSWER, "{response}")}},
+         "calls": [{"name": QUERY, "arguments": ARGUMENTS}],
+         "then": {"reply": ANSWER}},
         {"transcript": IMPATIENCE, "reply": PATIENCE_REPLY}],
     "settings": {"voice": "demo", "ping_interval": 0.5}}
 
-MIKROTIK_SCRIPT = {
-    "answers": [{"contains": "Juan Pérez", "response": ANSWER,
-                 "delay": QUERY_SECONDS, "progress": ROUTERS}]}
-
 CALLER_LINES = (PLANS, INTERRUPTION, IMPATIENCE, THANKS)
-AGENT_LINES = (PLANS_REPLY, PREAMBLE, PATIENCE_REPLY, SPOKEN_ANSWER,
+AGENT_LINES = (PLANS_REPLY, PREAMBLE, PATIENCE_REPLY, ANSWER,
                *PROGRESS_LINES)
 
 

@@ -28,7 +28,21 @@ enum {
 	RESTARTED_S = 3600, /* up for less is worth a word */
 };
 
+/* Nothing that is counted comes near it. */
+#define NUMBER_MAX INT64_C(1000000000000000)
+
 /* -- pieces ------------------------------------------------------------------------- */
+
+/* A whole number, of a size that can be summed up. */
+static int64_t
+whole(const cJSON *json, const char *key, int64_t otherwise)
+{
+	int64_t value = json_int(json, key, otherwise);
+
+	if (value > NUMBER_MAX)
+		return NUMBER_MAX;
+	return value < -NUMBER_MAX ? -NUMBER_MAX : value;
+}
 
 /* Something with a rank: the highest is said first. */
 struct ranked {
@@ -73,7 +87,7 @@ count_more(const struct router_fact *facts, size_t count)
 	int64_t n = 0;
 
 	for (size_t i = 0; i < count; i++)
-		n += json_int(facts[i].json, "more", 0);
+		n += whole(facts[i].json, "more", 0);
 	return n;
 }
 
@@ -126,12 +140,12 @@ say_count(struct speech *speech, const char *key, int64_t count)
 static int64_t
 memory_percent(const cJSON *json)
 {
-	double total = json_number(json, "memory_total", 0);
+	int64_t total = whole(json, "memory_total", 0);
+	int64_t free_bytes = whole(json, "memory_free", 0);
 
-	if (!(total > 0))
+	if (total <= 0 || free_bytes < 0 || free_bytes > total)
 		return 0;
-	return (
-	    int64_t)(100 - 100 * json_number(json, "memory_free", 0) / total);
+	return 100 - 100 * free_bytes / total;
 }
 
 static void
@@ -150,9 +164,9 @@ static const char *
 find_troubles(
     struct speech_list *list, const cJSON *sentences, const cJSON *json)
 {
-	int64_t cpu = json_int(json, "cpu_percent", 0);
-	int64_t degrees = json_int(json, "temperature_c", 0);
-	int64_t up_s = json_int(json, "uptime_s", RESTARTED_S);
+	int64_t cpu = whole(json, "cpu_percent", 0);
+	int64_t degrees = whole(json, "temperature_c", 0);
+	int64_t up_s = whole(json, "uptime_s", RESTARTED_S);
 	char time[SPEECH_NUMBER_SIZE];
 	const struct speech_place places[] = {{"time", time}};
 
@@ -183,10 +197,10 @@ say_router(struct speech *speech, const struct router_fact *fact)
 	    {"percent", cpu}, {"memory", memory}};
 	const struct speech_place warmth = {"degrees", degrees};
 
-	speech_time(time, speech->sentences, json_int(json, "uptime_s", 0));
-	speech_count(cpu, json_int(json, "cpu_percent", 0));
+	speech_time(time, speech->sentences, whole(json, "uptime_s", 0));
+	speech_count(cpu, whole(json, "cpu_percent", 0));
 	speech_count(memory, memory_percent(json));
-	speech_count(degrees, json_int(json, "temperature_c", 0));
+	speech_count(degrees, whole(json, "temperature_c", 0));
 	speech_say(speech, "router", places, 6);
 	if (json_at(json, "temperature_c", NULL) != NULL)
 		speech_say(speech, "temperature", &warmth, 1);
@@ -243,7 +257,7 @@ router_facts_resources(
 		    {"troubles", find_troubles(&troubles, speech->sentences,
 				     facts[i].json)}};
 
-		cpu += json_int(facts[i].json, "cpu_percent", 0);
+		cpu += whole(facts[i].json, "cpu_percent", 0);
 		if (places[1].value[0] == '\0')
 			normal++;
 		else
@@ -376,8 +390,8 @@ router_facts_interfaces(
 static int64_t
 customers_of(const cJSON *json)
 {
-	return json_int(json, "ppp", 0) + json_int(json, "dhcp", 0) +
-	       json_int(json, "hotspot", 0);
+	return whole(json, "ppp", 0) + whole(json, "dhcp", 0) +
+	       whole(json, "hotspot", 0);
 }
 
 static void
@@ -394,7 +408,7 @@ say_customers(
 		int64_t sum = 0;
 
 		for (size_t i = 0; i < count; i++)
-			sum += json_int(facts[i].json, kinds[k], 0);
+			sum += whole(facts[i].json, kinds[k], 0);
 		speech_count(numbers[k], sum);
 		all += sum;
 	}
@@ -454,7 +468,7 @@ customer_state(
 {
 	char time[SPEECH_NUMBER_SIZE];
 	const struct speech_place place = {"time", time};
-	int64_t up_s = json_int(item, "uptime_s", -1);
+	int64_t up_s = whole(item, "uptime_s", -1);
 
 	speech_time(time, sentences, up_s);
 	if (!json_bool(item, "connected", true))
@@ -541,14 +555,14 @@ router_facts_ping(
 		    {"received", received}, {"loss", loss},
 		    {"average", average}, {"max", max}};
 
-		speech_count(sent, json_int(json, "sent", 0));
-		speech_count(received, json_int(json, "received", 0));
-		speech_count(loss, json_int(json, "loss_percent", 0));
+		speech_count(sent, whole(json, "sent", 0));
+		speech_count(received, whole(json, "received", 0));
+		speech_count(loss, whole(json, "loss_percent", 0));
 		speech_number(
 		    average, speech->sentences, json_number(json, "avg_ms", 0));
 		speech_number(
 		    max, speech->sentences, json_number(json, "max_ms", 0));
-		if (json_int(json, "received", 0) > 0)
+		if (whole(json, "received", 0) > 0)
 			add_item(&list, "answers", places, 6);
 		else
 			add_item(&list, "silent", places, 2);
@@ -610,7 +624,7 @@ router_facts_gateways(
 static int64_t
 warnings_of(const cJSON *json)
 {
-	return json_int(json, "more", 0) +
+	return whole(json, "more", 0) +
 	       cJSON_GetArraySize(json_array(json, "entries"));
 }
 

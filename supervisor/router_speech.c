@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NUMBER_MAX 1e15 /* is never reached by what is measured */
+
 enum {
 	LIST_TAIL = 96, /* bytes kept for "y 5 más" */
 };
@@ -151,7 +153,16 @@ speech_count(char buf[SPEECH_NUMBER_SIZE], int64_t count)
 	snprintf(buf, SPEECH_NUMBER_SIZE, "%lld", (long long)count);
 }
 
-/* VALUE with two digits that count: 2.4, 31, 310. */
+/* What cannot be measured is nothing, or as much as is ever said. */
+static double
+clamp(double value)
+{
+	if (!(value > 0))
+		return 0;
+	return value < NUMBER_MAX ? value : NUMBER_MAX;
+}
+
+/* VALUE, clamped, with two digits that count: 2.4, 31, 310. */
 static double
 round_to_two(double value)
 {
@@ -168,7 +179,7 @@ speech_number(
 {
 	long long tenths;
 
-	value = value < 0 ? 0 : value > 1e15 ? 1e15 : round_to_two(value);
+	value = round_to_two(clamp(value));
 	tenths = llround(value * 10);
 	if (tenths % 10 == 0)
 		snprintf(buf, SPEECH_NUMBER_SIZE, "%lld", tenths / 10);
@@ -186,8 +197,7 @@ speech_rate(char buf[SPEECH_NUMBER_SIZE], const cJSON *sentences, double bps)
 	} units[] = {{1e9, "gbps"}, {1e6, "mbps"}, {1e3, "kbps"}, {1, "bps"}};
 	size_t i = 0, len;
 
-	if (!(bps > 0))
-		bps = 0;
+	bps = clamp(bps);
 	/* What is rounded up to the next unit is said in that. */
 	while (i < 3 && round_to_two(bps) < units[i].size)
 		i++;

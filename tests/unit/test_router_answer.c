@@ -93,6 +93,9 @@ numbers_are_rounded_as_people_say_them(void **state)
 	    {9.96e9, "10 gigabits por segundo"},
 	    {41.7e9, "42 gigabits por segundo"},
 	    {-5, "0 bits por segundo"},
+	    {1e308, "1000000 gigabits por segundo"},
+	    {1e308 * 10, "1000000 gigabits por segundo"},
+	    {0.0 / 0.0, "0 bits por segundo"},
 	};
 	const cJSON *sentences;
 	cJSON *json = load("trafico_interfaces", &sentences);
@@ -350,6 +353,10 @@ answers_that_lack_everything_do_no_harm(void **state)
 	static const char *const details[] = {"{}",
 	    "{\"interfaces\":5,\"found\":\"x\",\"gateways\":{},\"entries\":null,"
 	    "\"more\":-3,\"ppp\":\"x\",\"uptime_s\":-1,\"memory_total\":0}",
+	    "{\"interfaces\":[{\"running\":true,\"rx_bps\":1e308,\"tx_bps\":"
+	    "1e999},{\"rx_bps\":-1e308}],\"ppp\":9e18,\"dhcp\":9e18,"
+	    "\"uptime_s\":1e300,\"memory_total\":1,\"memory_free\":1e300,"
+	    "\"more\":9e18,\"found\":[{\"uptime_s\":-9e99}]}",
 	    "{\"interfaces\":[5,null,{}],\"found\":[7,{}],\"gateways\":[[]],"
 	    "\"entries\":[{}],\"more\":1e99,\"avg_ms\":1e300,\"cpu_percent\":"
 	    "-9e99}"};

@@ -137,6 +137,10 @@ enum {
 	    "base URL of the MikroTik query service")                          \
 	X(routers_file, ROUTERS_FILE, TEXT, "", 0, 255,                        \
 	    "inventory of routers; empty: etc/routers.json, see README")       \
+	X(customers_dsn, CUSTOMERS_DSN, TEXT, "", 0, 255,                      \
+	    "ODBC connection string of the customers' database, or example")   \
+	X(courses_dsn, COURSES_DSN, TEXT, "", 0, 255,                          \
+	    "ODBC connection string of the course catalogue, or example")      \
 	/* Log */                                                              \
 	X(log_file_path, LOG_FILE_PATH, TEXT, "", 0, 255,                      \
 	    "log file; empty: standard error or the journal")                  \

@@ -46,7 +46,9 @@
  * sync             a new supervisor asks: answer with state, then repeat
  *                  each unanswered tool.request and wish for a person
  *
- * job.run        id, tool, arguments, settings, deadline_ms (from receipt)
+ * job.run        id, tool, arguments, settings, deadline_ms (from receipt),
+ *                caller (what we know of who asks: number, customer; each
+ *                only if it is known, and never from the model)
  * job.cancel     id
  * health         ask the query service how it is, log it, and say state
  *                  with why "health"

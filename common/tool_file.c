@@ -15,6 +15,7 @@
 #include "common/routeros_sentences.h"
 #include "common/routeros_tool.h"
 #include "common/sentence.h"
+#include "common/sql_tool.h"
 #include "common/tool_secret.h"
 #include "common/tool_status.h"
 #include "common/url.h"
@@ -467,6 +468,28 @@ check_routeros(struct reader *reader, const cJSON *executor)
 	reader->tool.available = true;
 }
 
+/* A query only reads, and has a worker to itself: drivers may block, or die. */
+static void
+check_sql(struct reader *reader, const cJSON *executor)
+{
+	struct tool *tool = &reader->tool;
+	struct sql_tool sql;
+
+	if (tool->timeout_argument[0] != '\0')
+		bad(reader, "\"timeout_argument\" is not for the executor "
+			    "\"sql\": its \"timeout_s\" is the limit");
+	if (sql_tool_read(&sql, executor, tool->parameters, on_executor_problem,
+		reader) < 0)
+		return;
+	tool->read_only = true;
+	tool->exclusive = true;
+	tool->personal = sql.asks_caller;
+	tool->available = sql_tool_is_configured(&sql, reader->config);
+	if (tool->personal && tool->cache_s > 0)
+		bad(reader, "\"cache_s\": what is asked with ${caller:…} is "
+			    "no answer for others");
+}
+
 static void
 check_executor(struct reader *reader, const cJSON *executor)
 {
@@ -477,10 +500,12 @@ check_executor(struct reader *reader, const cJSON *executor)
 		check_call(reader, executor);
 	else if (strcmp(reader->tool.executor, "routeros") == 0)
 		check_routeros(reader, executor);
+	else if (strcmp(reader->tool.executor, "sql") == 0)
+		check_sql(reader, executor);
 	else if (strcmp(reader->tool.executor, "http") != 0)
 		bad(reader,
 		    "\"executor\": the type \"%.40s\" is not known; there is: "
-		    "http, routeros, call",
+		    "http, sql, routeros, call",
 		    reader->tool.executor);
 	else if (http_tool_read(&http, executor, reader->tool.parameters,
 		     on_executor_problem, reader) == 0) {

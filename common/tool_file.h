@@ -33,7 +33,7 @@ struct tool {
 	size_t waiting_count;
 	/* Said when it got on, with {done} and {total}; "": not. */
 	const char *progress;
-	const char *executor;    /* "http", "call" */
+	const char *executor;    /* "http", "sql", "call" */
 	const char *action;      /* "hangup", "cancel", "transfer"; else "" */
 	const cJSON *parameters; /* JSON schema, checked */
 	const cJSON *failures;   /* status name → sentence, complete */
@@ -58,6 +58,7 @@ struct tool {
 	const char *timeout_argument;
 	bool read_only; /* may be merged, cached, run again after a crash */
 	bool exclusive; /* needs a worker for itself */
+	bool personal;  /* asks with what we know of the caller: not merged */
 	bool available; /* what it needs is configured; else not offered */
 };
 

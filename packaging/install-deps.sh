@@ -5,14 +5,15 @@
 set -eu
 
 BUILD="gcc make pkg-config libevent-dev libwebsockets-dev
-	libcurl4-openssl-dev libcjson-dev libssl-dev"
-RUN="ca-certificates tzdata"
+	libcurl4-openssl-dev libcjson-dev libssl-dev unixodbc-dev sqlite3"
+RUN="ca-certificates tzdata libodbc2 libsqliteodbc odbc-mariadb odbc-postgresql"
 DEMO="python3 python3-aiohttp python3-cryptography python3-websockets openssl
 	espeak-ng procps tzdata"
 CHECK="libcmocka-dev clang-format clang-tidy cppcheck
 	python3-pytest python3-pytest-xdist python3-jsonschema
 	python3-librouteros git sox
-	debootstrap sip-tester baresip-core util-linux iproute2"
+	debootstrap sip-tester baresip-core util-linux iproute2
+	mariadb-server-core python3-pymysql python3-psycopg2"
 
 installed() {
 	dpkg-query -W -f '${Status}' "$1" 2>/dev/null |
@@ -37,7 +38,19 @@ missing=""
 for package in $wanted; do
 	installed "$package" || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
+
+# The tests want a PostgreSQL server of their own. Its package would make a
+# database and a service on this machine: it is only downloaded here, and
+# unpacked by the tests, where the machine has none.
+cache=$(dirname "$0")/../.cache/postgresql
+fetch=""
+case " $* " in
+*" check "*)
+	set -- /usr/lib/postgresql/*/bin/postgres "$cache"/*.deb
+	if [ ! -e "$1" ] && [ ! -e "$2" ]; then fetch=yes; fi
+	;;
+esac
+[ -n "$missing$fetch" ] || exit 0
 
 if [ "$(id -u)" -eq 0 ]; then
 	as_root=""
@@ -45,7 +58,7 @@ elif command -v sudo >/dev/null 2>&1; then
 	as_root="sudo"
 else
 	echo "These Debian packages are missing; install them as root:" >&2
-	echo "  apt-get install$missing" >&2
+	echo "  apt-get install$missing${fetch:+ postgresql}" >&2
 	exit 1
 fi
 
@@ -54,9 +67,23 @@ apt() {
 		-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -qq "$@"
 }
 
-echo "Installing Debian packages:$missing"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+
+install_packages() {
+	# shellcheck disable=SC2086
+	apt install -y --no-install-recommends $1 >"$log" 2>&1 || {
+		tail -n 30 "$log" >&2
+		echo "Installing failed (see above)." >&2
+		exit 1
+	}
+}
+
+depends() { # PACKAGE PATTERN
+	apt-cache depends "$1" | sed -n "s/^ *Depends: \($2\)\$/\1/p"
+}
+
+echo "Installing Debian packages:$missing${fetch:+ (postgresql, unpacked only)}"
 echo "  1/2 reading the lists of packages"
 apt update >"$log" 2>&1 || {
 	cat "$log" >&2
@@ -64,10 +91,15 @@ apt update >"$log" 2>&1 || {
 	exit 1
 }
 echo "  2/2 downloading and installing"
-# shellcheck disable=SC2086
-apt install -y --no-install-recommends $missing >"$log" 2>&1 || {
-	tail -n 30 "$log" >&2
-	echo "Installing failed (see above)." >&2
-	exit 1
-}
+if [ -n "$fetch" ]; then
+	server=$(depends postgresql 'postgresql-[0-9]*')
+	missing="$missing $(depends "$server" 'lib.*' | grep -v llvm)"
+	mkdir -p "$cache"
+	(cd "$cache" && apt-get -qq download "$server") >"$log" 2>&1 || {
+		cat "$log" >&2
+		echo "PostgreSQL cannot be downloaded (see above)." >&2
+		exit 1
+	}
+fi
+[ -z "$missing" ] || install_packages "$missing"
 echo "  done"

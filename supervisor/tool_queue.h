@@ -73,6 +73,7 @@ struct tool_queue_tool {
 	 */
 	const char *timeout_argument;
 	bool read_only; /* may be merged, cached, run again when lost */
+	bool personal;  /* depends on who asks: never merged, never cached */
 	bool exclusive; /* a job needs a worker for itself */
 	/*
 	 * Its target goes on when nobody listens any more. So does the job,

@@ -246,7 +246,8 @@ take_in(struct tool_queue *queue, struct demand *demand)
 	const struct tool_question *question = demand->question;
 	struct tool_job *job;
 
-	if (demand->tool.read_only)
+	/* The caller is no part of the key: see tool_queue.h. */
+	if (demand->tool.read_only && !demand->tool.personal)
 		tool_key_make(demand->key, question->name, demand->arguments,
 		    demand->tool.settings);
 	if (reply_known(queue, demand))

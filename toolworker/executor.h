@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * executor.h – what runs one kind of job: http, routeros, later sql.
+ * executor.h – what runs one kind of job: http, sql, routeros.
  *
  * An executor takes a job, works on it without blocking the loop, may say how
  * it goes, and ends it with exactly one result. Deadline and bookkeeping are
@@ -21,6 +21,8 @@ struct executor_request {
 	const char *tool;       /* what the model called */
 	const cJSON *arguments; /* an object, checked by the supervisor */
 	const cJSON *settings;  /* of the tool's definition, or NULL */
+	const cJSON *caller;    /* what the supervisor knows of who asks:
+				   number, customer; or NULL */
 	unsigned int deadline_ms;
 };
 

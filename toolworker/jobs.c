@@ -206,6 +206,7 @@ job_start(struct job *job, const cJSON *body, unsigned int deadline_ms)
 	    .tool = job->tool,
 	    .arguments = json_object(body, "arguments"),
 	    .settings = json_object(body, "settings"),
+	    .caller = json_object(body, "caller"),
 	    .deadline_ms = deadline_ms,
 	};
 	const struct executor_events events = {

@@ -2,7 +2,7 @@
 /*
  * main.c – the toolworker process: a channel to the supervisor, a table of
  * jobs, the executors. Nothing on its loop blocks, so that one slow service
- * cannot delay another's answer.
+ * cannot delay another's answer; what must block has a thread (sql_thread.h).
  */
 #include "common/clock.h"
 #include "common/config.h"
@@ -19,6 +19,7 @@
 #include "toolworker/jobs.h"
 #include "toolworker/routeros_executor.h"
 #include "toolworker/run.h"
+#include "toolworker/sql_executor.h"
 #include "toolworker/tool_secrets.h"
 
 #include <errno.h>
@@ -33,7 +34,7 @@
 enum {
 	HEARTBEAT_MS = 500,
 	FAREWELL_MS = 500, /* to get the last results out */
-	EXECUTOR_COUNT = 2,
+	EXECUTOR_COUNT = 3,
 	SIGNALS = 3,
 };
 
@@ -48,10 +49,12 @@ static struct {
 	struct tool_secrets *secrets;
 	struct http_executor *http;
 	struct routeros_executor *routeros;
+	struct sql_executor *sql;
 	struct health *health;
 	struct executor executors[EXECUTOR_COUNT];
 	struct jobs *jobs;
 	bool draining; /* no new jobs; exit after the last */
+	bool is_stuck; /* a thread hangs in a driver: only _exit() ends it */
 	enum proc_exit exit_status;
 } toolworker;
 
@@ -146,6 +149,14 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	jobs_tick(toolworker.jobs);
+}
+
+/* The jobs that wait here are lost, and run elsewhere. */
+static void
+on_sql_stuck(void *arg)
+{
+	(void)arg;
+	quit(PROC_EXIT_INTERNAL);
 }
 
 /* -- what the supervisor says ---------------------------------------------- */
@@ -330,17 +341,26 @@ init_jobs(void)
 static int
 init_executors(void)
 {
+	const struct sql_executor_config sql = {
+	    .base = toolworker.base,
+	    .config = &toolworker.config,
+	    .secrets = toolworker.secrets,
+	    .on_stuck = on_sql_stuck,
+	};
 	int ret = http_executor_new(&toolworker.http, &toolworker.network,
 	    &toolworker.config, toolworker.secrets);
 
+	if (ret == 0)
+		ret = sql_executor_new(&toolworker.sql, &sql);
+	if (ret == 0)
+		ret = routeros_executor_new(&toolworker.routeros,
+		    toolworker.base, &toolworker.network, &toolworker.config,
+		    toolworker.secrets);
 	if (ret < 0)
 		return ret;
 	toolworker.executors[0] = http_executor_interface(toolworker.http);
-	ret = routeros_executor_new(&toolworker.routeros, toolworker.base,
-	    &toolworker.network, &toolworker.config, toolworker.secrets);
-	if (ret < 0)
-		return ret;
-	toolworker.executors[1] =
+	toolworker.executors[1] = sql_executor_interface(toolworker.sql);
+	toolworker.executors[2] =
 	    routeros_executor_interface(toolworker.routeros);
 	return 0;
 }
@@ -389,6 +409,7 @@ main_deinit(void)
 	health_free(&toolworker.health);
 	routeros_executor_free(&toolworker.routeros);
 	http_executor_free(&toolworker.http);
+	toolworker.is_stuck = sql_executor_free(&toolworker.sql) < 0;
 	http_client_free(&toolworker.network.client);
 	resolver_free(&toolworker.network.resolver);
 	peer_free(&toolworker.peer);
@@ -402,8 +423,19 @@ main_deinit(void)
 		event_free(toolworker.heartbeat);
 	if (toolworker.base != NULL)
 		event_base_free(toolworker.base);
-	tool_secrets_free(&toolworker.secrets);
+	if (!toolworker.is_stuck)
+		tool_secrets_free(&toolworker.secrets);
 	config_wipe(&toolworker.config);
+}
+
+/* Of the whole process, whatever its threads do. */
+static int
+finish(void)
+{
+	fflush(NULL);
+	if (toolworker.is_stuck)
+		_exit(toolworker.exit_status);
+	return toolworker.exit_status;
 }
 
 /* -- the command line ---------------------------------------------------------- */
@@ -477,7 +509,7 @@ main(int argc, char **argv)
 		toolworker.exit_status =
 		    run_once(options.run_name, options.run_arguments);
 		main_deinit();
-		return toolworker.exit_status;
+		return finish();
 	}
 	ret = main_init();
 	if (ret < 0) {
@@ -489,5 +521,5 @@ main(int argc, char **argv)
 	main_deinit();
 	log_info("exit status=%d (%s)", toolworker.exit_status,
 	    proc_exit_name(toolworker.exit_status));
-	return toolworker.exit_status;
+	return finish();
 }

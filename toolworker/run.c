@@ -26,6 +26,7 @@ enum {
 struct run {
 	struct event_base *base;
 	const struct tool *tool;
+	const cJSON *caller; /* as a job.run may have it; or NULL */
 	const struct executor *executor;
 	void *handle;
 	uint64_t started_ms;
@@ -173,6 +174,7 @@ run_job(struct run *run, const cJSON *arguments)
 	    .tool = run->tool->name,
 	    .arguments = arguments,
 	    .settings = run->tool->settings,
+	    .caller = run->caller,
 	    .deadline_ms = deadline_ms(run->tool, arguments),
 	};
 	const struct executor_events events = {
@@ -242,6 +244,7 @@ run_tool(struct event_base *base, const struct executor *executors,
 		goto out;
 	}
 	run.tool = &file.tool;
+	run.caller = json_object(input, "caller");
 	run.executor = find_executor(executors, count, file.tool.executor);
 	if (run.executor == NULL)
 		say(name, "its executor is not run by a toolworker");

@@ -97,6 +97,25 @@ what_writes_is_never_merged(void **state)
 }
 
 static void
+what_depends_on_who_asks_is_never_merged_but_retried(void **state)
+{
+	(void)state;
+	rig.tool.personal = true;
+	rig.tool.cache_s = 60;
+	worker_up(0);
+	ask("a", "1", "abc", NULL);
+	ask("b", "1", "abc", NULL);
+	assert_int_equal(count_runs(), 2);
+	result(0, "a/1", "ok", "La cuenta de a.");
+	assert_answer("a", "1", "ok", "La cuenta de a.");
+	ask("c", "1", "abc", NULL);
+	assert_int_equal(count_runs(), 3);
+	result(0, "c/1", "lost", "died");
+	worker_up(1);
+	assert_int_equal(count_runs(), 4);
+}
+
+static void
 a_job_lives_as_long_as_somebody_waits_for_it(void **state)
 {
 	const char *job;
@@ -923,6 +942,7 @@ main(void)
 	    pool_test(fifty_callers_with_one_question_cost_one_run),
 	    pool_test(the_order_of_arguments_does_not_matter_their_values_do),
 	    pool_test(what_writes_is_never_merged),
+	    pool_test(what_depends_on_who_asks_is_never_merged_but_retried),
 	    pool_test(a_job_lives_as_long_as_somebody_waits_for_it),
 	    pool_test(each_waits_its_own_time_and_hears_the_progress),
 	    pool_test(counts_reach_everyone_who_waits_and_who_joins),

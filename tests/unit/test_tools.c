@@ -136,6 +136,53 @@ tool_is_loaded_completely(void **state)
 	assert_null(tools_find(f->tools, "other"));
 }
 
+#define SQL(dsn, bind, rest)                                                   \
+	"{\"name\":\"x\",\"description\":\"d\"," PARAMETERS "," FAILURES rest  \
+	",\"executor\":{\"type\":\"sql\",\"dsn\":\"" dsn                       \
+	"\",\"query\":\"SELECT ?\",\"bind\":[\"" bind                          \
+	"\"],\"answer\":\"{a}\",\"none\":\"n\"}}"
+
+static void
+a_query_reads_and_has_a_worker_to_itself(void **state)
+{
+	struct fixture *f = *state;
+	const struct tool *tool;
+
+	add_file(f, "a.json",
+	    SQL("${setting:COURSES_DSN}", "${argument:timeout}",
+		",\"cache_s\":60,\"read_only\":true,\"stale\":\"{seconds}\""));
+	load(f);
+	tool = tools_find(f->tools, "x");
+	assert_non_null(tool);
+	assert_true(tool->read_only && tool->exclusive);
+	assert_false(tool->personal);
+	assert_false(tool->available); /* COURSES_DSN is not set */
+	assert_string_equal(json_string(tool->settings, "executor"), "sql");
+	strcpy(f->config.courses_dsn, "DSN=x");
+	load(f);
+	assert_true(tools_find(f->tools, "x")->available);
+	add_file(f, "a.json", SQL("DSN=x", "${caller:customer}", ""));
+	load(f);
+	tool = tools_find(f->tools, "x");
+	assert_true(tool->personal && tool->available && tool->read_only);
+}
+
+static void
+bad_queries_are_refused_with_their_reason(void **state)
+{
+	assert_refused(*state,
+	    SQL("DSN=x", "${caller:customer}",
+		",\"cache_s\":60,\"read_only\":true,\"stale\":\"{seconds}\""),
+	    "no answer for others");
+	assert_refused(*state,
+	    SQL("DSN=x", "a", ",\"timeout_argument\":\"timeout\""),
+	    "\"timeout_s\" is the limit");
+	assert_refused(*state, SQL("DSN=x", "${argument:no}", ""),
+	    "\"executor\": \"bind\": ${argument:no}");
+	assert_refused(*state, SQL("DSN=x;PWD=y", "a", ""),
+	    "\"executor\": \"dsn\": PWD must be a secret");
+}
+
 static void
 what_is_left_out_has_a_default(void **state)
 {
@@ -631,6 +678,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(tool_is_loaded_completely),
 	    TEST(what_is_left_out_has_a_default),
+	    TEST(a_query_reads_and_has_a_worker_to_itself),
+	    TEST(bad_queries_are_refused_with_their_reason),
 	    TEST(what_is_said_while_it_runs_is_taken),
 	    TEST(what_could_not_be_said_is_refused),
 	    TEST(what_the_queue_needs_is_taken),

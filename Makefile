@@ -51,8 +51,10 @@ obj = $(patsubst %.c,$(B)/%.o,$(1))
 BINS  := $(B)/telefonista $(addprefix $(B)/telefonista-,$(ROLES) voicecheck)
 UNITS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 
+EXAMPLE_DB := $(B)/db/example.sqlite
+
 .PHONY: all
-all: $(BINS)
+all: $(BINS) $(EXAMPLE_DB)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -86,6 +88,12 @@ $(foreach r,$(ROLES),$(eval $(B)/telefonista-$(r): $(B)/$(r)/main.o))
 $(B)/tests/%: $(B)/tests/unit/%.o $(foreach r,$(ROLES),$(B)/lib$(r).a) $(B)/libcommon.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS) -lcmocka -lm
+
+# What CUSTOMERS_DSN=example stands for; moved when it is whole.
+$(EXAMPLE_DB): $(sort $(wildcard etc/db/*.sql))
+	@mkdir -p $(@D)
+	@echo "  DB    $@"; rm -f $@.new
+	@cat $^ | sqlite3 -bail $@.new && mv $@.new $@
 
 .PHONY: units unit
 units: $(UNITS) $(B)/tests/ws_driver
@@ -175,9 +183,10 @@ install: all
 	install -D -m 755 $(B)/telefonista $(DESTDIR)$(PREFIX)/bin/telefonista
 	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DATADIR)
 	install -m 755 $(filter-out %/telefonista,$(BINS)) $(DESTDIR)$(LIBEXEC)
-	cp -R etc/personas etc/tools.d etc/asterisk etc/telefonista.env.example \
-		etc/routers.json.example \
+	cp -R etc/personas etc/tools.d etc/db etc/asterisk \
+		etc/telefonista.env.example etc/routers.json.example \
 		$(DESTDIR)$(DATADIR)
+	install -m 644 $(EXAMPLE_DB) $(DESTDIR)$(DATADIR)/db
 
 .PHONY: clean
 clean:

@@ -21,6 +21,7 @@
 #include "supervisor/brief.h"
 #include "supervisor/check_asterisk.h"
 #include "supervisor/check_routers.h"
+#include "supervisor/check_sql.h"
 #include "supervisor/model.h"
 #include "supervisor/persona.h"
 #include "supervisor/router_names.h"
@@ -380,6 +381,7 @@ check_peers(struct check *check)
 	else if (!check_asterisk(base, &check->config, check->tools))
 		check->failed = true;
 	check_mikrotik(check, base);
+	check_sql(check->tools, &check->config, check->config_file);
 	event_base_free(base);
 }
 

@@ -419,3 +419,38 @@ def test_the_inventory_of_routers_is_checked(rig, tmp_path):
     assert said(report.ok, "routers: 1", "1 without TLS"), report
     report = rig.check(ROUTERS_FILE=tmp_path / "nothing.json")
     assert said(report.warnings, "nothing.json", "ROUTERS_FILE"), report
+
+
+def test_a_database_without_its_driver_source_file_or_secret(rig):
+    report = rig.check(CUSTOMERS_DSN="Driver=NoSuch;PWD=${secret:TOOL_NO}",
+                       COURSES_DSN="DSN=no-such-source")
+    assert report.status == 0       # no reason to not take calls
+    for words in ('consultar_cliente: the ODBC driver "NoSuch" is not inst',
+                  "consultar_cliente: the secret TOOL_NO: ",
+                  'buscar_curso: there is no data source "no-such-source"',
+                  'detalle_curso: there is no data source "no-such-source"'):
+        assert any(words in w for w in report.warnings), (words, report)
+    report = rig.check(COURSES_DSN="Driver=SQLite3;Database=/nonexistent.db",
+                       CUSTOMERS_DSN="Driver=SQLite3;PWD=geheim")
+    assert any("the file /nonexistent.db is not there" in w
+               for w in report.warnings), report
+    assert any("consultar_cliente: ${setting:CUSTOMERS_DSN}: PWD must be a "
+               "secret" in w for w in report.warnings), report
+    assert "geheim" not in report.text + report.log
+
+
+def test_the_example_database_is_there(rig):
+    report = rig.check(CUSTOMERS_DSN="example", COURSES_DSN="example")
+    assert report.status == 0
+    found = [o for o in report.ok if o.startswith("database of ")]
+    assert len(found) == 3, report
+    assert not any("database" in w for w in report.warnings), report
+
+
+def test_a_data_source_and_a_secret_that_are_there(rig):
+    (rig.directory / "odbc.ini").write_text("[ isp]\n[isp]\nDriver=SQLite3\n")
+    report = rig.check({"ODBCINI": str(rig.directory / "odbc.ini"),
+                        "TOOL_DB": "geheim"},
+                       COURSES_DSN="DSN=isp;PWD=${secret:TOOL_DB}")
+    assert any("database of buscar_curso" in o for o in report.ok), report
+    assert "geheim" not in report.text + report.log

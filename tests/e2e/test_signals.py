@@ -327,15 +327,21 @@ def test_every_role_opens_its_log_file_again(world):
     call = world.call().hears(GREETING)
     worker = int(re.search(rf"call={call.id} has worker pid=(\d+)",
                            path.read_text())[1])
+    roles = {"callworker", "toolworker", "supervisor", "keeper"}
+    tree = world.service.tree
+
+    def settled():
+        return len(tree()) == 5 and set(tree().values()) == roles
+    world.until(settled, "each role once, and a spare")
+    # Those that use the new settings take the place of these.
+    leaving = {pid for pid, role in tree().items()
+               if role.endswith("worker") and pid != worker}
     path.rename(rotated)
     world.service.signal(signal.SIGHUP)
     world.until(path.exists, "a new file")
-    world.until(lambda: len(warm(world)) == 1, "a new spare")
-    world.until(lambda: sorted(world.service.tree().values()) == [
-        "callworker", "callworker", "keeper", "supervisor", "toolworker"],
-        "each role once, and a spare")
-    roles = {pid: role for pid, role in world.service.tree().items()
-             if role != "keeper"}
+    world.until(lambda: settled() and not leaving & set(tree()) and
+                len(warm(world)) == 1, "each role once, and a new spare")
+    roles = {pid: role for pid, role in tree().items() if role != "keeper"}
     for pid in roles:
         world.service.signal(signal.SIGUSR1, pid)
     for pid, role in roles.items():

@@ -122,7 +122,7 @@ def test_no_call_falls_when_the_supervisor_is_killed(world, number):
     assert world.supervisor != old
     for call in calls:
         call.hangup().gone()
-    assert not world.made()
+    world.until(lambda: not world.made(), "nothing left over")
     world.healthy()
 
 

@@ -66,7 +66,9 @@ class Server(Simulator):
     async def start(self):
         self._server = await websockets.serve(
             self._run, self.host, 0, ssl=self.tls, ping_interval=None,
-            compression=None, max_size=None, process_request=self._request)
+            compression=None, max_size=None, process_request=self._request,
+            # Or pongs would wait behind messages that wait for a pong.
+            max_queue=None)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self):

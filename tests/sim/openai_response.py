@@ -40,6 +40,7 @@ class ResponseRun:
         self.items = []                 # Item of each output
         self.task = None
         self.started = time.monotonic()
+        self.took_s = 0                 # once ended
         self._open = None               # closes the output being generated
         self._details = None
         self._usage = None
@@ -293,6 +294,7 @@ class ResponseRun:
         if self._open:
             self._open("completed" if status == "completed" else "incomplete")
         self.status = status
+        self.took_s = time.monotonic() - self.started
         self.reason = reason
         self._usage = self._used()
         if status != "completed":

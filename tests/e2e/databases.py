@@ -114,6 +114,17 @@ class Server:
     def freeze(self, on=True):
         """The whole group: connections stay, nobody answers."""
         self.signal(signal.SIGSTOP if on else signal.SIGCONT)
+        end = time.monotonic() + PATIENCE
+        while on and not self.is_frozen():
+            assert time.monotonic() < end, "it does not stop"
+            time.sleep(.01)
+
+    def is_frozen(self):
+        """Whether each thread has taken notice of the signal."""
+        stats = [stat.read_text() for pid in self.pids()
+                 for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+        return all(stat.rpartition(")")[2].split()[0] == "T"
+                   for stat in stats)
 
     def signal(self, number):
         for pid in self.pids():

@@ -9,16 +9,37 @@ cd "$(dirname "$0")/.."
 failed=() skipped=() passed=()
 jobs=$(nproc)
 
+judge() { # NAME STATUS SECONDS
+	case $2 in
+	0) passed+=("$1 ($3 s)") ;;
+	69) skipped+=("$1 ($3 s)") ;;
+	*) failed+=("$1 (status $2, $3 s)") ;;
+	esac
+}
+
 stage() { # NAME COMMAND...
 	local name=$1 begin=$SECONDS status=0
 	shift
 	printf '\n== %s\n' "$name"
 	"$@" || status=$?
-	case $status in
-	0) passed+=("$name ($((SECONDS - begin)) s)") ;;
-	69) skipped+=("$name ($((SECONDS - begin)) s)") ;;
-	*) failed+=("$name (status $status, $((SECONDS - begin)) s)") ;;
-	esac
+	judge "$name" "$status" $((SECONDS - begin))
+}
+
+# The linters compute and the tests of whole calls wait: both at once, the
+# linters with what the tests leave of the processors.
+begin_lint() {
+	lint_log=$(mktemp)
+	trap 'rm -f "$lint_log"' EXIT
+	nice -n 19 make --no-print-directory -s lint >"$lint_log" 2>&1 &
+	lint=$!
+}
+
+end_lint() {
+	local begin=$SECONDS status=0
+	printf '\n== lint\n'
+	wait "$lint" || status=$?
+	cat "$lint_log"
+	judge "lint, beside the others" "$status" $((SECONDS - begin))
 }
 
 make_quietly() { make --no-print-directory "$@"; }
@@ -38,14 +59,15 @@ sanitized() {
 }
 
 export CI=1 PYTHONDONTWRITEBYTECODE=1
-stage "lint" make_quietly -s lint
 stage "build" make_quietly -j"$jobs" all units
+begin_lint
 stage "unit tests" make_quietly unit
 stage "simulators" /usr/bin/python3 -m pytest -q -n "$jobs" tests/sim tests/demo
 # Calls mostly wait: more at once than there are cores.
 stage "end to end, simulators" /usr/bin/python3 -m pytest -q -n $((3 * jobs)) tests/e2e
 stage "end to end, real Asterisk" real_asterisk
 stage "sanitizers" sanitized
+end_lint
 
 printf '\n== make check: %d s\n' "$SECONDS"
 printf 'passed   %s\n' "${passed[@]}"

@@ -118,12 +118,14 @@ class Server:
         while on and not self.is_frozen():
             assert time.monotonic() < end, "it does not stop"
             time.sleep(.01)
+            self.signal(signal.SIGSTOP)     # those begun meanwhile
 
     def is_frozen(self):
-        """Whether each thread has taken notice of the signal."""
+        """Whether each thread has taken notice of the signal, or has ended
+        and waits for its parent, who has."""
         stats = [stat.read_text() for pid in self.pids()
                  for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
-        return all(stat.rpartition(")")[2].split()[0] == "T"
+        return all(stat.rpartition(")")[2].split()[0] in "TZ"
                    for stat in stats)
 
     def signal(self, number):

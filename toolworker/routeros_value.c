@@ -98,6 +98,8 @@ take_clock(const char **text, int64_t value, int64_t *us_out)
 			return -EINVAL;
 		value = value * 60 + part;
 	}
+	if (value > INT64_MAX / 4 / second_us)
+		return -EINVAL;
 	*us_out = value * second_us + take_fraction(text, second_us);
 	return 0;
 }

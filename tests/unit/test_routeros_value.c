@@ -57,7 +57,8 @@ what_is_no_duration_is_refused(void **state)
 {
 	static const char *const rows[] = {"", "never", "s", "1", "1x", "-1s",
 	    "1h ", " 1h", "1h2", "1:2:3:4", "1:99", "1:", "1..5s",
-	    "99999999999999999999s", "999999999999999w", "1h-2m", "∞", "1s\n"};
+	    "99999999999999999999s", "999999999999999w", "9000000000:00:00",
+	    "1h-2m", "∞", "1s\n"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

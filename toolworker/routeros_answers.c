@@ -38,6 +38,10 @@ add_text(cJSON *object, const char *key, const char *text, size_t max)
 	if (!answer_copy(clean, text, strlen(text), NULL))
 		return;
 	clean[utf8_cut(clean, strlen(clean), max)] = '\0';
+	for (char *c = clean; *c != '\0'; c++) {
+		if (*c == '\n' || *c == '\t')
+			*c = ' ';
+	}
 	json_add_string(object, key, clean);
 }
 
@@ -202,11 +206,13 @@ routeros_interface_is_wanted(const cJSON *record, const cJSON *arguments)
 	return false;
 }
 
+/* A router that measures more than it was asked for is not searched for it. */
 static void
 add_traffic(cJSON *item, const cJSON *record, const cJSON *traffic)
 {
 	const char *name = routeros_field(record, "name");
 	const cJSON *measured;
+	int count = 0;
 
 	if (!routeros_flag(record, "running")) {
 		json_add_int(item, "rx_bps", 0);
@@ -214,6 +220,8 @@ add_traffic(cJSON *item, const cJSON *record, const cJSON *traffic)
 		return;
 	}
 	cJSON_ArrayForEach(measured, traffic) {
+		if (count++ == ROUTEROS_MONITORED_MAX)
+			return;
 		if (strcmp(routeros_field(measured, "name"), name) != 0)
 			continue;
 		add_number(item, "rx_bps", measured, "rx-bits-per-second");
@@ -421,11 +429,12 @@ compare_gateways(const void *a, const void *b)
 	const cJSON *right = *(const cJSON *const *)b;
 	int difference = (int)json_bool(right, "active", false) -
 			 (int)json_bool(left, "active", false);
+	int64_t near = json_int(left, "distance", 255);
+	int64_t far = json_int(right, "distance", 255);
 
 	if (difference != 0)
 		return difference;
-	return (int)json_int(left, "distance", 255) -
-	       (int)json_int(right, "distance", 255);
+	return (near > far) - (near < far);
 }
 
 cJSON *

@@ -290,20 +290,16 @@ on_command_reply(
 static void
 on_fatal(struct routeros_api *api, const struct routeros_sentence *sentence)
 {
-	char why[120] = "ended the session";
+	char why[ROUTEROS_DETAIL_SIZE + 24] = "ended the session";
+	char detail[ROUTEROS_DETAIL_SIZE];
 	char *text;
 
 	if (sentence->count > 1) {
-		text = routeros_text(sentence->words[1].text,
-		    sentence->words[1].len > 60 ? 60 : sentence->words[1].len);
-		if (text != NULL)
-			snprintf(
-			    why, sizeof(why), "ended the session: %s", text);
+		text = routeros_text(
+		    sentence->words[1].text, sentence->words[1].len);
+		routeros_outcome_detail(detail, text != NULL ? text : "");
+		snprintf(why, sizeof(why), "ended the session: %s", detail);
 		free(text);
-	}
-	for (char *c = why; *c != '\0'; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = ' ';
 	}
 	fail(api, TOOL_STATUS_UNREACHABLE, why);
 }

@@ -4,43 +4,48 @@
 
 #include "common/routeros_tool.h"
 #include "common/utf8.h"
+#include "toolworker/answer.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum {
-	DETAIL_MAX = 120, /* bytes of a router's words that are repeated */
-};
-
 void
 routeros_outcome_fail(struct routeros_outcome *outcome, enum tool_status status,
     const char *fmt, ...)
 {
+	char *why = outcome->why;
+	size_t len;
 	va_list ap;
 
 	cJSON_Delete(outcome->records);
 	outcome->records = NULL;
 	outcome->status = status;
 	va_start(ap, fmt);
-	vsnprintf(outcome->why, sizeof(outcome->why), fmt, ap);
+	vsnprintf(why, sizeof(outcome->why), fmt, ap);
 	va_end(ap);
+	/* It, or a part of it, may have been cut within a letter. */
+	for (len = strlen(why); len > 0 && utf8_count(why, len) < 0; len--)
+		why[len - 1] = '\0';
 }
 
-/* What of MESSAGE may be repeated: one short printable line. */
-static void
-copy_detail(char *buf, const char *message)
+void
+routeros_outcome_detail(char buf[ROUTEROS_DETAIL_SIZE], const char *message)
 {
+	char clean[TOOL_OUTPUT_SIZE];
 	size_t len = strlen(message);
 
-	if (utf8_count(message, len) < 0)
-		len = 0;
-	len = utf8_cut(message, len, DETAIL_MAX);
-	memcpy(buf, message, len);
+	if (utf8_count(message, len) < 0 ||
+	    !answer_copy(clean, message, len, NULL))
+		clean[0] = '\0';
+	len = utf8_cut(clean, strlen(clean), ROUTEROS_DETAIL_SIZE - 1);
+	memcpy(buf, clean, len);
 	buf[len] = '\0';
 	for (char *c = buf; *c != '\0'; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+		if (*c == '\n' || *c == '\t')
 			*c = ' ';
+		else if (*c == '"')
+			*c = '\'';
 	}
 }
 
@@ -63,9 +68,9 @@ routeros_outcome_refuse(struct routeros_outcome *outcome, const char *message)
 	    {"session closed", TOOL_STATUS_BUSY, "the router is busy"},
 	    {"interrupted", TOOL_STATUS_BUSY, "the router interrupted it"},
 	};
-	char detail[DETAIL_MAX + 1];
+	char detail[ROUTEROS_DETAIL_SIZE];
 
-	copy_detail(detail, message);
+	routeros_outcome_detail(detail, message);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (strcasestr(message, table[i].words) == NULL)
 			continue;

@@ -14,6 +14,7 @@
 
 enum {
 	ROUTEROS_WHY_SIZE = 320,
+	ROUTEROS_DETAIL_SIZE = 121,   /* a router's words, repeated */
 	ROUTEROS_BYTES_MAX = 4 << 20, /* of one reply */
 	ROUTEROS_RECORDS_MAX = 20000, /* in one reply */
 };
@@ -40,6 +41,13 @@ typedef void routeros_outcome_fn(struct routeros_outcome *outcome, void *arg);
 void routeros_outcome_fail(struct routeros_outcome *outcome,
     enum tool_status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/*
+ * Writes to BUF what of MESSAGE may be repeated, in a log's quotes too: one
+ * printable line, "" for what is not UTF-8.
+ */
+void routeros_outcome_detail(
+    char buf[ROUTEROS_DETAIL_SIZE], const char *message);
 
 /*
  * What MESSAGE, a !trap's or a REST error's "detail", means. The status of

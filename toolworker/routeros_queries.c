@@ -21,7 +21,6 @@
 enum {
 	ARGUMENT_MAX = 200,     /* bytes */
 	PING_USUAL = 4,         /* probes, unless said */
-	MONITORED_MAX = 64,     /* interfaces whose traffic is measured */
 	INTERFACE_NAMES = 8192, /* bytes of their names */
 };
 
@@ -93,7 +92,7 @@ make_monitor_values(const cJSON *arguments, const cJSON *interfaces,
 	cJSON_ArrayForEach(record, interfaces) {
 		const char *name = routeros_field(record, "name");
 
-		if (count == MONITORED_MAX ||
+		if (count == ROUTEROS_MONITORED_MAX ||
 		    !routeros_flag(record, "running") || !is_listable(name) ||
 		    !routeros_interface_is_wanted(record, arguments) ||
 		    len + strlen(name) + 2 > sizeof(names))

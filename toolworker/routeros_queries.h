@@ -40,9 +40,10 @@
 #include <stddef.h>
 
 enum {
-	ROUTEROS_COMMANDS_MAX = 3, /* of one query */
-	ROUTEROS_VALUES_MAX = 2,   /* of one command */
-	ROUTEROS_PING_MAX = 20,    /* probes: a second each */
+	ROUTEROS_COMMANDS_MAX = 3,   /* of one query */
+	ROUTEROS_VALUES_MAX = 2,     /* of one command */
+	ROUTEROS_PING_MAX = 20,      /* probes: a second each */
+	ROUTEROS_MONITORED_MAX = 64, /* interfaces whose traffic is measured */
 };
 
 /* One thing to be asked. Strings that do not apply are NULL. */

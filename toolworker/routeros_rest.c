@@ -99,25 +99,30 @@ is_record(const cJSON *item)
 	return cJSON_IsObject(item) && item->child != NULL;
 }
 
-/* One object, or a list of them; "[]" and "[{}]" have none. */
-static void
+/* One object, or a list of them; "[]" and "[{}]" have none. -E2BIG. */
+static int
 read_records(struct routeros_outcome *outcome, cJSON *json)
 {
 	cJSON *records = cJSON_CreateArray();
 	cJSON *item, *next;
+	int count = 0;
 
 	outcome->records = records;
 	if (cJSON_IsObject(json)) {
 		cJSON_AddItemToArray(records, json);
-		return;
+		return 0;
 	}
 	for (item = json->child; item != NULL; item = next) {
 		next = item->next;
-		if (is_record(item))
-			cJSON_AddItemToArray(
-			    records, cJSON_DetachItemViaPointer(json, item));
+		if (!is_record(item))
+			continue;
+		if (count++ == ROUTEROS_RECORDS_MAX)
+			break;
+		cJSON_AddItemToArray(
+		    records, cJSON_DetachItemViaPointer(json, item));
 	}
 	cJSON_Delete(json);
+	return item == NULL ? 0 : -E2BIG;
 }
 
 /* The body as JSON, whatever its encoding; or NULL. */
@@ -168,8 +173,10 @@ read_answer(
 		    "the answer is no RouterOS's (HTTP %d)", response->status);
 		cJSON_Delete(json);
 	} else if (cJSON_IsObject(json) || cJSON_IsArray(json)) {
-		read_records(outcome, json);
 		outcome->status = TOOL_STATUS_OK;
+		if (read_records(outcome, json) < 0)
+			routeros_outcome_fail(outcome, TOOL_STATUS_MALFORMED,
+			    "the router sends records without end");
 	} else {
 		routeros_outcome_fail(
 		    outcome, TOOL_STATUS_MALFORMED, "the answer is not JSON");

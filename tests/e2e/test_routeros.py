@@ -548,6 +548,7 @@ REST_FAULTS = [
 BINARY_FAULTS = [
     ("drop", {}, "unreachable"), ("reset", {}, "unreachable"),
     ("cut", {}, "unreachable"), ("fatal", {}, "unreachable"),
+    ("fatal", {"message": "\x85" + "ñ" * 500}, "unreachable"),
     ("garbage", {}, "timeout"), ("garbage", {"bytes": b"\xff" * 100},
                                  "malformed"),
     ("control_byte", {}, "malformed"), ("hostile_length", {}, "malformed"),

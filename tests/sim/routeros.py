@@ -54,7 +54,7 @@ FAULTS = {
     "deep": "200 and JSON nested far too deep",
     # binary
     "trap": "!trap with message= and category=",
-    "fatal": "!fatal and the end",
+    "fatal": "!fatal with message= and the end",
     "control_byte": "a reserved first byte",
     "hostile_length": "a word of 4 GiB",
     "many_words": "a sentence that does not end",

@@ -161,7 +161,8 @@ class BinaryConnection:
         elif kind == "drop":
             self.writer.close()
         elif kind == "fatal":
-            await self.send(["!fatal", "session terminated"])
+            await self.send(["!fatal", self.fault.get(
+                "message", "session terminated")])
             self.writer.close()
         elif kind == "trap":
             raise Trap(self.fault.get("message", "failure"),

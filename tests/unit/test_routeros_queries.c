@@ -20,6 +20,7 @@
 
 #include "common/env_file.h"
 #include "common/json.h"
+#include "common/utf8.h"
 
 #include <errno.h>
 
@@ -524,6 +525,124 @@ what_is_no_json_is_malformed(void **state)
 	}
 }
 
+/* A list of COUNT times RECORD. */
+static char *
+make_body(const char *record, size_t count)
+{
+	size_t len = strlen(record) + 1;
+	char *body = malloc(count * len + 2);
+
+	assert_non_null(body);
+	for (size_t i = 0; i < count; i++)
+		snprintf(body + i * len, len + 1, "%c%s", i == 0 ? '[' : ',',
+		    record);
+	memcpy(body + count * len, "]", 2);
+	return body;
+}
+
+static void
+records_without_end_are_not_read(void **state)
+{
+	static const size_t counts[] = {
+	    ROUTEROS_RECORDS_MAX, ROUTEROS_RECORDS_MAX + 1};
+	struct routeros_outcome outcome;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char *body = make_body("{\"name\":\"a\"}", counts[i]);
+
+		read_body(&outcome, 200, body);
+		assert_int_equal(outcome.status,
+		    i == 0 ? TOOL_STATUS_OK : TOOL_STATUS_MALFORMED);
+		assert_int_equal(cJSON_GetArraySize(outcome.records),
+		    i == 0 ? ROUTEROS_RECORDS_MAX : 0);
+		cJSON_Delete(outcome.records);
+		free(body);
+	}
+}
+
+/* Nobody who was asked about 64 interfaces answers about 65. */
+static void
+traffic_that_was_not_asked_for_is_not_searched(void **state)
+{
+	static const char interface[] =
+	    "[{\"name\":\"z\",\"type\":\"ether\",\"running\":\"true\"}]";
+	static const char last[] =
+	    "{\"name\":\"z\",\"rx-bits-per-second\":\"1\","
+	    "\"tx-bits-per-second\":\"2\"}";
+
+	(void)state;
+	for (size_t others = 63; others <= 64; others++) {
+		char *body = make_body("{\"name\":\"a\"}", others);
+		cJSON *traffic = cJSON_Parse(body);
+
+		cJSON_AddItemToArray(traffic, cJSON_Parse(last));
+		assert_answer(ROUTEROS_QUERY_INTERFACES, "{}",
+		    cJSON_Parse(interface), traffic, NULL,
+		    others == 63
+			? "{\"interfaces\":[{\"name\":\"z\",\"type\":"
+			  "\"ether\",\"running\":true,\"disabled\":false,"
+			  "\"rx_bps\":1,\"tx_bps\":2}],\"more\":0}"
+			: "{\"interfaces\":[{\"name\":\"z\",\"type\":"
+			  "\"ether\",\"running\":true,\"disabled\":false}],"
+			  "\"more\":0}");
+		free(body);
+	}
+}
+
+static void
+gateways_are_sorted_whatever_their_distance(void **state)
+{
+	(void)state;
+	assert_answer(ROUTEROS_QUERY_GATEWAYS, "{}",
+	    cJSON_Parse("[{\"gateway\":\"far\",\"distance\":\"9000000000\"},"
+			"{\"gateway\":\"b\",\"distance\":\"2147483648\"},"
+			"{\"gateway\":\"a\",\"distance\":\"1\"}]"),
+	    NULL, NULL,
+	    "{\"gateways\":[{\"gateway\":\"a\",\"distance\":1,"
+	    "\"active\":false,\"check\":\"none\"},{\"gateway\":\"b\","
+	    "\"distance\":2147483648,\"active\":false,\"check\":\"none\"},"
+	    "{\"gateway\":\"far\",\"distance\":9000000000,"
+	    "\"active\":false,\"check\":\"none\"}],\"more\":0}");
+}
+
+static void
+what_routers_say_stays_one_line(void **state)
+{
+	struct routeros_outcome outcome = {.records = NULL};
+
+	(void)state;
+	assert_answer(ROUTEROS_QUERY_LOG, "{}",
+	    cJSON_Parse("[{\"time\":\"1\",\"topics\":\"error\","
+			"\"message\":\"a\\nb\\tc\"}]"),
+	    NULL, NULL,
+	    "{\"entries\":[{\"time\":\"1\",\"topics\":\"error\","
+	    "\"message\":\"a b c\"}],\"more\":0}");
+	routeros_outcome_refuse(
+	    &outcome, "a\nb\tc\xc2\x9b\xe2\x80\xae\" status=\"ok");
+	assert_string_equal(
+	    outcome.why, "the router refused: a b c  ' status='ok");
+}
+
+/* One broken letter would end the connection that carries it. */
+static void
+a_reason_that_is_too_long_is_cut_between_letters(void **state)
+{
+	struct routeros_outcome outcome = {.records = NULL};
+	char text[2 * ROUTEROS_WHY_SIZE + 2] = "";
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		if (i == 1)
+			memcpy(text, "x", 2);
+		while (strlen(text) < 2 * ROUTEROS_WHY_SIZE - 2)
+			strcat(text, "\xc3\xb1");
+		routeros_outcome_fail(
+		    &outcome, TOOL_STATUS_REFUSED, "%s", text);
+		assert_true(utf8_count(outcome.why, strlen(outcome.why)) > 100);
+	}
+}
+
 static void
 a_request_that_was_sent_holds_its_router(void **state)
 {
@@ -562,6 +681,11 @@ main(void)
 	    cmocka_unit_test(published_errors_mean_what_can_be_done),
 	    cmocka_unit_test(answers_that_lack_what_was_asked_for_are_none),
 	    cmocka_unit_test(what_is_no_json_is_malformed),
+	    cmocka_unit_test(records_without_end_are_not_read),
+	    cmocka_unit_test(traffic_that_was_not_asked_for_is_not_searched),
+	    cmocka_unit_test(gateways_are_sorted_whatever_their_distance),
+	    cmocka_unit_test(what_routers_say_stays_one_line),
+	    cmocka_unit_test(a_reason_that_is_too_long_is_cut_between_letters),
 	    cmocka_unit_test(a_request_that_was_sent_holds_its_router),
 	};
 

@@ -212,11 +212,20 @@ write_error(struct http_request *request, enum http_result result)
 }
 
 bool
-http_request_is_sent(const struct http_request *request)
+http_request_is_sent(
+    const struct http_request *request, unsigned int *ago_ms_out)
 {
+	uint64_t spent_ms = clock_now_ms() - request->begun_ms;
+	curl_off_t before_us = 0;
 	long bytes = 0;
 
 	curl_easy_getinfo(request->easy, CURLINFO_REQUEST_SIZE, &bytes);
+	curl_easy_getinfo(
+	    request->easy, CURLINFO_PRETRANSFER_TIME_T, &before_us);
+	*ago_ms_out = 0;
+	if (bytes > 0 && (uint64_t)before_us / 1000 < spent_ms)
+		*ago_ms_out =
+		    (unsigned int)(spent_ms - (uint64_t)before_us / 1000);
 	return bytes > 0;
 }
 
@@ -240,7 +249,7 @@ complete(struct http_request *request, enum http_result result)
 
 	write_error(request, result);
 	response.error = request->error;
-	response.sent = http_request_is_sent(request);
+	response.sent = http_request_is_sent(request, &response.sent_ago_ms);
 	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &content_type);
 	curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &redirect_url);

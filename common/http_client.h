@@ -56,6 +56,7 @@ struct http_response {
 	 */
 	const char *error;
 	bool sent; /* see http_request_is_sent() */
+	unsigned int sent_ago_ms;
 	unsigned int elapsed_ms;
 };
 
@@ -141,8 +142,12 @@ int http_request(struct http_client *client, struct http_request **request_out,
 /* No callback after this. NULL-safe, clears *REQUEST. */
 void http_request_cancel(struct http_request **request);
 
-/* Whether a byte of REQUEST has left: the other side may be working on it. */
-bool http_request_is_sent(const struct http_request *request);
+/*
+ * Whether a byte of REQUEST has left: the other side may be working on it,
+ * for *AGO_MS_OUT so far, which connecting and TLS are no part of.
+ */
+bool http_request_is_sent(
+    const struct http_request *request, unsigned int *ago_ms_out);
 
 /* Requests without an answer so far, for health and status lines. */
 unsigned int http_client_pending(const struct http_client *client);

@@ -247,7 +247,9 @@ http_call_cancel(struct http_call **call_ptr)
 }
 
 bool
-http_call_is_sent(const struct http_call *call)
+http_call_is_sent(const struct http_call *call, unsigned int *ago_ms_out)
 {
-	return call->request != NULL && http_request_is_sent(call->request);
+	*ago_ms_out = 0;
+	return call->request != NULL &&
+	       http_request_is_sent(call->request, ago_ms_out);
 }

@@ -32,7 +32,7 @@ int http_call_start(struct http_call **call_out,
     const struct http_request_config *request, http_response_fn fn, void *arg);
 
 /* Whether the service may be working on it (http_request_is_sent()). */
-bool http_call_is_sent(const struct http_call *call);
+bool http_call_is_sent(const struct http_call *call, unsigned int *ago_ms_out);
 
 /* No callback after this. NULL-safe, clears *CALL. */
 void http_call_cancel(struct http_call **call);

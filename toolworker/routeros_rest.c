@@ -2,7 +2,6 @@
 /* routeros_rest.c – commands as HTTP requests, answers as records. */
 #include "toolworker/routeros_rest.h"
 
-#include "common/clock.h"
 #include "common/json.h"
 #include "common/routeros_tool.h"
 #include "toolworker/routeros_value.h"
@@ -14,7 +13,6 @@
 
 struct routeros_rest {
 	struct http_call *call;
-	uint64_t started_ms;
 	routeros_outcome_fn *fn;
 	void *arg;
 };
@@ -205,11 +203,12 @@ failure_status(const struct http_response *response)
 	return TOOL_STATUS_INTERNAL;
 }
 
+/* The router's limit begins with the request, not with the connection. */
 static unsigned int
-left_of_limit(uint64_t spent_ms)
+left_of_limit(unsigned int sent_ago_ms)
 {
-	return spent_ms < ROUTEROS_REST_LIMIT_MS
-		   ? (unsigned int)(ROUTEROS_REST_LIMIT_MS - spent_ms)
+	return sent_ago_ms < ROUTEROS_REST_LIMIT_MS
+		   ? ROUTEROS_REST_LIMIT_MS - sent_ago_ms
 		   : 0;
 }
 
@@ -224,7 +223,7 @@ routeros_rest_read(
 	routeros_outcome_fail(
 	    outcome, failure_status(response), "%s", response->error);
 	if (response->result == HTTP_TIMEOUT && response->sent)
-		outcome->hold_ms = left_of_limit(response->elapsed_ms);
+		outcome->hold_ms = left_of_limit(response->sent_ago_ms);
 }
 
 /* -- one command --------------------------------------------------------------------- */
@@ -282,7 +281,6 @@ routeros_rest_start(struct routeros_rest **rest_out,
 
 	if (rest == NULL)
 		return -ENOMEM;
-	rest->started_ms = clock_now_ms();
 	rest->fn = fn;
 	rest->arg = arg;
 	ret = routeros_rest_build(router, command, values, &url, &body);
@@ -303,13 +301,13 @@ unsigned int
 routeros_rest_cancel(struct routeros_rest **rest_ptr)
 {
 	struct routeros_rest *rest = *rest_ptr;
-	unsigned int hold_ms = 0;
+	unsigned int hold_ms = 0, ago_ms;
 
 	if (rest == NULL)
 		return 0;
 	*rest_ptr = NULL;
-	if (http_call_is_sent(rest->call))
-		hold_ms = left_of_limit(clock_now_ms() - rest->started_ms);
+	if (http_call_is_sent(rest->call, &ago_ms))
+		hold_ms = left_of_limit(ago_ms);
 	http_call_cancel(&rest->call);
 	free(rest);
 	return hold_ms;

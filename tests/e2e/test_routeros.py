@@ -3,9 +3,12 @@
 every query over both APIs with and without TLS, every fault, and arguments
 that try to become more than values."""
 
+import contextlib
 import json
 import re
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -497,6 +500,39 @@ def test_a_cancelled_job(rig, api):
         assert set(sent) == {"tag"}
         sim.always()
         assert rig.ask("customers")[0] == "ok"
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_the_router_s_limit_begins_with_the_request(rig, cancelled):
+    """A TLS handshake that takes two seconds is no part of it."""
+    sim = rig.router(tls=True)
+    sim.always("hang")
+    entry = sim.entry("N")
+    host, port = entry["address"].split(":")
+    with socket.create_server((host, 0)) as listener:
+        def forward():
+            near = listener.accept()[0]
+            time.sleep(2)       # what is simulated, not waited for
+            far = socket.create_connection((host, int(port)))
+            threading.Thread(target=pump, args=(far, near)).start()
+            pump(near, far)
+
+        def pump(source, sink):
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    sink.sendall(data)
+            with contextlib.suppress(OSError):
+                sink.shutdown(socket.SHUT_RDWR)
+
+        thread = threading.Thread(target=forward)
+        thread.start()
+        rig.start({**entry, "address": "%s:%d" % listener.getsockname()})
+        job = rig.begin("resources", deadline_ms=30000 if cancelled else 3500)
+        if cancelled:
+            sim.wait_for(lambda: sim.in_flight == 1)
+            rig.worker.send("job.cancel", id=job)
+        assert 58000 - 1000 * (not cancelled) < rig.result(job)["hold_ms"]
+        thread.join()
 
 
 def test_a_black_hole_holds_nothing(rig):

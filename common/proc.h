@@ -42,6 +42,12 @@ enum proc_fd {
 	 * Read once by config_load(), then closed.
 	 */
 	PROC_FD_SECRETS = 4,
+	/*
+	 * The supervisor's only: a memfd that the keeper made, of what must
+	 * outlive it and belongs to no worker (supervisor/access.h).
+	 */
+	PROC_FD_MEMORY = 5,
+	PROC_FD_COUNT = 6,
 };
 
 /* Each exit status has one meaning and, in the keeper, one consequence. */

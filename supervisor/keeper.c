@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -49,6 +50,7 @@ static struct {
 	struct keeper_config config;
 	struct keeper_children children;
 	int signals; /* signalfd */
+	int memory;  /* PROC_FD_MEMORY of every supervisor */
 
 	pid_t supervisor; /* 0: not running */
 	int channel;      /* to it, or -1 */
@@ -67,7 +69,7 @@ static struct {
 	uint64_t kill_at_ms;        /* while stopping, after the supervisor */
 	bool finished;              /* the loop ends */
 	int exit_status;
-} keeper = {.signals = -1, .channel = -1};
+} keeper = {.signals = -1, .memory = -1, .channel = -1};
 
 /* -- what the supervisor orders ------------------------------------------ */
 
@@ -313,6 +315,7 @@ supervisor_start(void)
 {
 	struct spawn_descriptors descriptors = {
 	    .secrets = keeper.config.secrets[PROC_ROLE_SUPERVISOR],
+	    .memory = keeper.memory,
 	};
 	pid_t pid = -EINVAL;
 	int pair[2];
@@ -656,6 +659,23 @@ raise_descriptor_limit(void)
 		    strerror(errno));
 }
 
+/* What one supervisor leaves to the next; the keeper never looks into it. */
+static void
+make_memory(void)
+{
+	keeper.memory = memfd_create("access", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (keeper.memory >= 0 &&
+	    (ftruncate(keeper.memory, KEEPER_MEMORY_SIZE) < 0 ||
+		fcntl(keeper.memory, F_ADD_SEALS,
+		    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)) {
+		close(keeper.memory);
+		keeper.memory = -1;
+	}
+	if (keeper.memory < 0)
+		log_warn("no memory to outlive the supervisor error=%s",
+		    strerror(errno));
+}
+
 int
 keeper_run(const struct keeper_config *config)
 {
@@ -665,6 +685,7 @@ keeper_run(const struct keeper_config *config)
 	keeper_children_init(&keeper.children);
 	keeper_link_queue_init(&keeper.queue);
 	raise_descriptor_limit();
+	make_memory();
 	keeper.watched_ms = clock_now_ms();
 	ret = open_signals();
 	if (ret < 0) {

@@ -78,7 +78,8 @@ int
 keeper_children_spawn(struct keeper_children *children, enum proc_role role,
     const char *config_file, int secrets, struct keeper_child **child_out)
 {
-	struct spawn_descriptors descriptors = {.secrets = secrets};
+	struct spawn_descriptors descriptors = {
+	    .secrets = secrets, .memory = -1};
 	struct keeper_child *child;
 	int pair[2];
 	pid_t pid;

@@ -46,6 +46,7 @@ enum keeper_held {
 enum {
 	KEEPER_TEXT_MAX = 160, /* an Asterisk channel id has at most 149 */
 	KEEPER_CHILDREN_MAX = 4096,
+	KEEPER_MEMORY_SIZE = 1 << 20, /* bytes of PROC_FD_MEMORY */
 };
 
 struct keeper_message {

@@ -79,6 +79,9 @@ child_exec(const struct spawn_descriptors *descriptors, int error_fd,
 	int secrets = descriptors->secrets < 0
 			  ? -1
 			  : fcntl(descriptors->secrets, F_DUPFD, 16);
+	int memory = descriptors->memory < 0
+			 ? -1
+			 : fcntl(descriptors->memory, F_DUPFD, 16);
 	int report = fcntl(error_fd, F_DUPFD, 16);
 	int null_low = open("/dev/null", O_RDONLY);
 	int null = fcntl(null_low, F_DUPFD, 16);
@@ -90,17 +93,19 @@ child_exec(const struct spawn_descriptors *descriptors, int error_fd,
 	if (getppid() != keeper)
 		_exit(PROC_EXIT_ORPHAN);
 	if (channel < 0 || report < 0 || null < 0 ||
-	    (secrets < 0 && descriptors->secrets >= 0)) {
+	    (secrets < 0 && descriptors->secrets >= 0) ||
+	    (memory < 0 && descriptors->memory >= 0)) {
 		report = error_fd;
 		goto fail;
 	}
 	close_range(3, 15, 0);
 	if (dup2(null, STDIN_FILENO) < 0 ||
 	    place(channel, PROC_FD_CHANNEL) < 0 ||
-	    place(secrets, PROC_FD_SECRETS) < 0)
+	    place(secrets, PROC_FD_SECRETS) < 0 ||
+	    place(memory, PROC_FD_MEMORY) < 0)
 		goto fail;
-	report = dup2(report, 5);
-	close_range(6, ~0u, 0);
+	report = dup2(report, PROC_FD_COUNT);
+	close_range(PROC_FD_COUNT + 1, ~0u, 0);
 	fcntl(report, F_SETFD, FD_CLOEXEC);
 	execv(argv[0], argv);
 fail:

@@ -10,6 +10,7 @@
 struct spawn_descriptors {
 	int channel; /* becomes PROC_FD_CHANNEL */
 	int secrets; /* becomes PROC_FD_SECRETS; -1: none */
+	int memory;  /* becomes PROC_FD_MEMORY; -1: none */
 };
 
 /*

@@ -11,7 +11,7 @@ a_child_gets_exactly_what_is_published(void **state)
 	struct child worker;
 
 	(void)state;
-	assert_int_equal(rig.supervisor.report.descriptors, 0x1f);
+	assert_int_equal(rig.supervisor.report.descriptors, 0x3f);
 	assert_string_equal(rig.supervisor.report.secrets, "PASSWORD=x\n");
 	assert_string_equal(
 	    rig.supervisor.report.argument, "--config /etc/unit.env ");

@@ -78,6 +78,7 @@ parse_tools(struct brief *brief, const cJSON *tools)
 		parse_waiting(tool, json_array(item, "waiting"));
 		tool->progress = json_string(item, "progress");
 		tool->action = json_string(item, "action");
+		tool->confirm = json_bool(item, "confirm", false);
 		brief->tool_count++;
 	}
 	return 0;

@@ -10,6 +10,7 @@
 #define CALLWORKER_BRIEF_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,7 @@ struct brief_tool {
 	const char *name;
 	const char *description;
 	const cJSON *parameters; /* JSON schema, an object; NULL: none */
+	bool confirm;            /* runs only when the caller has agreed */
 	const cJSON *failures;   /* status name → sentence; may be NULL */
 	uint32_t deadline_ms;    /* 1 … BRIEF_DEADLINE_MAX_MS */
 	/* Said in turn while it runs, with {seconds}; may be none. */

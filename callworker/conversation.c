@@ -129,6 +129,7 @@ cut_utterance(struct conversation *c, struct spoken *s)
 	s->heard_ms = (uint32_t)heard_ms;
 	s->over = true;
 	s->interrupted = !s->ended || s->heard_ms < spoken_received_ms(s);
+	confirm_heard(&c->confirm, s->confirm, s->heard_ms, !s->interrupted);
 	if (s->interrupted)
 		voice_interrupted(c->config.voice, s->id, s->heard_ms);
 	record_if_done(c, s);
@@ -179,6 +180,7 @@ conversation_utterance_sent(
 		return;
 	s->over = true;
 	s->heard_ms = heard_ms;
+	confirm_heard(&c->confirm, s->confirm, heard_ms, true);
 	record_if_done(c, s);
 	if (s->tag == CONVERSATION_TAG_FAREWELL)
 		conversation_farewell_over(c, true);
@@ -247,6 +249,8 @@ on_utterance(const char *utterance, int tag, void *arg)
 	if (tag != CONVERSATION_TAG_ASIDE && conversation_is_aside(c))
 		conversation_interrupt(c, "the voice has more to say");
 	s = spoken_begin(&c->spoken, utterance, tag);
+	if (tag == CONVERSATION_TAG_ANSWER)
+		s->confirm = c->confirm.serial;
 	if (is_too_late(c, tag)) {
 		s->over = s->interrupted = true;
 		voice_interrupted(c->config.voice, utterance, 0);
@@ -386,6 +390,7 @@ on_caller_stopped(void *arg)
 	c->caller_talking = false;
 	if (c->phase != CONVERSATION_RUNNING)
 		return;
+	confirm_spoke(&c->confirm);
 	c->caller_stopped_ms = c->now_ms;
 	c->layers.caller_ms = c->now_ms;
 	c->sign_ms = c->now_ms;
@@ -481,7 +486,7 @@ conversation_uplink(struct conversation *c, const uint8_t *g711, size_t len)
 
 	if (c->phase >= CONVERSATION_LOST)
 		return;
-	if (c->phase == CONVERSATION_LEAVING) {
+	if (c->phase == CONVERSATION_LEAVING || conversation_is_secret(c)) {
 		assert(len <= sizeof(silence));
 		memset(silence, g711_silence(c->config.law), len);
 		g711 = silence;
@@ -520,6 +525,7 @@ check_dtmf(struct conversation *c)
 	body = cJSON_CreateObject();
 	json_add_string(body, "digits", digits);
 	conversation_record(c, JOURNAL_DTMF, body);
+	confirm_spoke(&c->confirm);
 	if (strcmp(digits, CONVERSATION_PERSON_KEY) == 0) {
 		conversation_want_person(c, "key " CONVERSATION_PERSON_KEY);
 		return;
@@ -536,6 +542,7 @@ conversation_tick(struct conversation *c)
 	conversation_enter(c);
 	if (c->phase == CONVERSATION_RUNNING) {
 		check_dtmf(c);
+		conversation_access_tick(c);
 		conversation_tools_tick(c);
 		conversation_control_tick(c);
 	}
@@ -584,6 +591,7 @@ conversation_free(struct conversation **conversation)
 		record_heard(c, s);
 	}
 	spoken_clear(&c->spoken);
+	confirm_clear(&c->confirm);
 	tool_calls_clear(&c->tools);
 	free(c);
 	*conversation = NULL;

@@ -58,6 +58,11 @@ enum {
 	/* Until a person must have answered or not, whoever says it; the
 	 * supervisor's own time is shorter. */
 	CONVERSATION_PERSON_MS = 180000,
+	/* After secret digits: the last tone, or word, is still under way. */
+	CONVERSATION_TAIL_MS = 600,
+	/* Secret digits that nobody asks for, and of which nobody says that
+	 * they are over. */
+	CONVERSATION_SECRET_MS = 1000,
 	/* What is queued may be heard when the voice is lost. */
 	CONVERSATION_LOST_MS = 3000,
 };
@@ -72,6 +77,7 @@ enum conversation_tag {
 	CONVERSATION_TAG_FAREWELL,
 	CONVERSATION_TAG_PERSON_WAIT,
 	CONVERSATION_TAG_NO_PERSON,
+	CONVERSATION_TAG_SECRET, /* what may be dialled now */
 };
 
 /* What the conversation does to the world; all with ARG, all at once. */
@@ -147,6 +153,13 @@ void conversation_utterance_sent(
     struct conversation *c, const char *utterance, uint32_t heard_ms);
 
 void conversation_dtmf(struct conversation *c, char digit);
+
+/*
+ * The caller dials, elsewhere, what nobody here may know: until the end, and a
+ * moment longer, the voice hears silence. SAY (may be "") asks for it.
+ */
+void conversation_secret_begin(struct conversation *c, const char *say);
+void conversation_secret_end(struct conversation *c);
 
 void conversation_tool_progress(struct conversation *c, const char *id,
     uint64_t elapsed_ms, const struct tool_progress *progress);

@@ -9,6 +9,7 @@
 #ifndef CALLWORKER_CONVERSATION_IMPL_H
 #define CALLWORKER_CONVERSATION_IMPL_H
 
+#include "callworker/confirm.h"
 #include "callworker/conversation.h"
 #include "callworker/dtmf.h"
 #include "callworker/spoken.h"
@@ -75,6 +76,13 @@ struct conversation_control {
 	bool cancelled; /* the model withdrew something since the last tick */
 };
 
+/* Digits that nobody may hear. */
+struct conversation_secret {
+	bool open;
+	uint64_t begun_ms;
+	uint64_t ended_ms; /* 0: never */
+};
+
 struct conversation {
 	struct conversation_config config;
 	enum conversation_phase phase;
@@ -85,6 +93,8 @@ struct conversation {
 	struct spoken_list spoken;
 	struct tool_calls tools;
 	struct dtmf dtmf;
+	struct conversation_secret secret;
+	struct confirm confirm;
 	struct log_ratelimit noise;
 
 	/* Turns. */
@@ -199,6 +209,18 @@ bool conversation_control_hangs_up(const struct conversation *c);
 bool conversation_control_rings(const struct conversation *c);
 /* The voice has nothing more to say, and all of it was heard. */
 bool conversation_control_all_heard(const struct conversation *c);
+
+/* conversation_access.c */
+
+/* The voice may hear nothing now. */
+bool conversation_is_secret(const struct conversation *c);
+/*
+ * What TOOL, which must be confirmed, may be run with, to be freed; NULL: not
+ * now, and the call has its answer.
+ */
+char *conversation_confirm(struct conversation *c,
+    const struct brief_tool *tool, const char *id, const char *arguments);
+void conversation_access_tick(struct conversation *c);
 
 /* conversation_layers.c */
 

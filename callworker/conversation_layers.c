@@ -49,7 +49,7 @@ is_taken(const struct conversation *c)
 {
 	return c->phase != CONVERSATION_RUNNING || !c->media_up ||
 	       conversation_control_hangs_up(c) || c->caller_talking ||
-	       c->dtmf.count > 0 || conversation_is_heard(c);
+	       c->dtmf.count > 0 || c->secret.open || conversation_is_heard(c);
 }
 
 /* ---- the sound ----------------------------------------------------------- */

@@ -148,6 +148,7 @@ conversation_on_tool_call(
 	struct conversation *c = conversation_enter(arg);
 	const struct brief_tool *tool = brief_find_tool(c->config.brief, name);
 	char why[JSON_SCHEMA_WHY_SIZE];
+	char *agreed = NULL;
 
 	record_call(c, id, name, arguments);
 	if (c->phase != CONVERSATION_RUNNING)
@@ -161,8 +162,15 @@ conversation_on_tool_call(
 		refuse_call(c, id, name, why);
 		return;
 	}
+	if (tool->confirm) {
+		agreed = conversation_confirm(c, tool, id, arguments);
+		if (agreed == NULL)
+			return;
+		arguments = agreed;
+	}
 	if (!conversation_control_call(c, tool, id, arguments))
 		start_call(c, tool, id, arguments);
+	free(agreed);
 }
 
 void

@@ -316,6 +316,23 @@ on_dtmf(char digit, void *arg)
 }
 
 static void
+on_secret_begin(const char *say, void *arg)
+{
+	(void)arg;
+	if (worker.call != NULL)
+		conversation_secret_begin(
+		    live_call_conversation(worker.call), say);
+}
+
+static void
+on_secret_end(void *arg)
+{
+	(void)arg;
+	if (worker.call != NULL)
+		conversation_secret_end(live_call_conversation(worker.call));
+}
+
+static void
 on_tool_progress(const char *id, uint64_t elapsed_ms,
     const struct tool_progress *progress, void *arg)
 {
@@ -398,6 +415,8 @@ static const struct link_handlers link_handlers = {
     .on_assign = on_assign,
     .on_media = on_media,
     .on_dtmf = on_dtmf,
+    .on_secret_begin = on_secret_begin,
+    .on_secret_end = on_secret_end,
     .on_tool_progress = on_tool_progress,
     .on_tool_result = on_tool_result,
     .on_hangup = on_hangup,

@@ -20,6 +20,7 @@ enum {
 struct spoken {
 	char id[VOICE_ID_SIZE]; /* "" free */
 	int tag;
+	unsigned int confirm;  /* the request that it may read back; 0: none */
 	uint64_t received_len; /* bytes of audio taken from the voice */
 	uint32_t heard_ms;     /* meaningful once over */
 	bool ended;            /* the voice adds no more */

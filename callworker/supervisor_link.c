@@ -278,6 +278,20 @@ on_dtmf(struct supervisor_link *link, const cJSON *body)
 }
 
 static int
+on_secret_begin(struct supervisor_link *link, const cJSON *body)
+{
+	link->handlers->on_secret_begin(json_string(body, "say"), link->arg);
+	return 0;
+}
+
+static int
+on_secret_end(struct supervisor_link *link)
+{
+	link->handlers->on_secret_end(link->arg);
+	return 0;
+}
+
+static int
 on_tool_progress(struct supervisor_link *link, const cJSON *body)
 {
 	int64_t elapsed_ms = json_int(body, "elapsed_ms", 0);
@@ -341,6 +355,10 @@ dispatch(struct supervisor_link *link, enum message_type type,
 		return on_media(link, body);
 	case MESSAGE_DTMF:
 		return on_dtmf(link, body);
+	case MESSAGE_SECRET_BEGIN:
+		return on_secret_begin(link, body);
+	case MESSAGE_SECRET_END:
+		return on_secret_end(link);
 	case MESSAGE_TOOL_PROGRESS:
 		return on_tool_progress(link, body);
 	case MESSAGE_TOOL_RESULT:

@@ -64,6 +64,8 @@ struct link_handlers {
 	void (*on_assign)(const struct link_assign *assign, void *arg);
 	void (*on_media)(const struct net_address *peer, void *arg);
 	void (*on_dtmf)(char digit, void *arg);
+	void (*on_secret_begin)(const char *say, void *arg);
+	void (*on_secret_end)(void *arg);
 	void (*on_tool_progress)(const char *id, uint64_t elapsed_ms,
 	    const struct tool_progress *progress, void *arg);
 	void (*on_tool_result)(const char *id, enum tool_status status,

@@ -419,8 +419,8 @@ require_values(struct loader *loader)
 		if (loader->role != PROC_ROLE_SUPERVISOR &&
 		    !(is_secret && is_ours(loader, setting)))
 			continue;
-		if (!is_secret &&
-		    (setting->kind != SETTING_KIND_TEXT || setting->min == 0))
+		if (setting->min == 0 ||
+		    (!is_secret && setting->kind != SETTING_KIND_TEXT))
 			continue;
 		if (is_set(loader, setting))
 			continue;
@@ -470,7 +470,7 @@ config_has_secrets(const struct config *config, enum proc_role role)
 		const struct setting *setting = setting_at(i);
 		const char *value = (const char *)config + setting->offset;
 
-		if (setting->kind == SETTING_KIND_SECRET &&
+		if (setting->kind == SETTING_KIND_SECRET && setting->min > 0 &&
 		    is_ours(&loader, setting) && value[0] == '\0')
 			return false;
 	}

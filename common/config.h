@@ -137,6 +137,10 @@ enum {
 	    "base URL of the MikroTik query service")                          \
 	X(routers_file, ROUTERS_FILE, TEXT, "", 0, 255,                        \
 	    "inventory of routers; empty: etc/routers.json, see README")       \
+	X(staff_pins, STAFF_PINS, SECRET, "", 0, 511,                          \
+	    "PINs of the staff: name:pin, name:pin, ...")                      \
+	X(customer_lookup, CUSTOMER_LOOKUP, TEXT, "", 0, 64,                   \
+	    "tool that looks a caller's number up while it rings")             \
 	X(customers_dsn, CUSTOMERS_DSN, TEXT, "", 0, 255,                      \
 	    "ODBC connection string of the customers' database, or example")   \
 	X(courses_dsn, COURSES_DSN, TEXT, "", 0, 255,                          \

@@ -36,7 +36,11 @@
  *                  socket, journal, playout, brief (a sealed memfd: what
  *                  the voice is told, a JSON object)
  * media            call, address, port: the caller can hear and be heard
- * dtmf             call, digit
+ * dtmf             call, digit; none while digits are secret
+ * secret.begin     call, id, say: the caller is to dial what nobody may hear;
+ *                  until secret.end (or the end of the function call) the
+ *                  uplink is silence; SAY asks the caller for it
+ * secret.end       call, id
  * tool.progress    call, id, elapsed_ms, text, done, total (how many parts
  *                  of the work are done, of how many; absent or -1: unknown)
  * tool.result      call, id, status (enum tool_status's names), output
@@ -90,6 +94,8 @@ enum message_side {
 	X(CALL_ASSIGN, "call.assign", SUPERVISOR, CALLWORKER, 8192, 4)         \
 	X(MEDIA, "media", SUPERVISOR, CALLWORKER, 1024, 0)                     \
 	X(DTMF, "dtmf", SUPERVISOR, CALLWORKER, 1024, 0)                       \
+	X(SECRET_BEGIN, "secret.begin", SUPERVISOR, CALLWORKER, 4096, 0)       \
+	X(SECRET_END, "secret.end", SUPERVISOR, CALLWORKER, 1024, 0)           \
 	X(TOOL_PROGRESS, "tool.progress", SUPERVISOR, CALLWORKER, 8192, 0)     \
 	X(TOOL_RESULT, "tool.result", SUPERVISOR, CALLWORKER, 49152, 0)        \
 	X(HANGUP, "hangup", SUPERVISOR, CALLWORKER, 1024, 0)                   \

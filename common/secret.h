@@ -14,6 +14,7 @@
 /* X(KEY, role that may know it) */
 #define SECRET_TABLE(X)                                                        \
 	X(ASTERISK_PASSWORD, SUPERVISOR)                                       \
+	X(STAFF_PINS, SUPERVISOR)                                              \
 	X(OPENAI_API_KEY, CALLWORKER)
 
 /*

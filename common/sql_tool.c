@@ -35,7 +35,7 @@ struct reader {
 
 static const char *const members[] = {"type", "executor", "parameters",
     "timeout_argument", "read_only", "dsn", "query", "bind", "rows_max",
-    "timeout_s", "first", "answer", "more", "none", "words"};
+    "timeout_s", "first", "answer", "more", "none", "words", "key"};
 
 /* What the supervisor knows of a caller; see ${caller:NAME}. */
 static const char *const caller_names[] = {"number", "customer"};
@@ -339,6 +339,23 @@ take_template(struct reader *reader, const struct sql_tool *tool,
 		bad(reader, "\"%s\": %s", key, why);
 }
 
+/* Nothing is put into words: a program reads it. */
+static void
+take_key(struct reader *reader, struct sql_tool *tool)
+{
+	static const char *const others[] = {
+	    "first", "answer", "more", "none", "words", "rows_max"};
+
+	tool->key = take_text(reader, "key", NAME_SIZE - 1, false);
+	tool->answer = tool->none = tool->first = tool->more = "";
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (cJSON_GetObjectItemCaseSensitive(
+			reader->settings, others[i]) != NULL)
+			bad(reader, "\"%s\" has no meaning beside \"key\"",
+			    others[i]);
+	}
+}
+
 static void
 take_answer(struct reader *reader, struct sql_tool *tool)
 {
@@ -370,7 +387,7 @@ sql_tool_read(struct sql_tool *tool_out, const cJSON *settings,
 	    .arg = arg,
 	    .good = true,
 	};
-	struct sql_tool tool = {.dsn = ""};
+	struct sql_tool tool = {.dsn = "", .key = ""};
 	char why[SQL_DSN_WHY_SIZE];
 
 	check_members(&reader);
@@ -382,7 +399,10 @@ sql_tool_read(struct sql_tool *tool_out, const cJSON *settings,
 	    &reader, "rows_max", SQL_TOOL_ROWS_DEFAULT, SQL_TOOL_ROWS_MAX);
 	tool.timeout_s = take_number(&reader, "timeout_s",
 	    SQL_TOOL_TIMEOUT_DEFAULT_S, SQL_TOOL_TIMEOUT_MAX_S);
-	take_answer(&reader, &tool);
+	if (cJSON_GetObjectItemCaseSensitive(settings, "key") != NULL)
+		take_key(&reader, &tool);
+	else
+		take_answer(&reader, &tool);
 	if (!reader.good)
 		return -EINVAL;
 	*tool_out = tool;

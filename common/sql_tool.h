@@ -34,6 +34,11 @@ struct sql_tool {
 	const char *answer;     /* template of one row, see sql_answer.h */
 	const char *more;       /* with {more} and {rows}: after ROWS_MAX */
 	const char *none;
+	/*
+	 * Instead of answer, first, more and none: the column whose value is
+	 * all that is said, if there is just one row; else it is REFUSED.
+	 */
+	const char *key;
 	struct sql_words words;
 	bool asks_caller; /* a value is ${caller:…}, so answers are personal */
 };

@@ -7,6 +7,7 @@
  */
 #include "common/tool_file.h"
 
+#include "common/access_tool.h"
 #include "common/call_tool.h"
 #include "common/http_tool.h"
 #include "common/json.h"
@@ -45,8 +46,21 @@ struct reader {
 
 static const char *const members[] = {"name", "description", "parameters",
     "executor", "deadline_ms", "timeout_argument", "read_only", "exclusive",
-    "cache_s", "stale", "target", "target_limit", "who", "confirm", "failures",
-    "waiting", "progress"};
+    "cache_s", "stale", "target", "target_limit", "who", "unidentified",
+    "confirm", "failures", "waiting", "progress"};
+
+static const char *const who_names[] = {
+    [TOOL_WHO_PUBLIC] = "public",
+    [TOOL_WHO_CUSTOMER] = "customer",
+    [TOOL_WHO_STAFF] = "staff",
+    [TOOL_WHO_SERVICE] = "service",
+};
+
+const char *
+tool_who_name(enum tool_who who)
+{
+	return who_names[who];
+}
 
 static void __attribute__((format(printf, 2, 3)))
 bad(struct reader *reader, const char *fmt, ...)
@@ -375,28 +389,54 @@ take_target(struct reader *reader)
 	    take_number(reader, "target_limit", 0, 1, TOOL_TARGET_LIMIT_MAX);
 }
 
-/*
- * Who a tool is for, and whether the caller must confirm, cannot be enforced
- * yet: what asks for it is not offered to anybody.
- */
+/* Added to the schema of a tool that must be confirmed. */
+static void
+check_confirmation(struct reader *reader)
+{
+	if (json_at(reader->tool.parameters, "properties",
+		TOOL_CONFIRMATION_ARGUMENT, NULL) != NULL)
+		bad(reader, "\"confirm\": \"parameters\" may not describe "
+			    "\"" TOOL_CONFIRMATION_ARGUMENT "\": it is added");
+}
+
+/* Who a tool is for, and whether the caller must confirm. */
 static void
 take_audience(struct reader *reader)
 {
-	static const char *const words[] = {"public", "identified", "staff"};
+	static const size_t count = sizeof(who_names) / sizeof(who_names[0]);
+	struct tool *tool = &reader->tool;
 	const cJSON *item =
 	    cJSON_GetObjectItemCaseSensitive(reader->json, "who");
 	const char *who = json_string(reader->json, "who");
-	bool known = item == NULL;
+	bool is_spoken_for;
+	size_t i = 0;
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		known = known || strcmp(who, words[i]) == 0;
-	if (!known)
-		bad(reader, "\"who\" must be public, identified or staff");
-	else if (item != NULL && strcmp(who, "public") != 0)
-		bad(reader, "\"who\": only public tools can be offered so far");
-	if (take_switch(reader, "confirm"))
-		bad(reader, "\"confirm\": a tool that must be confirmed "
-			    "cannot be offered so far");
+	while (i < count && strcmp(who, who_names[i]) != 0)
+		i++;
+	if (item == NULL)
+		i = TOOL_WHO_PUBLIC;
+	if (i == count)
+		bad(reader,
+		    "\"who\" must be public, customer, staff or service");
+	else
+		tool->who = (enum tool_who)i;
+	tool->unidentified =
+	    take_string(reader, "unidentified", SENTENCE_MAX, true);
+	is_spoken_for =
+	    tool->who == TOOL_WHO_CUSTOMER || tool->who == TOOL_WHO_STAFF;
+	if (is_spoken_for && tool->unidentified[0] == '\0')
+		bad(reader,
+		    "\"who\": %s needs \"unidentified\", a text that tells "
+		    "the voice how a caller says who it is",
+		    who);
+	else if (!is_spoken_for && tool->unidentified[0] != '\0')
+		bad(reader, "\"unidentified\" is for tools for a customer or "
+			    "the staff");
+	tool->confirm = take_switch(reader, "confirm");
+	if (tool->confirm && tool->who == TOOL_WHO_SERVICE)
+		bad(reader, "\"confirm\": there is nobody to confirm it");
+	if (tool->confirm)
+		check_confirmation(reader);
 }
 
 /* -- the executor ---------------------------------------------------------------- */
@@ -416,7 +456,12 @@ check_call(struct reader *reader, const cJSON *executor)
 	    "target_limit"};
 	struct tool *tool = &reader->tool;
 	struct call_tool call;
+	bool is_transfer =
+	    strcmp(json_string(executor, "action"), "transfer") == 0;
 
+	if (!is_transfer && (tool->who != TOOL_WHO_PUBLIC || tool->confirm))
+		bad(reader, "\"who\" and \"confirm\": whoever calls may end "
+			    "the call or withdraw a question");
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
 		if (cJSON_HasObjectItem(reader->json, foreign[i]))
 			bad(reader,
@@ -490,6 +535,34 @@ check_sql(struct reader *reader, const cJSON *executor)
 			    "no answer for others");
 }
 
+/* How a caller says who it is: for everybody, and never by itself. */
+static void
+check_access(struct reader *reader, const cJSON *executor)
+{
+	struct tool *tool = &reader->tool;
+	struct access_tool access;
+
+	if (tool->who != TOOL_WHO_PUBLIC || tool->confirm)
+		bad(reader, "\"who\" and \"confirm\" are not for the executor "
+			    "\"access\": it is how callers become somebody");
+	if (strstr(json_string(tool->failures, "refused"), "{detail}") == NULL)
+		bad(reader, "\"failures\": \"refused\" must have {detail}: "
+			    "what the executor says");
+	if (tool->cache_s > 0 || tool->read_only || tool->exclusive)
+		bad(reader, "\"cache_s\", \"read_only\" and \"exclusive\" are "
+			    "not for the executor \"access\"");
+	if (access_tool_read(&access, executor, tool->parameters,
+		on_executor_problem, reader) < 0)
+		return;
+	tool->action = access.action;
+	if (tool->deadline_ms < ACCESS_TOOL_DEADLINE_MS)
+		bad(reader, "\"deadline_ms\": dialling takes at least %d",
+		    ACCESS_TOOL_DEADLINE_MS);
+	/* Of customer_factor tools_load() says: it needs another one. */
+	tool->available = strcmp(access.action, "staff_pin") != 0 ||
+			  reader->config->staff_pins[0] != '\0';
+}
+
 static void
 check_executor(struct reader *reader, const cJSON *executor)
 {
@@ -502,10 +575,12 @@ check_executor(struct reader *reader, const cJSON *executor)
 		check_routeros(reader, executor);
 	else if (strcmp(reader->tool.executor, "sql") == 0)
 		check_sql(reader, executor);
+	else if (strcmp(reader->tool.executor, "access") == 0)
+		check_access(reader, executor);
 	else if (strcmp(reader->tool.executor, "http") != 0)
 		bad(reader,
 		    "\"executor\": the type \"%.40s\" is not known; there is: "
-		    "http, sql, routeros, call",
+		    "http, sql, routeros, call, access",
 		    reader->tool.executor);
 	else if (http_tool_read(&http, executor, reader->tool.parameters,
 		     on_executor_problem, reader) == 0) {

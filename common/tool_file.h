@@ -24,6 +24,19 @@ enum {
 	TOOL_SETTINGS_MAX = 8192,
 };
 
+/* The parameter that a tool with "confirm" gets beside its own. */
+#define TOOL_CONFIRMATION_ARGUMENT "confirmation"
+
+/* For whom a tool runs; each may what those before it may. */
+enum tool_who {
+	TOOL_WHO_PUBLIC,   /* whoever calls */
+	TOOL_WHO_CUSTOMER, /* one who has proved which customer he is */
+	TOOL_WHO_STAFF,
+	TOOL_WHO_SERVICE, /* no caller: what this service asks for itself */
+};
+
+const char *tool_who_name(enum tool_who who);
+
 /* Everything belongs to the file. No pointer is NULL. */
 struct tool {
 	const char *name;
@@ -33,8 +46,9 @@ struct tool {
 	size_t waiting_count;
 	/* Said when it got on, with {done} and {total}; "": not. */
 	const char *progress;
-	const char *executor;    /* "http", "sql", "call" */
-	const char *action;      /* "hangup", "cancel", "transfer"; else "" */
+	const char *executor; /* "http", "sql", "call", "access" */
+	/* "hangup", "cancel", "transfer", "staff_pin", "customer_factor"; "" */
+	const char *action;
 	const cJSON *parameters; /* JSON schema, checked */
 	const cJSON *failures;   /* status name → sentence, complete */
 	/*
@@ -56,6 +70,10 @@ struct tool {
 	uint32_t deadline_ms; /* the longest that it may take */
 	/* The argument with which the model sets a timeout in seconds, or "" */
 	const char *timeout_argument;
+	enum tool_who who;
+	/* What the voice is told when the caller is not; "" for the public. */
+	const char *unidentified;
+	bool confirm;   /* runs only after the caller has agreed to it */
 	bool read_only; /* may be merged, cached, run again after a crash */
 	bool exclusive; /* needs a worker for itself */
 	bool personal;  /* asks with what we know of the caller: not merged */

@@ -7,6 +7,7 @@
  * sentence in "failures" of its file in etc/tools.d, in the caller's language,
  * which the voice gets instead of an answer; the others never reach the caller
  * as such: OK has an answer, INVALID_ARGUMENTS tells the model what to correct,
+ * UNCONFIRMED what to ask first,
  * CANCELLED has no listener, INTERNAL borrows the sentence of LOST, and LOST
  * that of UNKNOWN where it has none.
  */
@@ -47,6 +48,7 @@ enum tool_use {
 	    "no such destination, or not reached and nobody knows why")        \
 	X(INVALID_ARGUMENTS, "invalid_arguments", NONE,                        \
 	    "the model called the tool wrongly")                               \
+	X(UNCONFIRMED, "unconfirmed", NONE, "the caller has not agreed to it") \
 	X(LOST, "lost", QUERY, "the toolworker died or was ended")             \
 	X(CANCELLED, "cancelled", NONE, "nobody waits for it any longer")      \
 	X(INTERNAL, "internal", NONE, "our own failure")

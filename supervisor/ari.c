@@ -162,7 +162,8 @@ static void
 log_failure(const struct request *request, const struct http_response *response)
 {
 	bool gone = response->status == 404 &&
-		    strncmp(request->what, "DELETE ", 7) == 0;
+		    (strncmp(request->what, "DELETE ", 7) == 0 ||
+			strstr(request->what, "/variable?") != NULL);
 	int body_len = response->body_len > 300 ? 300 : (int)response->body_len;
 
 	if (response->result != HTTP_OK)

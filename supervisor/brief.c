@@ -22,7 +22,9 @@
 #include <unistd.h>
 
 enum {
-	NAME_LETTERS_MAX = 60, /* of a caller's name */
+	NAME_LETTERS_MAX = 60,      /* of a caller's name */
+	CUSTOMER_LETTERS_MAX = 400, /* of what is known about the number */
+	CUSTOMER_SIZE = 4 * CUSTOMER_LETTERS_MAX + 1,
 	VALUE_SIZE = 256,
 };
 
@@ -33,6 +35,7 @@ struct marks {
 	char spelled[PHONE_NUMBER_SPOKEN];
 	char name[VALUE_SIZE];
 	char dialled[PHONE_NUMBER_SIZE];
+	char customer[CUSTOMER_SIZE];
 	struct {
 		const char *mark;
 		const char *value;
@@ -85,10 +88,10 @@ is_unwanted(const unsigned char *s)
 
 /*
  * Copies NAME with everything unwanted turned into single spaces, cut to
- * NAME_LETTERS_MAX letters; "" if it is not UTF-8.
+ * LETTERS_MAX letters; "" if it is not UTF-8.
  */
 static void
-clean_name(char *out, size_t size, const char *name)
+clean(char *out, size_t size, size_t letters_max, const char *name)
 {
 	size_t left = strnlen(name, 4096);
 	size_t letters = 0;
@@ -97,7 +100,7 @@ clean_name(char *out, size_t size, const char *name)
 	out[0] = '\0';
 	if (name[left] != '\0' || utf8_count(name, left) < 0)
 		return;
-	while (*name != '\0' && letters < NAME_LETTERS_MAX) {
+	while (*name != '\0' && letters < letters_max) {
 		size_t len = letter_len((unsigned char)*name);
 
 		if (n + len >= size)
@@ -152,7 +155,8 @@ fill_caller(struct marks *marks, const struct brief_request *request)
 
 	phone_number_spell(caller, request->config->default_country,
 	    marks->spelled, sizeof(marks->spelled));
-	clean_name(marks->name, sizeof(marks->name), request->caller_name);
+	clean(marks->name, sizeof(marks->name), NAME_LETTERS_MAX,
+	    request->caller_name);
 	if (!name_says_something(marks->name, caller))
 		marks->name[0] = '\0';
 	phone_number_parse(
@@ -162,7 +166,10 @@ fill_caller(struct marks *marks, const struct brief_request *request)
 	add_mark(marks, "number_spelled", marks->spelled);
 	add_mark(marks, "extension", is_extension ? caller->text : NULL);
 	add_mark(marks, "name", marks->name);
+	clean(marks->customer, sizeof(marks->customer), CUSTOMER_LETTERS_MAX,
+	    request->customer != NULL ? request->customer : "");
 	add_mark(marks, "dialled", marks->dialled);
+	add_mark(marks, "customer", marks->customer);
 	add_condition(marks, "if_anonymous", caller->kind == PHONE_ANONYMOUS);
 }
 
@@ -173,7 +180,7 @@ offers(const struct brief_request *request, const struct tool *tool)
 
 	for (size_t i = 0; i < persona->tool_count; i++) {
 		if (strcmp(persona->tools[i], tool->name) == 0)
-			return tool->available;
+			return tool->available && tool->who != TOOL_WHO_SERVICE;
 	}
 	return false;
 }
@@ -322,6 +329,26 @@ make_person_phrases(const struct persona *persona)
 	return array;
 }
 
+/* The schema as the model sees it. */
+static cJSON *
+make_parameters(const struct tool *tool)
+{
+	cJSON *parameters = cJSON_Duplicate(tool->parameters, true);
+	cJSON *properties = cJSON_GetObjectItem(parameters, "properties");
+	cJSON *token;
+
+	if (!tool->confirm || parameters == NULL)
+		return parameters;
+	if (properties == NULL)
+		properties = cJSON_AddObjectToObject(parameters, "properties");
+	token = cJSON_AddObjectToObject(properties, TOOL_CONFIRMATION_ARGUMENT);
+	json_add_string(token, "type", "string");
+	json_add_string(token, "description",
+	    "Leave it out at first. The answer then says what to write here "
+	    "once the caller has agreed.");
+	return parameters;
+}
+
 static cJSON *
 make_tool(const struct tool *tool)
 {
@@ -329,13 +356,14 @@ make_tool(const struct tool *tool)
 
 	json_add_string(json, "name", tool->name);
 	json_add_string(json, "description", tool->description);
-	json_add(json, "parameters", cJSON_Duplicate(tool->parameters, true));
+	json_add(json, "parameters", make_parameters(tool));
 	json_add_int(json, "deadline_ms", tool->deadline_ms);
 	json_add(json, "failures", cJSON_Duplicate(tool->failures, true));
 	json_add(
 	    json, "waiting", make_strings(tool->waiting, tool->waiting_count));
 	json_add_string(json, "progress", tool->progress);
 	json_add_string(json, "action", tool->action);
+	json_add_bool(json, "confirm", tool->confirm);
 	return json;
 }
 

@@ -26,7 +26,9 @@ struct brief_request {
 	const struct phone_number *caller;
 	const char *caller_name; /* as the network sent it; "" for none */
 	const char *dialled;     /* as the dialplan has it; "" for none */
-	time_t now;              /* shown in the process's time zone */
+	/* What a database says of that number, not proved; NULL or "". */
+	const char *customer;
+	time_t now; /* shown in the process's time zone */
 };
 
 /*

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "supervisor/call_access.h"
 #include "supervisor/call_impl.h"
 #include "supervisor/call_transfer.h"
 #include "supervisor/fleet.h"
@@ -236,6 +237,11 @@ on_dtmf(struct call *call, const cJSON *event)
 	if (call->state != CALL_TALKING || strlen(digit) != 1 ||
 	    strchr("0123456789*#ABCD", digit[0]) == NULL)
 		return;
+	if (call_access_takes_digit(call, digit[0])) {
+		/* The event is forgotten next, but not its bytes. */
+		explicit_bzero((char *)(uintptr_t)digit, 1);
+		return;
+	}
 	body = cJSON_CreateObject();
 	json_add_string(body, "digit", digit);
 	call_send(call, MESSAGE_DTMF, body);
@@ -387,7 +393,7 @@ call_alloc(struct call **call_out, const struct call_env *env, const char *id)
 	call->tools = tools_ref(*env->tools);
 	snprintf(call->id, sizeof(call->id), "%s", id);
 	call->timer = event_new(env->base, -1, 0, on_timer, call);
-	if (call->timer == NULL) {
+	if (call->timer == NULL || call_access_new(call) < 0) {
 		call_free(&call);
 		return -ENOMEM;
 	}
@@ -404,6 +410,7 @@ call_new(struct call **call_out, const struct call_env *env,
 
 	if (ret < 0)
 		return ret;
+	call_access_open(call, false);
 	read_channel(call, channel);
 	if (args != NULL)
 		read_args(call, args);
@@ -432,6 +439,7 @@ call_adopt(struct call **call_out, const struct call_env *env,
 	if (ret < 0)
 		return ret;
 	call->adopted = true;
+	call_access_open(call, true);
 	call->rtp_fd = adopted->held[KEEPER_HELD_RTP];
 	adopted->held[KEEPER_HELD_RTP] = -1;
 	*call_out = call;
@@ -449,6 +457,7 @@ call_free(struct call **call_ptr)
 		return;
 	*call_ptr = NULL;
 	spares_cancel(&call->request);
+	call_access_free(call, call->state == CALL_ENDED);
 	call_transfer_free(call);
 	if (call->timer != NULL)
 		event_free(call->timer);
@@ -508,11 +517,12 @@ call_log_state(const struct call *call)
 {
 	log_info("supervisor state call=%s state=%s caller=%s called=%s "
 		 "persona=%s worker=%d age_ms=%llu media=%s bridge=%s "
-		 "leg=%s requests=%u",
+		 "leg=%s requests=%u class=%s",
 	    call->id, call_state_name(call->state), call->caller_shown,
 	    call->called, call->persona,
 	    call->worker != NULL ? (int)worker_pid(call->worker) : 0,
 	    (unsigned long long)(clock_now_ms() - call->started_ms),
 	    call->media_id, call->bridge_id,
-	    call->leg != NULL ? call->leg->id : "", call->requests);
+	    call->leg != NULL ? call->leg->id : "", call->requests,
+	    call_access_class(call));
 }

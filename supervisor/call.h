@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct access;
 struct call;
 struct event_base;
 struct fleet_adopted;
@@ -55,6 +56,7 @@ struct call_env {
 	struct rtp_ports *ports;
 	struct tool_queue *tool_queue;
 	struct tool_fan *tool_fan; /* before it, for what its worker asks */
+	struct access *access;     /* NULL: every caller is of class PUBLIC */
 	const struct config *config;
 	struct personas **personas; /* the generation for new calls */
 	struct tools **tools;
@@ -121,6 +123,19 @@ enum tool_status call_transfer(struct call *call, const char *job,
 
 /* Nobody waits for it any longer: the telephone stops ringing. */
 void call_transfer_cancel(struct call *call, const char *job);
+
+/*
+ * A tool's way for the caller to say who it is, known by JOB; as
+ * call_transfer().
+ */
+enum tool_status call_access_start(struct call *call, const char *job,
+    const cJSON *settings, const cJSON *arguments, char *detail, size_t size);
+
+/* Nobody waits for it any longer. */
+void call_access_cancel(struct call *call, const char *job);
+
+/* What is known of the caller, as job.run has it; NULL: no memory. */
+cJSON *call_access_describe(const struct call *call);
 
 /*
  * The voice says goodbye for REASON ("limit", "shutdown"), then it ends. Once:

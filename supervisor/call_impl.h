@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <sys/queue.h>
 
+struct call_access;
 struct call_leg;
 struct event;
 struct worker;
@@ -57,6 +58,8 @@ struct call {
 	LIST_HEAD(, call_leg) legs; /* and those given up but not answered */
 	char person_job[TOOL_JOB_ID_SIZE]; /* the last wish for a person */
 
+	struct call_access *access; /* who it is, not NULL */
+
 	/* The worker. */
 	struct spares_request *request; /* waiting for one */
 	struct worker *worker;
@@ -92,6 +95,8 @@ bool call_is_in_stasis(const cJSON *channel);
 /* call_worker.c */
 void call_take_worker(struct call *call);
 void call_release_worker(struct call *call, const char *reason);
+/* What was looked up for the brief is there, or will not be waited for. */
+void call_lookup_over(struct call *call);
 void call_worker_adopt(struct call *call, struct worker *worker);
 /* Goes on, or begins anew, as soon as both sides have said what they know. */
 void call_adopt_decide(struct call *call);

@@ -10,6 +10,8 @@
  */
 #include "supervisor/call_impl.h"
 
+#include "supervisor/call_access.h"
+
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -309,6 +311,8 @@ call_begin(struct call *call)
 	ask_codec(call);
 	if (call->state < CALL_ENDING)
 		make_bridge(call);
+	if (call->state < CALL_ENDING)
+		call_access_begin(call);
 }
 
 void

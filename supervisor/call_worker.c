@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/playout_ring.h"
 #include "supervisor/brief.h"
+#include "supervisor/call_access.h"
 #include "supervisor/call_transfer.h"
 #include "supervisor/fleet.h"
 #include "supervisor/ledger.h"
@@ -47,6 +48,10 @@ call_send(struct call *call, enum message_type type, cJSON *body)
 int
 call_send_tool(struct call *call, enum message_type type, cJSON *body)
 {
+	if (call_access_hears(call, type, body)) {
+		cJSON_Delete(body);
+		return 0;
+	}
 	if (call->worker == NULL) {
 		cJSON_Delete(body);
 		return -ENOTCONN;
@@ -190,6 +195,17 @@ on_state(struct call *call, const cJSON *body)
 	call_adopt_decide(call);
 }
 
+/* -EPROTO: the worker breaks the protocol. */
+static int
+on_tool_request(struct call *call, const cJSON *body)
+{
+	int ret = call_access_permit(call, body);
+
+	return ret <= 0
+		   ? ret
+		   : tool_fan_on_request(call->env->tool_fan, call->id, body);
+}
+
 static void
 on_message(
     struct worker *worker, enum message_type type, const cJSON *body, void *arg)
@@ -211,8 +227,7 @@ on_message(
 		on_voice_failed(call, body);
 		break;
 	case MESSAGE_TOOL_REQUEST:
-		if (tool_fan_on_request(call->env->tool_fan, call->id, body) <
-		    0)
+		if (on_tool_request(call, body) < 0)
 			worker_kill(worker, SIGKILL);
 		break;
 	case MESSAGE_TOOL_CANCEL:
@@ -239,6 +254,7 @@ on_gone(struct worker *worker, const char *how, void *arg)
 	call->worker = NULL;
 	call->worker_ready = false;
 	tool_fan_end_call(call->env->tool_fan, call->id);
+	call_access_end(call);
 	switch (call->state) {
 	case CALL_NEW:
 	case CALL_ASSIGNED:
@@ -325,6 +341,7 @@ make_brief(const struct call *call, int *fd_out)
 	    .caller = &call->number,
 	    .caller_name = call->caller_name,
 	    .dialled = call->called,
+	    .customer = call_access_found(call),
 	    .now = clock_wall(),
 	};
 
@@ -397,7 +414,15 @@ on_worker(struct worker *worker, const char *why, void *arg)
 	own(call, worker);
 	log_info(
 	    "call=%s has worker pid=%d", call->id, (int)worker_pid(worker));
-	assign(call);
+	if (!call_access_is_looking(call))
+		assign(call);
+}
+
+void
+call_lookup_over(struct call *call)
+{
+	if (call->state == CALL_NEW && call->worker != NULL)
+		assign(call);
 }
 
 void
@@ -434,6 +459,7 @@ call_release_worker(struct call *call, const char *reason)
 	if (call->worker == NULL)
 		return;
 	tool_fan_end_call(call->env->tool_fan, call->id);
+	call_access_end(call);
 	body = cJSON_CreateObject();
 	json_add_string(body, "reason", reason);
 	json_add_bool(body, "farewell", false);

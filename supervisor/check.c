@@ -25,6 +25,7 @@
 #include "supervisor/model.h"
 #include "supervisor/persona.h"
 #include "supervisor/router_names.h"
+#include "supervisor/staff_pins.h"
 #include "supervisor/tools.h"
 
 #include <errno.h>
@@ -113,6 +114,7 @@ load_folders(struct check *check)
 	if (ret == 0)
 		personas_check_tools(
 		    check->personas, check->tools, &check->problems);
+	staff_pins_check(config->staff_pins, &check->problems);
 	return ret;
 }
 

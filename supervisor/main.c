@@ -16,6 +16,7 @@
 #include "common/secret_source.h"
 #include "common/startup.h"
 #include "common/title.h"
+#include "supervisor/access.h"
 #include "supervisor/ari.h"
 #include "supervisor/calls.h"
 #include "supervisor/check.h"
@@ -27,6 +28,7 @@
 #include "supervisor/persona.h"
 #include "supervisor/rtp_port.h"
 #include "supervisor/spares.h"
+#include "supervisor/staff_pins.h"
 #include "supervisor/tool_fan.h"
 #include "supervisor/tool_queue.h"
 #include "supervisor/tools.h"
@@ -72,6 +74,7 @@ static struct {
 	struct toolworkers *toolworkers;
 	struct ari *ari;
 	struct ledger *ledger;
+	struct access *access;
 	struct rtp_ports ports;
 	char local_ip[LOCAL_IP_SIZE];
 	struct calls *calls;
@@ -143,6 +146,7 @@ load_folders(const struct config *config, struct config_problems *problems)
 	if (ret < 0)
 		goto out;
 	personas_check_tools(personas, tools, problems);
+	staff_pins_check(config->staff_pins, problems);
 	if (config_problems_fatal(problems) > 0)
 		goto out; /* the caller sees the problems */
 	personas_free(&me.personas);
@@ -225,6 +229,7 @@ reload(void)
 		    ari_state(me.ari) == ARI_REPLACED;
 	me.config = fresh;
 	config_wipe(&fresh);
+	access_set_pins(me.access, me.config.staff_pins);
 	startup_apply_log(&me.config);
 	rtp_ports_init(
 	    &me.ports, me.config.rtp_port_min, me.config.rtp_port_max);
@@ -490,6 +495,30 @@ init_signals(void)
 	return 0;
 }
 
+/* In the keeper's memory, if it has some. */
+static int
+init_access(void)
+{
+	static const char name[] = "/memfd:access";
+	char path[sizeof(name)];
+	char link[32];
+	bool is_memory;
+	int ret;
+
+	/* Run by hand, a foreign descriptor may have its number. */
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", PROC_FD_MEMORY);
+	is_memory =
+	    readlink(link, path, sizeof(path)) >= (ssize_t)sizeof(name) - 1 &&
+	    memcmp(path, name, sizeof(name) - 1) == 0;
+	ret = access_new(
+	    &me.access, is_memory ? PROC_FD_MEMORY : -1, clock_now_ms);
+
+	/* What is wrong with them was told with the settings. */
+	if (ret == 0)
+		access_set_pins(me.access, me.config.staff_pins);
+	return ret;
+}
+
 static int
 init_calls(void)
 {
@@ -501,6 +530,7 @@ init_calls(void)
 	    .ports = &me.ports,
 	    .tool_queue = toolworkers_queue(me.toolworkers),
 	    .tool_fan = toolworkers_fan(me.toolworkers),
+	    .access = me.access,
 	    .config = &me.config,
 	    .personas = &me.personas,
 	    .tools = &me.tools,
@@ -545,6 +575,8 @@ main_init(void)
 		ret =
 		    ledger_new(&me.ledger, me.base, me.ari, me.config.ari_app);
 	if (ret == 0)
+		ret = init_access();
+	if (ret == 0)
 		ret = init_calls();
 	if (ret < 0)
 		return ret;
@@ -560,6 +592,7 @@ main_deinit(void)
 	/* First what calls others back, so that nobody is called any more. */
 	ari_free(&me.ari);
 	calls_free(&me.calls);
+	access_free(&me.access);
 	ledger_free(&me.ledger);
 	spares_free(&me.spares);
 	toolworkers_free(&me.toolworkers);

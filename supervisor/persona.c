@@ -617,6 +617,11 @@ personas_check_tools(const struct personas *personas, const struct tools *tools,
 				config_problem(problems, false,
 				    "%s: there is no tool \"%.64s\"",
 				    persona->path, persona->tools[n]);
+			else if (tool->who == TOOL_WHO_SERVICE)
+				config_problem(problems, false,
+				    "%s: the tool \"%.64s\" is for the "
+				    "service itself and is not offered",
+				    persona->path, persona->tools[n]);
 			else if (strcmp(tool->action, "hangup") == 0 &&
 				 persona->goodbye[0] == '\0')
 				config_problem(problems, false,

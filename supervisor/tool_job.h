@@ -67,8 +67,9 @@ struct tool_job {
 	bool read_only;
 	bool exclusive;
 	bool unstoppable;
-	bool part;  /* of a divided question */
-	char *call; /* of what the supervisor does itself; else NULL */
+	bool part;     /* of a divided question */
+	bool personal; /* its one waiter's call says who asks */
+	char *call;    /* of what the supervisor does itself; else NULL */
 	struct tool_progress progress; /* of the run, for those who join */
 	uint64_t started_ms;           /* the first request, or the adoption */
 	uint64_t deadline_ms; /* of the run, the claim or the confirmation */

@@ -114,6 +114,11 @@ struct tool_queue_config {
 	    const cJSON *settings, const cJSON *arguments,
 	    char detail_out[TOOL_QUEUE_DETAIL_SIZE], void *arg);
 	/*
+	 * What is known of CALL's caller, for a personal tool's job.run: an
+	 * object, or NULL. May itself be NULL.
+	 */
+	cJSON *(*describe_caller)(const char *call, void *arg);
+	/*
 	 * How the part ID of a question that PARTY has divided ended, once.
 	 * DETAIL is the worker's, AGE_MS old; 0: not from the cache.
 	 */

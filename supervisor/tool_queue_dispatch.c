@@ -136,6 +136,19 @@ next_request(const struct tool_queue *queue, const struct places *places)
 	return best;
 }
 
+/* Of the one who waits: what is personal is never merged. */
+static void
+add_caller(struct tool_queue *queue, const struct tool_job *job, cJSON *body)
+{
+	const struct tool_request *request = TAILQ_FIRST(&job->waiters);
+
+	if (job->personal && request != NULL &&
+	    queue->config.describe_caller != NULL)
+		json_add(body, "caller",
+		    queue->config.describe_caller(
+			request->caller->name, queue->config.arg));
+}
+
 static int
 send_run(struct tool_queue *queue, const struct tool_job *job,
     const struct tool_slot *slot, uint64_t deadline_ms)
@@ -147,6 +160,7 @@ send_run(struct tool_queue *queue, const struct tool_job *job,
 	json_add(body, "arguments", cJSON_Duplicate(job->arguments, true));
 	json_add(body, "settings", cJSON_Duplicate(job->settings, true));
 	json_add_int(body, "deadline_ms", (int64_t)deadline_ms);
+	add_caller(queue, job, body);
 	return queue->config.send_worker(
 	    slot->worker, MESSAGE_JOB_RUN, body, queue->config.arg);
 }

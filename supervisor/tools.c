@@ -6,6 +6,7 @@
  */
 #include "supervisor/tools.h"
 
+#include "common/json.h"
 #include "common/tool_secret.h"
 #include "supervisor/folder.h"
 
@@ -59,6 +60,65 @@ on_file(const char *path, const char *name, char *text, size_t len, void *arg)
 	tool_file_free(&file);
 }
 
+/*
+ * Who a customer is, is looked up by another tool, which no voice may call:
+ * else the model would have the key without the caller's answer.
+ */
+static void
+link_factors(struct tools *tools, struct config_problems *problems)
+{
+	for (size_t i = 0; i < tools->count; i++) {
+		struct tool *tool = &tools->list[i].tool;
+		const char *name = json_string(tool->settings, "tool");
+		const struct tool *lookup;
+
+		if (strcmp(tool->action, "customer_factor") != 0)
+			continue;
+		lookup = tools_find(tools, name);
+		tool->available = false;
+		if (lookup == NULL)
+			config_problem(problems, false,
+			    "tool %s: \"executor\": there is no tool \"%.64s\""
+			    "; this tool is not offered",
+			    tool->name, name);
+		else if (lookup->who != TOOL_WHO_SERVICE ||
+			 lookup->action[0] != '\0')
+			config_problem(problems, false,
+			    "tool %s: \"executor\": \"%.64s\" must be a query "
+			    "with \"who\": \"service\"; this tool is not "
+			    "offered",
+			    tool->name, name);
+		else
+			tool->available = lookup->available;
+	}
+}
+
+static void
+check_lookup(const struct tools *tools, const struct config *config,
+    struct config_problems *problems)
+{
+	const char *name = config->customer_lookup;
+	const struct tool *tool = tools_find(tools, name);
+
+	if (name[0] == '\0')
+		return;
+	if (tool == NULL)
+		config_problem(problems, false,
+		    "CUSTOMER_LOOKUP: there is no tool \"%.64s\"; numbers are "
+		    "not looked up",
+		    name);
+	else if (tool->who != TOOL_WHO_SERVICE || tool->action[0] != '\0')
+		config_problem(problems, false,
+		    "CUSTOMER_LOOKUP: \"%.64s\" must be a query with \"who\": "
+		    "\"service\"; numbers are not looked up",
+		    name);
+	else if (!tool->available)
+		config_problem(problems, false,
+		    "CUSTOMER_LOOKUP: \"%.64s\" is not available; numbers are "
+		    "not looked up",
+		    name);
+}
+
 int
 tools_load(struct tools **tools_out, const char *folder,
     const struct config *config, struct config_problems *problems)
@@ -75,6 +135,8 @@ tools_load(struct tools **tools_out, const char *folder,
 		config_problem(problems, false,
 		    "%s: %s; the voice has no tools (TOOLS_DIR)", folder,
 		    strerror(-ret));
+	link_factors(loader.tools, problems);
+	check_lookup(loader.tools, config, problems);
 	*tools_out = loader.tools;
 	return 0;
 }

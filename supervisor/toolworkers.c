@@ -100,8 +100,9 @@ find_tool(const char *call_id, const char *name,
 
 	if (tool == NULL)
 		return -ENOENT;
-	/* hangup and cancel are the callworker's own. */
-	if (tool->action[0] != '\0' && strcmp(tool->action, "transfer") != 0)
+	/* The callworker's own. */
+	if (strcmp(tool->action, "hangup") == 0 ||
+	    strcmp(tool->action, "cancel") == 0)
 		return -ENOENT;
 	*tool_out = (struct tool_queue_tool){
 	    .parameters = tool->parameters,
@@ -130,6 +131,9 @@ start_local(const char *call_id, const char *job, const cJSON *settings,
 
 	if (call == NULL)
 		return TOOL_STATUS_LOST;
+	if (strcmp(json_string(settings, "executor"), "access") == 0)
+		return call_access_start(call, job, settings, arguments,
+		    detail_out, TOOL_QUEUE_DETAIL_SIZE);
 	return call_transfer(
 	    call, job, settings, arguments, detail_out, TOOL_QUEUE_DETAIL_SIZE);
 }
@@ -140,8 +144,19 @@ cancel_local(const char *call_id, const char *job, void *arg)
 	struct toolworkers *pool = arg;
 	struct call *call = calls_find(*pool->calls, call_id);
 
-	if (call != NULL)
-		call_transfer_cancel(call, job);
+	if (call == NULL)
+		return;
+	call_transfer_cancel(call, job);
+	call_access_cancel(call, job);
+}
+
+static cJSON *
+describe_caller(const char *call_id, void *arg)
+{
+	struct toolworkers *pool = arg;
+	const struct call *call = calls_find(*pool->calls, call_id);
+
+	return call == NULL ? NULL : call_access_describe(call);
 }
 
 static int
@@ -490,6 +505,7 @@ toolworkers_new(struct toolworkers **pool_out, struct event_base *base,
 	    .send_worker = send_worker,
 	    .send_call = send_call,
 	    .start_local = start_local,
+	    .describe_caller = describe_caller,
 	    .cancel_local = cancel_local,
 	    .part_done = part_done,
 	    .worker_stuck = worker_stuck,

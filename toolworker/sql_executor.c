@@ -57,8 +57,11 @@ log_outcome(struct turn *turn, enum tool_status status, const char *why)
 	unsigned int elapsed_ms =
 	    (unsigned int)(clock_now_ms() - turn->started_ms);
 	const char *kept = job->result.was_kept ? "yes" : "no";
+	/* Nothing failed when a key is that of nobody. */
+	bool is_nobody = status == TOOL_STATUS_REFUSED &&
+			 job->result.status == TOOL_STATUS_OK;
 
-	if (status == TOOL_STATUS_OK) {
+	if (status == TOOL_STATUS_OK || is_nobody) {
 		log_info("tool query answered tool=%s rows=%u kept=%s "
 			 "elapsed_ms=%u",
 		    job->name, job->result.rows, kept, elapsed_ms);

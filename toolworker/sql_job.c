@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
 	NAME_SIZE = 65,
@@ -142,6 +143,25 @@ on_problem(const char *text, void *arg)
 	    ((const struct sql_job *)arg)->name, text);
 }
 
+/* The one row of which a program wants one value. */
+static int
+on_key_row(struct sql_job *job, const struct sql_row *row)
+{
+	for (size_t i = 0; i < row->count; i++) {
+		const struct sql_column *column = &row->columns[i];
+
+		if (strcasecmp(column->name, job->tool.key) != 0)
+			continue;
+		if (job->text.len == 0 && column->value != NULL)
+			sql_text_append(
+			    &job->text, column->value, strlen(column->value));
+		return 0;
+	}
+	snprintf(job->row_why, sizeof(job->row_why), "there is no column %s",
+	    job->tool.key);
+	return -EINVAL;
+}
+
 /* In the thread. */
 static int
 on_row(const struct sql_row *row, void *arg)
@@ -152,6 +172,8 @@ on_row(const struct sql_row *row, void *arg)
 
 	if (job->text.full || len > ROWS_TEXT_MAX)
 		return 0;
+	if (*job->tool.key != '\0')
+		return on_key_row(job, row);
 	if (len > 0)
 		sql_text_append(&job->text, "\n", 1);
 	ret = sql_answer_render(&job->text, job->tool.answer, &job->tool.words,
@@ -310,6 +332,15 @@ answer_rows(
 	return TOOL_STATUS_MALFORMED;
 }
 
+static enum tool_status
+answer_key(const struct sql_job *job, char *output)
+{
+	bool is_one = job->result.rows == 1 && job->text.len > 0;
+
+	snprintf(output, TOOL_OUTPUT_SIZE, "%s", is_one ? job->text.text : "");
+	return is_one ? TOOL_STATUS_OK : TOOL_STATUS_REFUSED;
+}
+
 enum tool_status
 sql_job_answer(
     struct sql_job *job, const struct tool_secrets *secrets, char *output)
@@ -324,6 +355,8 @@ sql_job_answer(
 		snprintf(output, TOOL_OUTPUT_SIZE, "%s", result->why);
 		return result->status;
 	}
+	if (*job->tool.key != '\0')
+		return answer_key(job, output);
 	if (result->rows > 0)
 		return answer_rows(job, secrets, output);
 	answer_copy(output, job->tool.none, strlen(job->tool.none), NULL);

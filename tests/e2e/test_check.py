@@ -443,7 +443,7 @@ def test_the_example_database_is_there(rig):
     report = rig.check(CUSTOMERS_DSN="example", COURSES_DSN="example")
     assert report.status == 0
     found = [o for o in report.ok if o.startswith("database of ")]
-    assert len(found) == 3, report
+    assert len(found) == 5, report
     assert not any("database" in w for w in report.warnings), report
 
 
@@ -454,3 +454,17 @@ def test_a_data_source_and_a_secret_that_are_there(rig):
                        COURSES_DSN="DSN=isp;PWD=${secret:TOOL_DB}")
     assert any("database of buscar_curso" in o for o in report.ok), report
     assert "geheim" not in report.text + report.log
+
+
+def test_pins_and_lookups_that_cannot_work_are_told(rig):
+    report = rig.check(STAFF_PINS="ana:482915,luis:4711", CUSTOMER_LOOKUP="x")
+    assert report.status == 0
+    assert any("STAFF_PINS: entry 2 has a PIN that is not 6 to 12 digits" in w
+               for w in report.warnings), report
+    assert any('CUSTOMER_LOOKUP: there is no tool "x"' in w
+               for w in report.warnings), report
+    assert "482915" not in report.text + report.log
+    assert "4711" not in report.text + report.log
+    report = rig.check(CUSTOMER_LOOKUP="buscar_curso")
+    assert any('"buscar_curso" must be a query with "who": "service"' in w
+               for w in report.warnings), report

@@ -52,13 +52,13 @@ def test_a_caller_hears_which_courses_there_are(world):
 
 def test_nobody_hears_of_an_account_whose_owner_is_not_known(world):
     """Not even the number that calls is one: see ${caller:customer}."""
-    world.allow("tool query cannot be asked", "tool answered .*refused")
+    world.expect("refused: tool=consultar_cliente .*the caller is public")
     world.answers(calling("consultar_cliente", {}))
     start(world, "consultar_cliente", CUSTOMERS_DSN="example")
     call = world.call(caller="3107654321").hears(GREETING)
     call.asks("cuánto debo", "Ya sé.")
     [output] = outputs(call)
-    assert tool("consultar_cliente")["failures"]["refused"] in \
+    assert tool("consultar_cliente")["unidentified"] in \
         json.loads(output).values()
     assert "Ibáñez" not in output
 

@@ -13,6 +13,8 @@ Script (JSON or dict), everything optional:
                 "reply": "…",
                 "preamble": "…",            spoken before the calls
                 "calls": [{"name": "…", "arguments": {…} or "raw text",
+                                    {confirmation} in them stands for the
+                                    token of the last result that had one
                            "undeclared": true}],    no such tool: on purpose
                 "then": {…},                a turn for after the results;
                                             {response} stands for the result
@@ -35,6 +37,8 @@ AFTER_CALLS = "Ya tengo la respuesta. {response}"
 EXACTLY = re.compile(
     r'exactamente[^"“«]*["“«](?P<text>[^"”»]+)["”»]', re.IGNORECASE)
 
+CONFIRMATION = re.compile(r'"confirmation": "(?P<token>[0-9a-f]{32})"')
+
 
 @dataclass
 class Reply:
@@ -52,7 +56,9 @@ def _arguments(value):
 
 def reply_of(turn, **values):
     """The Reply of one turn of a script."""
-    calls = [(call["name"], _arguments(call.get("arguments", {})))
+    token = values.pop("confirmation", "")
+    calls = [(call["name"], _arguments(call.get("arguments", {}))
+              .replace("{confirmation}", token))
              for call in turn.get("calls", ())]
     text = turn.get("preamble" if calls else "reply", "")
     for name, value in values.items():
@@ -91,6 +97,7 @@ class ScriptBrain:
         self._results = []              # outputs that were not spoken yet
         self._after = None              # turn whose calls are out
         self._greeted = False
+        self._token = ""
 
     def _script(self, instructions):
         """The script of this call, chosen once its instructions are known."""
@@ -135,6 +142,9 @@ class ScriptBrain:
     def function_output(self, output):
         """The client delivered the result of a function call."""
         self._results.append(output_text(output))
+        found = CONFIRMATION.search(self._results[-1])
+        if found:
+            self._token = found["token"]
 
     def reply(self, instructions, asked, out_of_band):
         """What the next response is.
@@ -155,7 +165,7 @@ class ScriptBrain:
         if turn is not None:
             self._greeted = True
             self._after = turn if turn.get("calls") else self._after
-            answer = reply_of(turn)
+            answer = reply_of(turn, confirmation=self._token)
             if results:             # one response for both, as a model would
                 answer.text = f"{results.text} {answer.text}".strip()
                 answer.calls = results.calls + answer.calls
@@ -172,4 +182,4 @@ class ScriptBrain:
         self._results.clear()
         turn = (self._after or {}).get("then", {"reply": AFTER_CALLS})
         self._after = turn if turn.get("calls") else None
-        return reply_of(turn, response=said)
+        return reply_of(turn, response=said, confirmation=self._token)

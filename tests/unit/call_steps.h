@@ -28,7 +28,8 @@ step_bridge(void)
 static inline void
 step_codec(void)
 {
-	fake_ari_answer("GET", "/variable", 200, "{\"value\":\"ulaw\"}");
+	fake_ari_answer("GET", "audioreadformat", 200, "{\"value\":\"ulaw\"}");
+	fake_ari_answer("GET", "TELEFONISTA_CLASS", 404, NULL);
 }
 
 static inline void

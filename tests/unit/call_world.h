@@ -8,6 +8,7 @@
 #define TESTS_UNIT_CALL_WORLD_H
 
 #include "common/log.h"
+#include "supervisor/access.h"
 #include "supervisor/brief.h"
 #include "supervisor/calls.h"
 #include "supervisor/ledger.h"
@@ -41,6 +42,7 @@ static struct {
 	struct event_base *base;
 	struct config config;
 	struct ledger *ledger;
+	struct access *access;
 	struct rtp_ports ports;
 	struct personas *personas;
 	struct tools *tools;
@@ -58,6 +60,7 @@ static struct {
 	bool no_persona;
 	char persona_asked[64];
 	int brief_error;
+	char brief_customer[256]; /* of the last brief */
 	int tools_refs;
 
 	/* the tool queue */
@@ -69,6 +72,7 @@ static struct {
 	struct {
 		char job[TOOL_JOB_ID_SIZE];
 		enum tool_status status;
+		char detail[TOOL_QUEUE_DETAIL_SIZE];
 		size_t count;
 	} local; /* what it was told last */
 } world;
@@ -76,7 +80,7 @@ static struct {
 /* What the tools are, so far as a call asks. */
 static struct {
 	size_t count;
-	struct tool list[2];
+	struct tool list[4];
 } world_tools;
 
 /* -- spares ------------------------------------------------------------------ */
@@ -184,7 +188,8 @@ brief_model(const struct config *config, const struct persona *persona)
 int
 brief_build(const struct brief_request *request, int *fd_out)
 {
-	(void)request;
+	snprintf(world.brief_customer, sizeof(world.brief_customer), "%s",
+	    request->customer);
 	if (world.brief_error != 0)
 		return world.brief_error;
 	*fd_out = memfd_create("brief", MFD_CLOEXEC);
@@ -223,7 +228,7 @@ tool_queue_on_local(struct tool_queue *queue, const char *job,
     enum tool_status status, const char *detail)
 {
 	(void)queue;
-	(void)detail;
+	snprintf(world.local.detail, sizeof(world.local.detail), "%s", detail);
 	snprintf(world.local.job, sizeof(world.local.job), "%s", job);
 	world.local.status = status;
 	world.local.count++;
@@ -234,6 +239,17 @@ tools_count(const struct tools *tools)
 {
 	(void)tools;
 	return world_tools.count;
+}
+
+const struct tool *
+tools_find(const struct tools *tools, const char *name)
+{
+	(void)tools;
+	for (size_t i = 0; i < world_tools.count; i++) {
+		if (strcmp(world_tools.list[i].name, name) == 0)
+			return &world_tools.list[i];
+	}
+	return NULL;
 }
 
 const struct tool *
@@ -301,8 +317,10 @@ world_setup(void **state)
 	assert_int_equal(
 	    ledger_new(&world.ledger, world.base, NULL, world.config.ari_app),
 	    0);
+	assert_int_equal(access_new(&world.access, -1, clock_now_ms), 0);
 	env = (struct call_env){
 	    .base = world.base,
+	    .access = world.access,
 	    .ledger = world.ledger,
 	    .ports = &world.ports,
 	    .config = &world.config,
@@ -319,6 +337,7 @@ world_teardown(void **state)
 {
 	(void)state;
 	calls_free(&world.calls);
+	access_free(&world.access);
 	ledger_free(&world.ledger);
 	assert_int_equal(world.tools_refs, 0);
 	assert_int_equal(descriptors_open(), world.descriptors);
@@ -415,6 +434,17 @@ world_worker_ready(void)
 	fake_worker_says(world_worker(), MESSAGE_READY, NULL);
 }
 
+static inline void
+world_tool_request(const char *id, const char *name)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "id", id);
+	json_add_string(body, "name", name);
+	json_add_string(body, "arguments", "{}");
+	fake_worker_says(world_worker(), MESSAGE_TOOL_REQUEST, body);
+}
+
 /* "why" is "sync" in the answer to sync. */
 static inline void
 world_worker_state(struct worker *worker, const char *name, const char *why,
@@ -444,6 +474,8 @@ static inline void
 world_assert_empty(void)
 {
 	timers_settle(world.base);
+	while (fake_ari_find("GET", "TELEFONISTA_CLASS") != NULL)
+		fake_ari_answer("GET", "TELEFONISTA_CLASS", 404, NULL);
 	fake_ari_answer_all("DELETE", 204);
 	timers_settle(world.base);
 	assert_int_equal(ledger_count(world.ledger), 0);

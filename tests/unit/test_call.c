@@ -71,13 +71,13 @@ function_calls_go_to_the_queue_and_a_broken_one_ends_the_worker(void **state)
 {
 	(void)state;
 	set_up(STEPS);
-	fake_worker_says(world_worker(), MESSAGE_TOOL_REQUEST, NULL);
+	world_tool_request("call_1", "consultar");
 	fake_worker_says(world_worker(), MESSAGE_TOOL_CANCEL, NULL);
 	assert_int_equal(world.tool_requests, 1);
 	assert_int_equal(world.tool_cancels, 1);
 	assert_int_equal(world_worker()->killed, 0);
 	world.tool_error = -EPROTO;
-	fake_worker_says(world_worker(), MESSAGE_TOOL_REQUEST, NULL);
+	world_tool_request("call_2", "consultar");
 	assert_int_equal(world_worker()->killed, SIGKILL);
 }
 

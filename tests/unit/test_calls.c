@@ -153,7 +153,7 @@ a_caller_sent_back_to_us_is_a_new_call_even_before_the_old_is_buried(
 	world_channel_event("StasisEnd", ID);
 	step_arrive();
 	assert_int_equal(world_state(ID), CALL_NEW);
-	assert_int_equal(fake_ari_asked("GET", "/variable"), 2);
+	assert_int_equal(fake_ari_asked("GET", "audioreadformat"), 2);
 	/* The old one ends without harm to the new. */
 	fake_worker_dies(world_worker(), "exited with status 0");
 	timers_settle(world.base);
@@ -170,7 +170,7 @@ a_repeated_stasis_start_of_a_live_call_changes_nothing(void **state)
 	step_arrive();
 	step_arrive();
 	assert_int_equal(calls_count(world.calls), 1);
-	assert_int_equal(fake_ari_asked("GET", "/variable"), 1);
+	assert_int_equal(fake_ari_asked("GET", "audioreadformat"), 1);
 }
 
 /* -- what is put right -------------------------------------------------------------------- */
@@ -283,7 +283,8 @@ who_was_forgotten_is_found_by_the_second_list_that_has_him(void **state)
 	assert_int_equal(calls_count(world.calls), 0);
 	lists_of_this_minute(channels);
 	assert_int_equal(world_state(OTHER), CALL_NEW);
-	fake_ari_answer("GET", "/variable", 200, "{\"value\":\"ulaw\"}");
+	fake_ari_answer("GET", "audioreadformat", 200, "{\"value\":\"ulaw\"}");
+	fake_ari_answer("GET", "TELEFONISTA_CLASS", 404, NULL);
 	lists_of_this_minute(channels);
 	assert_int_equal(calls_count(world.calls), 1);
 }

@@ -294,8 +294,11 @@ what_the_queue_could_not_use_is_refused(void **state)
 	    "${argument:NAME}");
 	assert_refused(f, TOOL("x", ",\"target_limit\":0"), "target_limit");
 	assert_refused(f, TOOL("x", ",\"who\":\"nobody\""), "\"who\"");
-	assert_refused(f, TOOL("x", ",\"who\":\"staff\""), "public");
-	assert_refused(f, TOOL("x", ",\"confirm\":true"), "confirm");
+	assert_refused(f, TOOL("x", ",\"who\":\"staff\""), "unidentified");
+	assert_refused(f, TOOL("x", ",\"unidentified\":\"u\""),
+	    "for a customer or the staff");
+	assert_refused(f, TOOL("x", ",\"who\":\"service\",\"confirm\":true"),
+	    "nobody to confirm");
 	assert_refused(f, TOOL("x", ",\"confirm\":1"), "confirm");
 }
 

@@ -102,6 +102,34 @@ call_transfer_cancel(struct call *call, const char *job)
 	rig.told++;
 }
 
+enum tool_status
+call_access_start(struct call *call, const char *job, const cJSON *settings,
+    const cJSON *arguments, char *detail, size_t size)
+{
+	(void)call;
+	(void)job;
+	(void)settings;
+	(void)arguments;
+	(void)detail;
+	(void)size;
+	fail_msg("no tool of this test is of type access");
+	return TOOL_STATUS_INTERNAL;
+}
+
+void
+call_access_cancel(struct call *call, const char *job)
+{
+	(void)call;
+	assert_string_equal(job, "17.4/a");
+}
+
+cJSON *
+call_access_describe(const struct call *call)
+{
+	(void)call;
+	return NULL;
+}
+
 const struct tool *
 tools_find(const struct tools *tools, const char *name)
 {

@@ -69,4 +69,26 @@ timers_expire(struct event_base *base)
 	timers_run(base, 0);
 }
 
+/* Of those only the one that would be first. */
+static inline void
+timers_expire_soonest(struct event_base *base)
+{
+	struct timers timers = {.persistent = 0};
+	struct event *soonest = NULL;
+	struct timeval first = {0}, when;
+
+	timers_settle(base);
+	event_base_foreach_event(base, timers_collect, &timers);
+	for (size_t i = 0; i < timers.count; i++) {
+		if (!event_pending(timers.events[i], EV_TIMEOUT, &when) ||
+		    (soonest != NULL && !evutil_timercmp(&when, &first, <)))
+			continue;
+		soonest = timers.events[i];
+		first = when;
+	}
+	if (soonest != NULL)
+		event_active(soonest, EV_TIMEOUT, 0);
+	timers_settle(base);
+}
+
 #endif

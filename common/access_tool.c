@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * access_tool.c – reads and checks what a tool of type "access" declares.
+ *
+ * Invariant: a PIN is dialled, never an argument: the model has no place in
+ * which it could pass one on.
+ */
+#include "common/access_tool.h"
+
+#include "common/json.h"
+#include "common/sentence.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One run of access_tool_read(). */
+struct reader {
+	const cJSON *settings;
+	const cJSON *parameters;
+	access_tool_problem_fn *problem;
+	void *arg;
+	bool good;
+};
+
+/* The later ones are what a tool file adds to "executor" itself. */
+static const char *const members[] = {"type", "action", "prompt", "length",
+    "tool", "dial", "granted", "wrong", "locked", "nothing", "executor",
+    "parameters", "timeout_argument", "read_only"};
+
+static void __attribute__((format(printf, 2, 3)))
+bad(struct reader *reader, const char *fmt, ...)
+{
+	char text[320];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	reader->good = false;
+	reader->problem(text, reader->arg);
+}
+
+static void
+check_members(struct reader *reader)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, reader->settings) {
+		bool known = false;
+
+		for (size_t i = 0; i < sizeof(members) / sizeof(members[0]);
+		     i++)
+			known |= strcmp(members[i], item->string) == 0;
+		if (!known)
+			bad(reader, "\"%.64s\" is not a member that it has",
+			    item->string);
+		else if (cJSON_GetObjectItemCaseSensitive(
+			     reader->settings, item->string) != item)
+			bad(reader, "\"%s\" is there twice", item->string);
+	}
+}
+
+/* WANTED: it must be there; else it must not. */
+static const char *
+take_text(struct reader *reader, const char *key, bool wanted)
+{
+	const cJSON *item =
+	    cJSON_GetObjectItemCaseSensitive(reader->settings, key);
+	const char *text = json_string(reader->settings, key);
+
+	if (!wanted && item != NULL)
+		bad(reader, "\"%s\" has no meaning in it", key);
+	else if (wanted && (text[0] == '\0' || strlen(text) > SENTENCE_MAX))
+		bad(reader, "\"%s\" must be a text of 1 to %d bytes", key,
+		    SENTENCE_MAX);
+	return text;
+}
+
+static void
+take_sentences(struct reader *reader, struct access_tool *tool, bool dials)
+{
+	static const struct sentence_place left = {.name = "left"};
+	const char *stray;
+
+	tool->prompt = take_text(reader, "prompt", dials);
+	tool->nothing = take_text(reader, "nothing", dials);
+	tool->granted = take_text(reader, "granted", true);
+	tool->wrong = take_text(reader, "wrong", true);
+	tool->locked = take_text(reader, "locked", true);
+	stray = sentence_stray(tool->wrong, &left, 1);
+	if (stray != NULL)
+		bad(reader, "\"wrong\": \"%.*s\" is no place that it can have",
+		    (int)strcspn(stray, " ,.;:"), stray);
+}
+
+static void
+take_length(struct reader *reader, struct access_tool *tool, bool dials)
+{
+	const cJSON *item =
+	    cJSON_GetObjectItemCaseSensitive(reader->settings, "length");
+
+	if (item == NULL)
+		return;
+	if (!dials || !cJSON_IsNumber(item) || item->valuedouble < 1 ||
+	    item->valuedouble > ACCESS_TOOL_LENGTH_MAX)
+		bad(reader,
+		    "\"length\" must be a number from 1 to %d, of digits that "
+		    "are dialled",
+		    ACCESS_TOOL_LENGTH_MAX);
+	else
+		tool->length = (size_t)item->valuedouble;
+}
+
+/* A PIN has no other way than the keys. */
+static void
+check_pin(struct reader *reader)
+{
+	const cJSON *properties = json_object(reader->parameters, "properties");
+
+	if (properties != NULL && properties->child != NULL)
+		bad(reader, "\"staff_pin\" has no arguments: a PIN is dialled");
+	if (json_bool(reader->parameters, "additionalProperties", true))
+		bad(reader, "\"staff_pin\": \"parameters\" must have "
+			    "\"additionalProperties\": false");
+}
+
+static bool
+is_required(const struct reader *reader, const char *name)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, json_array(reader->parameters, "required")) {
+		if (cJSON_IsString(item) &&
+		    strcmp(item->valuestring, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+check_dial(struct reader *reader, const char *dial)
+{
+	const cJSON *parameter =
+	    json_at(reader->parameters, "properties", dial, NULL);
+
+	if (strcmp(json_string(parameter, "type"), "string") != 0)
+		bad(reader,
+		    "\"dial\": \"parameters\" must describe \"%.64s\" as a "
+		    "string",
+		    dial);
+	else if (is_required(reader, dial))
+		bad(reader,
+		    "\"dial\": \"%.64s\" may not be required, else it is never "
+		    "dialled",
+		    dial);
+}
+
+int
+access_tool_read(struct access_tool *tool_out, const cJSON *settings,
+    const cJSON *parameters, access_tool_problem_fn *problem, void *arg)
+{
+	struct reader reader = {
+	    .settings = settings,
+	    .parameters = parameters,
+	    .problem = problem,
+	    .arg = arg,
+	    .good = true,
+	};
+	struct access_tool tool = {
+	    .action = json_string(settings, "action"),
+	    .dial = json_string(settings, "dial"),
+	};
+	bool is_pin = strcmp(tool.action, "staff_pin") == 0;
+	bool dials = is_pin || tool.dial[0] != '\0';
+
+	check_members(&reader);
+	if (!is_pin && strcmp(tool.action, "customer_factor") != 0)
+		bad(&reader, "\"action\" must be staff_pin or customer_factor");
+	take_sentences(&reader, &tool, dials);
+	take_length(&reader, &tool, dials);
+	tool.tool = take_text(&reader, "tool", !is_pin);
+	if (is_pin)
+		check_pin(&reader);
+	if (is_pin && tool.dial[0] != '\0')
+		bad(&reader, "\"dial\" has no meaning in it");
+	else if (tool.dial[0] != '\0')
+		check_dial(&reader, tool.dial);
+	if (!reader.good)
+		return -EINVAL;
+	*tool_out = tool;
+	return 0;
+}

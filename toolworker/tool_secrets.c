@@ -91,8 +91,11 @@ tool_secrets_hide(const struct tool_secrets *secrets, char *text, size_t len)
 {
 	for (size_t i = 0; i < secrets->count; i++) {
 		const char *value = secrets->list[i].value;
+		size_t value_len = strlen(value);
 
-		if (strlen(value) >= TOOL_SECRET_HIDE_MIN)
+		/* No spelling is shorter than what it spells: most of the many
+		 * short values that a router says are not worth a search. */
+		if (value_len >= TOOL_SECRET_HIDE_MIN && value_len <= len)
 			mask_secret(text, len, value);
 	}
 }

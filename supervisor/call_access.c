@@ -35,7 +35,7 @@
 
 enum {
 	FOUND_SIZE = 2048,
-	OWN_ID_SIZE = 32,
+	OWN_ID_SIZE = 40,
 	PATH_SIZE = 600,
 	ORPHAN_MS = 30000, /* for the tool.request of an earlier supervisor */
 };
@@ -62,7 +62,7 @@ static const char *const step_names[] = {
 static const unsigned int moves[] = {
     [STEP_NONE] = MOVE(ENTRY) | MOVE(ASK_DUE) | MOVE(TELL_DUE),
     [STEP_ENTRY] = MOVE(NONE) | MOVE(ASK_DUE) | MOVE(TELL_DUE),
-    [STEP_ASK_DUE] = MOVE(NONE) | MOVE(ASKED),
+    [STEP_ASK_DUE] = MOVE(NONE) | MOVE(ASKED) | MOVE(TELL_DUE),
     [STEP_ASKED] = MOVE(NONE) | MOVE(TELL_DUE),
     [STEP_TELL_DUE] = MOVE(NONE),
 };
@@ -80,7 +80,9 @@ struct call_access {
 	enum tool_status status; /* to be told */
 	char detail[TOOL_QUEUE_DETAIL_SIZE];
 
-	/* The question under way. */
+	/* The question under way. A channel that comes back, or one that is
+	 * adopted, must not be given the answers to its earlier ones. */
+	uint64_t born_ms;
 	unsigned int serial;
 	char asked[OWN_ID_SIZE];
 
@@ -275,9 +277,18 @@ static void
 ask_factor(struct call *call)
 {
 	struct call_access *access = call->access;
+	const char *locked =
+	    access_locked(access->record, TOOL_WHO_CUSTOMER, call->number.text);
 
-	snprintf(access->asked, sizeof(access->asked), OWN_ID "%u",
-	    ++access->serial);
+	/* While this one dialled, others may have tried. */
+	if (locked != NULL) {
+		log_warn("call=%s refused: action=%s locked=%s", call->id,
+		    access->tool.action, locked);
+		tell_verdict(call, ACCESS_LOCKED);
+		return;
+	}
+	snprintf(access->asked, sizeof(access->asked), OWN_ID "%llu.%u",
+	    (unsigned long long)access->born_ms, ++access->serial);
 	access_factor_asked(access->record, call->number.text);
 	set_step(call, STEP_ASKED, access->tool.tool);
 	/* The answer may come before return: in call_access_hears(). */
@@ -321,6 +332,9 @@ dial_factor(struct call *call)
 	size_t len;
 	const char *digits = secret_entry_digits(access->entry, &len);
 
+	/* The model may have put an empty one there. */
+	cJSON_DeleteItemFromObjectCaseSensitive(
+	    access->arguments, access->tool.dial);
 	json_add_string(access->arguments, access->tool.dial, digits);
 	end_secret(call, "dialled");
 	set_step(call, STEP_ASK_DUE, "dialled");
@@ -417,7 +431,7 @@ keep_tool(struct call *call, const char *job, const cJSON *settings,
 	    json_object(access->settings, "parameters"), on_problem, call);
 }
 
-/* Nothing to be dialled: the model has it, or it was proved before. */
+/* Nothing to be dialled: the model has it. */
 static bool
 is_answered(const struct call_access *access)
 {
@@ -427,13 +441,27 @@ is_answered(const struct call_access *access)
 	       json_string(access->arguments, tool->dial)[0] != '\0';
 }
 
+/* Whether the customer who was proved is the one that is meant. */
+static bool
+is_same_customer(const struct call_access *access)
+{
+	const char *customer = access_customer(access->record);
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, access->arguments) {
+		if (customer[0] != '\0' && cJSON_IsString(item) &&
+		    strcmp(item->valuestring, customer) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool
 is_proved(const struct call_access *access)
 {
 	if (who_of(&access->tool) == TOOL_WHO_STAFF)
 		return access_class(access->record) == TOOL_WHO_STAFF;
-	return access_customer(access->record)[0] != '\0' &&
-	       !is_answered(access);
+	return is_same_customer(access) && !is_answered(access);
 }
 
 enum tool_status
@@ -688,6 +716,7 @@ call_access_new(struct call *call)
 	if (access == NULL)
 		return -ENOMEM;
 	call->access = access;
+	access->born_ms = clock_now_ms();
 	access->tool.action = "";
 	access->timer = event_new(call->env->base, -1, 0, on_timer, call);
 	access->look_timer = event_new(call->env->base, -1, 0, on_looked, call);

@@ -193,9 +193,12 @@ routeros_interface_is_wanted(const cJSON *record, const cJSON *arguments)
 	const char *words = json_string(arguments, "interfaces");
 	size_t len;
 
+	/* Each is a customer's session, named after him: find_customer's. */
+	if (routeros_flag(record, "dynamic"))
+		return false;
 	words += strspn(words, between);
 	if (*words == '\0')
-		return !routeros_flag(record, "dynamic");
+		return true;
 	for (; *words != '\0'; words += len, words += strspn(words, between)) {
 		len = strcspn(words, between);
 		if (has_part(record, "name", words, len) ||

@@ -24,7 +24,7 @@ routeros_answer_fn routeros_answer_log;
 /*
  * Whether the argument "interfaces" means the interface of RECORD: one of its
  * words is a part of its name, factory name or type. Without words all are
- * meant but the dynamic ones, of which each customer may have one.
+ * meant. Never the dynamic ones: each is a customer's, with his name.
  */
 bool routeros_interface_is_wanted(const cJSON *record, const cJSON *arguments);
 

@@ -9,13 +9,18 @@ from tests.e2e.test_access import (DONE, JOSE, STAFF_TOOL, answered, asking,
                                    silent_between, start, text_of)
 from tests.e2e.world import GREETING
 
-# A telephone of the house, one that forwards a stranger, and the trunk.
+# A telephone of the house, some that forward or transfer a stranger (of whom
+# Asterisk then says so in these variables), and the trunk.
 DIALPLAN = """
 [telefonista](+)
 exten => 800,1,Goto(telefonista-internal,3241000752,1)
 exten => 801,1,Dial(Local/3241000752@telefonista-internal/n)
 exten => 802,1,Set(REDIRECTING(from-num,i)=3001112233)
  same => n,Set(REDIRECTING(count,i)=1)
+ same => n,Goto(telefonista-internal,3241000752,1)
+exten => 803,1,Set(BLINDTRANSFER=PJSIP/house-00000001)
+ same => n,Goto(telefonista-internal,3241000752,1)
+exten => 804,1,Set(SIPTRANSFER=yes)
  same => n,Goto(telefonista-internal,3241000752,1)
 """
 
@@ -95,10 +100,11 @@ def test_the_dialplan_trusts_a_telephone_but_nobody_behind_it(world):
     world.answers(asking("estado_interno"))
     start(world)
     trusted = {}
-    for exten in ("800", "801", "802", None):
+    for exten in ("800", "801", "802", "803", "804", None):
         call = world.call(exten=exten).hears(GREETING)
         call.asks("cómo está todo", DONE)
         trusted[exten] = outputs(call)[0]["status"] == "ok"
         call.hangup()
         world.rig.wait_idle()
-    assert trusted == {"800": True, "801": False, "802": False, None: False}
+    assert trusted == {"800": True, "801": False, "802": False,
+                       "803": False, "804": False, None: False}

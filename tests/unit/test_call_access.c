@@ -71,6 +71,17 @@ access_teardown(void **state)
 	return world_teardown(state);
 }
 
+/* The id of the call's Nth own question; no time has passed since it came. */
+static const char *
+own(unsigned int n)
+{
+	static char id[40];
+
+	snprintf(id, sizeof(id), "access-%llu.%u",
+	    (unsigned long long)fake_now_ms, n);
+	return id;
+}
+
 static struct call *
 the_call(void)
 {
@@ -299,29 +310,29 @@ a_customer_is_who_the_database_says(void **state)
 	assert_int_equal(
 	    start(factor_settings, arguments, detail), TOOL_STATUS_OK);
 	dial("7930"); /* as many as it wants */
-	assert_non_null(strstr(world.tool_asked, "access-1"));
+	assert_non_null(strstr(world.tool_asked, own(1)));
 	assert_non_null(strstr(world.tool_asked, "comprobar"));
 	assert_non_null(strstr(world.tool_asked, "7930"));
 	factor_answered("access-0", "ok", "999"); /* somebody else's */
 	assert_int_equal(world.local.count, 0);
-	factor_answered("access-1", "refused", "");
+	factor_answered(own(1), "refused", "");
 	assert_told(TOOL_STATUS_REFUSED, "Mal, 2.");
 	json_add_string(arguments, "documento", "79300400");
 	assert_int_equal(
 	    start(factor_settings, arguments, detail), TOOL_STATUS_OK);
 	timers_settle(world.base);
-	factor_answered("access-2", "unreachable", "");
+	factor_answered(own(2), "unreachable", "");
 	assert_told(TOOL_STATUS_UNREACHABLE, "");
 	assert_int_equal(
 	    start(factor_settings, arguments, detail), TOOL_STATUS_OK);
 	timers_settle(world.base);
-	factor_answered("access-3", "ok", "two words");
+	factor_answered(own(3), "ok", "two words");
 	assert_told(TOOL_STATUS_MALFORMED, "");
 	assert_refused("call_8", "saldo", "Primero identifíquese.");
 	assert_int_equal(
 	    start(factor_settings, arguments, detail), TOOL_STATUS_OK);
 	timers_settle(world.base);
-	factor_answered("access-4", "ok", "100202");
+	factor_answered(own(4), "ok", "100202");
 	assert_told(TOOL_STATUS_OK, "Bien.");
 	assert_runs("call_9", "saldo");
 	caller = call_access_describe(the_call());
@@ -330,6 +341,65 @@ a_customer_is_who_the_database_says(void **state)
 	cJSON_Delete(arguments);
 	assert_int_equal(told(MESSAGE_TOOL_RESULT), 1); /* call_8's */
 	assert_int_equal(told(MESSAGE_DTMF), 0);
+}
+
+static void
+who_is_locked_out_meanwhile_is_not_looked_up(void **state)
+{
+	char detail[TOOL_QUEUE_DETAIL_SIZE];
+	cJSON *arguments = cJSON_CreateObject();
+	struct access_call *other;
+
+	(void)state;
+	json_add_string(arguments, "contrato", "100202");
+	set_up(STEPS);
+	assert_int_equal(
+	    start(factor_settings, arguments, detail), TOOL_STATUS_OK);
+	for (int i = 0; i < 5; i++) {
+		other = access_open(world.access, "other", false);
+		access_factor_asked(other, "+573001234655");
+		access_factor_wrong(other, "+573001234655");
+		access_close(&other, true);
+	}
+	dial("7930");
+	assert_told(TOOL_STATUS_REFUSED, LOCKED);
+	assert_null(strstr(world.tool_asked, "comprobar"));
+	assert_int_equal(told(MESSAGE_SECRET_END), 1);
+	cJSON_Delete(arguments);
+}
+
+static void
+who_was_proved_is_nobody_else(void **state)
+{
+	char detail[TOOL_QUEUE_DETAIL_SIZE];
+	cJSON *arguments = cJSON_CreateObject();
+
+	(void)state;
+	json_add_string(arguments, "contrato", "100202");
+	set_up(STEPS);
+	start(factor_settings, arguments, detail);
+	dial("7930");
+	assert_non_null(strstr(world.tool_asked, own(1)));
+	factor_answered(own(1), "ok", "100202");
+	assert_told(TOOL_STATUS_OK, "Bien.");
+	/* The same again is proved already. */
+	assert_int_equal(
+	    start(factor_settings, arguments, detail), TOOL_STATUS_OK);
+	assert_told(TOOL_STATUS_OK, "Bien.");
+	assert_int_equal(told(MESSAGE_SECRET_BEGIN), 1);
+	/* Another is not; an empty answer is none. */
+	cJSON_ReplaceItemInObject(
+	    arguments, "contrato", cJSON_CreateString("100203"));
+	json_add_string(arguments, "documento", "");
+	assert_int_equal(
+	    start(factor_settings, arguments, detail), TOOL_STATUS_OK);
+	assert_int_equal(told(MESSAGE_SECRET_BEGIN), 2);
+	dial("1032");
+	assert_non_null(strstr(world.tool_asked, "1032"));
+	assert_null(strstr(world.tool_asked, "documento\\\":\\\"\\\""));
+	factor_answered(own(2), "refused", "");
+	assert_told(TOOL_STATUS_REFUSED, "Mal, 2.");
+	cJSON_Delete(arguments);
 }
 
 /* -- while it rings ------------------------------------------------------------------------- */
@@ -386,6 +456,8 @@ main(void)
 	    TEST(wrong_ones_are_counted_and_nothing_is_not),
 	    TEST(an_entry_that_nobody_wants_any_more_ends),
 	    TEST(a_customer_is_who_the_database_says),
+	    TEST(who_is_locked_out_meanwhile_is_not_looked_up),
+	    TEST(who_was_proved_is_nobody_else),
 	    TEST(the_brief_waits_for_what_is_known_of_the_number),
 	    TEST(but_not_for_long_and_a_failure_says_nothing),
 	};

@@ -655,6 +655,16 @@ generation_lives_as_long_as_somebody_uses_it(void **state)
 static void
 tools_that_come_with_the_program_are_good(void **state)
 {
+	/* They name customers, or let somebody look for them. */
+	static const struct {
+		const char *name;
+		enum tool_who who;
+	} personal[] = {{"consultar_cliente", TOOL_WHO_CUSTOMER},
+	    {"buscar_cliente_en_red", TOOL_WHO_STAFF},
+	    {"alertas_router", TOOL_WHO_STAFF},
+	    {"ping_desde_router", TOOL_WHO_STAFF},
+	    {"comprobar_cliente", TOOL_WHO_SERVICE},
+	    {"reconocer_numero", TOOL_WHO_SERVICE}};
 	struct fixture *f = *state;
 	const struct tool *tool;
 
@@ -672,6 +682,11 @@ tools_that_come_with_the_program_are_good(void **state)
 	assert_true(tool->deadline_ms >= 95000);
 	assert_non_null(
 	    strstr(json_string(tool->failures, "refused"), "{detail}"));
+	for (size_t i = 0; i < sizeof(personal) / sizeof(personal[0]); i++) {
+		tool = tools_find(f->tools, personal[i].name);
+		assert_non_null(tool);
+		assert_int_equal(tool->who, personal[i].who);
+	}
 }
 
 int

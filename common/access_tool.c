@@ -9,78 +9,37 @@
 
 #include "common/json.h"
 #include "common/sentence.h"
+#include "common/tool_reader.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 /* One run of access_tool_read(). */
-struct reader {
-	const cJSON *settings;
-	const cJSON *parameters;
-	access_tool_problem_fn *problem;
-	void *arg;
-	bool good;
-};
-
 /* The later ones are what a tool file adds to "executor" itself. */
 static const char *const members[] = {"type", "action", "prompt", "length",
     "tool", "dial", "granted", "wrong", "locked", "nothing", "executor",
     "parameters", "timeout_argument", "read_only"};
 
-static void __attribute__((format(printf, 2, 3)))
-bad(struct reader *reader, const char *fmt, ...)
-{
-	char text[320];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	reader->good = false;
-	reader->problem(text, reader->arg);
-}
-
-static void
-check_members(struct reader *reader)
-{
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, reader->settings) {
-		bool known = false;
-
-		for (size_t i = 0; i < sizeof(members) / sizeof(members[0]);
-		     i++)
-			known |= strcmp(members[i], item->string) == 0;
-		if (!known)
-			bad(reader, "\"%.64s\" is not a member that it has",
-			    item->string);
-		else if (cJSON_GetObjectItemCaseSensitive(
-			     reader->settings, item->string) != item)
-			bad(reader, "\"%s\" is there twice", item->string);
-	}
-}
-
 /* WANTED: it must be there; else it must not. */
 static const char *
-take_text(struct reader *reader, const char *key, bool wanted)
+take_text(struct tool_reader *reader, const char *key, bool wanted)
 {
 	const cJSON *item =
 	    cJSON_GetObjectItemCaseSensitive(reader->settings, key);
 	const char *text = json_string(reader->settings, key);
 
 	if (!wanted && item != NULL)
-		bad(reader, "\"%s\" has no meaning in it", key);
+		tool_reader_bad(reader, "\"%s\" has no meaning in it", key);
 	else if (wanted && (text[0] == '\0' || strlen(text) > SENTENCE_MAX))
-		bad(reader, "\"%s\" must be a text of 1 to %d bytes", key,
+		tool_reader_bad(reader,
+		    "\"%s\" must be a text of 1 to %d bytes", key,
 		    SENTENCE_MAX);
 	return text;
 }
 
 static void
-take_sentences(struct reader *reader, struct access_tool *tool, bool dials)
+take_sentences(struct tool_reader *reader, struct access_tool *tool, bool dials)
 {
 	static const struct sentence_place left = {.name = "left"};
 	const char *stray;
@@ -92,12 +51,13 @@ take_sentences(struct reader *reader, struct access_tool *tool, bool dials)
 	tool->locked = take_text(reader, "locked", true);
 	stray = sentence_stray(tool->wrong, &left, 1);
 	if (stray != NULL)
-		bad(reader, "\"wrong\": \"%.*s\" is no place that it can have",
+		tool_reader_bad(reader,
+		    "\"wrong\": \"%.*s\" is no place that it can have",
 		    (int)strcspn(stray, " ,.;:"), stray);
 }
 
 static void
-take_length(struct reader *reader, struct access_tool *tool, bool dials)
+take_length(struct tool_reader *reader, struct access_tool *tool, bool dials)
 {
 	const cJSON *item =
 	    cJSON_GetObjectItemCaseSensitive(reader->settings, "length");
@@ -106,7 +66,7 @@ take_length(struct reader *reader, struct access_tool *tool, bool dials)
 		return;
 	if (!dials || !cJSON_IsNumber(item) || item->valuedouble < 1 ||
 	    item->valuedouble > ACCESS_TOOL_LENGTH_MAX)
-		bad(reader,
+		tool_reader_bad(reader,
 		    "\"length\" must be a number from 1 to %d, of digits that "
 		    "are dialled",
 		    ACCESS_TOOL_LENGTH_MAX);
@@ -116,19 +76,21 @@ take_length(struct reader *reader, struct access_tool *tool, bool dials)
 
 /* A PIN has no other way than the keys. */
 static void
-check_pin(struct reader *reader)
+check_pin(struct tool_reader *reader)
 {
 	const cJSON *properties = json_object(reader->parameters, "properties");
 
 	if (properties != NULL && properties->child != NULL)
-		bad(reader, "\"staff_pin\" has no arguments: a PIN is dialled");
+		tool_reader_bad(
+		    reader, "\"staff_pin\" has no arguments: a PIN is dialled");
 	if (json_bool(reader->parameters, "additionalProperties", true))
-		bad(reader, "\"staff_pin\": \"parameters\" must have "
-			    "\"additionalProperties\": false");
+		tool_reader_bad(reader,
+		    "\"staff_pin\": \"parameters\" must have "
+		    "\"additionalProperties\": false");
 }
 
 static bool
-is_required(const struct reader *reader, const char *name)
+is_required(const struct tool_reader *reader, const char *name)
 {
 	const cJSON *item;
 
@@ -141,18 +103,18 @@ is_required(const struct reader *reader, const char *name)
 }
 
 static void
-check_dial(struct reader *reader, const char *dial)
+check_dial(struct tool_reader *reader, const char *dial)
 {
 	const cJSON *parameter =
 	    json_at(reader->parameters, "properties", dial, NULL);
 
 	if (strcmp(json_string(parameter, "type"), "string") != 0)
-		bad(reader,
+		tool_reader_bad(reader,
 		    "\"dial\": \"parameters\" must describe \"%.64s\" as a "
 		    "string",
 		    dial);
 	else if (is_required(reader, dial))
-		bad(reader,
+		tool_reader_bad(reader,
 		    "\"dial\": \"%.64s\" may not be required, else it is never "
 		    "dialled",
 		    dial);
@@ -162,7 +124,7 @@ int
 access_tool_read(struct access_tool *tool_out, const cJSON *settings,
     const cJSON *parameters, access_tool_problem_fn *problem, void *arg)
 {
-	struct reader reader = {
+	struct tool_reader reader = {
 	    .settings = settings,
 	    .parameters = parameters,
 	    .problem = problem,
@@ -176,16 +138,18 @@ access_tool_read(struct access_tool *tool_out, const cJSON *settings,
 	bool is_pin = strcmp(tool.action, "staff_pin") == 0;
 	bool dials = is_pin || tool.dial[0] != '\0';
 
-	check_members(&reader);
+	tool_reader_check_members(&reader, settings, "", members,
+	    sizeof(members) / sizeof(members[0]));
 	if (!is_pin && strcmp(tool.action, "customer_factor") != 0)
-		bad(&reader, "\"action\" must be staff_pin or customer_factor");
+		tool_reader_bad(
+		    &reader, "\"action\" must be staff_pin or customer_factor");
 	take_sentences(&reader, &tool, dials);
 	take_length(&reader, &tool, dials);
 	tool.tool = take_text(&reader, "tool", !is_pin);
 	if (is_pin)
 		check_pin(&reader);
 	if (is_pin && tool.dial[0] != '\0')
-		bad(&reader, "\"dial\" has no meaning in it");
+		tool_reader_bad(&reader, "\"dial\" has no meaning in it");
 	else if (tool.dial[0] != '\0')
 		check_dial(&reader, tool.dial);
 	if (!reader.good)

@@ -10,11 +10,11 @@
 #include "common/call_tool.h"
 
 #include "common/json.h"
+#include "common/tool_reader.h"
 
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,53 +26,12 @@ enum {
 };
 
 /* One run of call_tool_read(). */
-struct reader {
-	const cJSON *parameters;
-	call_tool_problem_fn *problem;
-	void *arg;
-	bool good;
-};
-
 /* The later ones are what a tool file adds to "executor" itself. */
 static const char *const members[] = {"type", "action", "argument",
     "destinations", "executor", "parameters", "timeout_argument", "read_only"};
 static const char *const destination_members[] = {"endpoint", "ring_s"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static void __attribute__((format(printf, 2, 3)))
-bad(struct reader *reader, const char *fmt, ...)
-{
-	char text[320];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	reader->good = false;
-	reader->problem(text, reader->arg);
-}
-
-static void
-check_members(struct reader *reader, const cJSON *object, const char *where,
-    const char *const *names, size_t count)
-{
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, object) {
-		bool known = false;
-
-		for (size_t i = 0; i < count; i++)
-			known = known || strcmp(names[i], item->string) == 0;
-		if (!known)
-			bad(reader, "%s\"%.64s\" is not a member that it has",
-			    where, item->string);
-		else if (cJSON_GetObjectItemCaseSensitive(
-			     object, item->string) != item)
-			bad(reader, "%s\"%.64s\" is there twice", where,
-			    item->string);
-	}
-}
 
 /* -- endpoints ----------------------------------------------------------------- */
 
@@ -105,20 +64,20 @@ behind(const char *reference)
  * list, or so short that no outside number can be dialled with it.
  */
 static void
-check_parameter(struct reader *reader, const char *where, const char *name)
+check_parameter(struct tool_reader *reader, const char *where, const char *name)
 {
 	const cJSON *parameter =
 	    json_at(reader->parameters, "properties", name, NULL);
 	int64_t max = json_int(parameter, "maxLength", INT64_MAX);
 
 	if (strcmp(json_string(parameter, "type"), "string") != 0)
-		bad(reader,
+		tool_reader_bad(reader,
 		    "%s\"endpoint\": \"parameters\" must describe \"%s\" as a "
 		    "string",
 		    where, name);
 	else if (json_array(parameter, "enum") == NULL &&
 		 max > CALL_TOOL_DIGITS_MAX)
-		bad(reader,
+		tool_reader_bad(reader,
 		    "%s\"endpoint\": the parameter \"%s\" needs an \"enum\" "
 		    "or a \"maxLength\" of at most %d, so that nobody can "
 		    "have any number dialled",
@@ -143,13 +102,14 @@ is_endpoint(const char *text)
 }
 
 static void
-check_endpoint(struct reader *reader, const char *where, const char *endpoint)
+check_endpoint(
+    struct tool_reader *reader, const char *where, const char *endpoint)
 {
 	char name[NAME_MAX_LEN + 1];
 	const char *reference;
 
 	if (!is_endpoint(endpoint)) {
-		bad(reader,
+		tool_reader_bad(reader,
 		    "%s\"endpoint\" must be what Asterisk dials, such as "
 		    "\"PJSIP/200\" or \"Local/600@from-internal\": at most %d "
 		    "letters, no spaces, '&', ',', '<', '>' or quotes",
@@ -163,7 +123,7 @@ check_endpoint(struct reader *reader, const char *where, const char *endpoint)
 	    reference != strstr(endpoint, "${") ||
 	    reference < strchr(endpoint, '/') ||
 	    strstr(behind(reference), "${") != NULL)
-		bad(reader,
+		tool_reader_bad(reader,
 		    "%s\"endpoint\" may hold one ${argument:NAME} behind the "
 		    "'/' and no other reference",
 		    where);
@@ -181,8 +141,8 @@ ring_s(const cJSON *destination)
 }
 
 static void
-check_destination(
-    struct reader *reader, struct call_tool *tool, const cJSON *destination)
+check_destination(struct tool_reader *reader, struct call_tool *tool,
+    const cJSON *destination)
 {
 	const cJSON *ring =
 	    cJSON_GetObjectItemCaseSensitive(destination, "ring_s");
@@ -191,17 +151,19 @@ check_destination(
 	snprintf(where, sizeof(where),
 	    "\"destinations\": \"%.64s\": ", destination->string);
 	if (!cJSON_IsObject(destination)) {
-		bad(reader, "%smust be an object with an \"endpoint\"", where);
+		tool_reader_bad(
+		    reader, "%smust be an object with an \"endpoint\"", where);
 		return;
 	}
-	check_members(reader, destination, where, destination_members,
-	    COUNT(destination_members));
+	tool_reader_check_members(reader, destination, where,
+	    destination_members, COUNT(destination_members));
 	check_endpoint(reader, where, json_string(destination, "endpoint"));
 	if (ring != NULL && (!cJSON_IsNumber(ring) ||
 				ring->valuedouble < CALL_TOOL_RING_MIN_S ||
 				ring->valuedouble > CALL_TOOL_RING_MAX_S))
-		bad(reader, "%s\"ring_s\" must be a number from %d to %d",
-		    where, CALL_TOOL_RING_MIN_S, CALL_TOOL_RING_MAX_S);
+		tool_reader_bad(reader,
+		    "%s\"ring_s\" must be a number from %d to %d", where,
+		    CALL_TOOL_RING_MIN_S, CALL_TOOL_RING_MAX_S);
 	else if (ring_s(destination) > tool->ring_max_s)
 		tool->ring_max_s = ring_s(destination);
 }
@@ -221,7 +183,7 @@ lists(const cJSON *array, const char *text)
 
 /* The model can say exactly the destinations that there are. */
 static void
-check_choice(struct reader *reader, const struct call_tool *tool)
+check_choice(struct tool_reader *reader, const struct call_tool *tool)
 {
 	const cJSON *choices = json_array(
 	    json_at(reader->parameters, "properties", tool->argument, NULL),
@@ -229,7 +191,7 @@ check_choice(struct reader *reader, const struct call_tool *tool)
 	const cJSON *item;
 
 	if (choices == NULL) {
-		bad(reader,
+		tool_reader_bad(reader,
 		    "\"argument\": \"parameters\" must describe \"%.64s\" with "
 		    "an \"enum\" of all destinations",
 		    tool->argument);
@@ -237,7 +199,7 @@ check_choice(struct reader *reader, const struct call_tool *tool)
 	}
 	cJSON_ArrayForEach(item, tool->destinations) {
 		if (!lists(choices, item->string))
-			bad(reader,
+			tool_reader_bad(reader,
 			    "\"destinations\": \"%.64s\" is missing in the "
 			    "\"enum\" of \"%.64s\"",
 			    item->string, tool->argument);
@@ -245,7 +207,7 @@ check_choice(struct reader *reader, const struct call_tool *tool)
 	cJSON_ArrayForEach(item, choices) {
 		if (!cJSON_IsString(item) ||
 		    json_object(tool->destinations, item->valuestring) == NULL)
-			bad(reader,
+			tool_reader_bad(reader,
 			    "the \"enum\" of \"%.64s\" has \"%.64s\", which is "
 			    "none of the \"destinations\"",
 			    tool->argument,
@@ -254,26 +216,27 @@ check_choice(struct reader *reader, const struct call_tool *tool)
 	cJSON_ArrayForEach(item, json_array(reader->parameters, "required")) {
 		if (cJSON_IsString(item) &&
 		    strcmp(item->valuestring, tool->argument) != 0)
-			bad(reader,
+			tool_reader_bad(reader,
 			    "\"parameters\": only \"%.64s\" may be required, "
 			    "not \"%.64s\": who presses 0 is asked nothing",
 			    tool->argument, item->valuestring);
 	}
 	if (!lists(json_array(reader->parameters, "required"), tool->argument))
-		bad(reader, "\"parameters\": \"%.64s\" must be required",
+		tool_reader_bad(reader,
+		    "\"parameters\": \"%.64s\" must be required",
 		    tool->argument);
 }
 
 static void
 check_transfer(
-    struct reader *reader, struct call_tool *tool, const cJSON *settings)
+    struct tool_reader *reader, struct call_tool *tool, const cJSON *settings)
 {
 	int count = cJSON_GetArraySize(tool->destinations);
 	const cJSON *item;
 
 	if (tool->destinations == NULL || count < 1 ||
 	    count > CALL_TOOL_DESTINATIONS_MAX) {
-		bad(reader,
+		tool_reader_bad(reader,
 		    "\"destinations\" must be an object of 1 to %d "
 		    "destinations",
 		    CALL_TOOL_DESTINATIONS_MAX);
@@ -282,15 +245,16 @@ check_transfer(
 	cJSON_ArrayForEach(item, tool->destinations) {
 		if (cJSON_GetObjectItemCaseSensitive(
 			tool->destinations, item->string) != item)
-			bad(reader,
+			tool_reader_bad(reader,
 			    "\"destinations\": \"%.64s\" is there twice",
 			    item->string);
 		check_destination(reader, tool, item);
 	}
 	tool->argument = json_string(settings, "argument");
 	if (tool->argument[0] == '\0')
-		bad(reader, "\"argument\" must name the parameter that chooses "
-			    "one of the \"destinations\"");
+		tool_reader_bad(reader,
+		    "\"argument\" must name the parameter that chooses "
+		    "one of the \"destinations\"");
 	else
 		check_choice(reader, tool);
 }
@@ -299,24 +263,26 @@ int
 call_tool_read(struct call_tool *tool_out, const cJSON *settings,
     const cJSON *parameters, call_tool_problem_fn *problem, void *arg)
 {
-	struct reader reader = {parameters, problem, arg, true};
+	struct tool_reader reader = {settings, parameters, problem, arg, true};
 	struct call_tool tool = {
 	    .action = json_string(settings, "action"),
 	    .argument = "",
 	    .destinations = json_object(settings, "destinations"),
 	};
 
-	check_members(&reader, settings, "", members, COUNT(members));
+	tool_reader_check_members(
+	    &reader, settings, "", members, COUNT(members));
 	if (strcmp(tool.action, "transfer") == 0)
 		check_transfer(&reader, &tool, settings);
 	else if (strcmp(tool.action, "hangup") != 0 &&
 		 strcmp(tool.action, "cancel") != 0)
-		bad(&reader,
+		tool_reader_bad(&reader,
 		    "\"action\" must be hangup, cancel or transfer, not "
 		    "\"%.40s\"",
 		    tool.action);
 	else if (tool.destinations != NULL)
-		bad(&reader, "\"destinations\" is for the action transfer");
+		tool_reader_bad(
+		    &reader, "\"destinations\" is for the action transfer");
 	if (!reader.good)
 		return -EINVAL;
 	*tool_out = tool;

@@ -9,10 +9,10 @@
 #include "common/http_template.h"
 #include "common/json.h"
 #include "common/json_pointer.h"
+#include "common/tool_reader.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,14 +24,6 @@ enum {
 };
 
 /* One run of http_tool_read(). */
-struct reader {
-	const cJSON *settings;
-	const cJSON *parameters;
-	http_tool_problem_fn *problem;
-	void *arg;
-	bool good;
-};
-
 static const char *const members[] = {"type", "executor", "parameters",
     "timeout_argument", "read_only", "method", "url", "headers", "body", "form",
     "user", "password", "ca_file", "redirects", "response"};
@@ -41,19 +33,6 @@ static const char *const methods[] = {
     "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static void __attribute__((format(printf, 2, 3)))
-bad(struct reader *reader, const char *fmt, ...)
-{
-	char text[384];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	reader->good = false;
-	reader->problem(text, reader->arg);
-}
 
 static bool
 is_one_of(const char *word, const char *const *words, size_t count)
@@ -65,26 +44,9 @@ is_one_of(const char *word, const char *const *words, size_t count)
 	return false;
 }
 
-static void
-check_members(struct reader *reader, const cJSON *object, const char *where,
-    const char *const *names, size_t count)
-{
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, object) {
-		if (!is_one_of(item->string, names, count))
-			bad(reader, "%s\"%.64s\" is not a member that it has",
-			    where, item->string);
-		else if (cJSON_GetObjectItemCaseSensitive(
-			     object, item->string) != item)
-			bad(reader, "%s\"%s\" is there twice", where,
-			    item->string);
-	}
-}
-
 /* A string of 1 … MAX bytes, "" if it is not there. */
 static const char *
-take_text(struct reader *reader, const char *key, size_t max)
+take_text(struct tool_reader *reader, const char *key, size_t max)
 {
 	const cJSON *item =
 	    cJSON_GetObjectItemCaseSensitive(reader->settings, key);
@@ -93,22 +55,23 @@ take_text(struct reader *reader, const char *key, size_t max)
 		return "";
 	if (!cJSON_IsString(item) || item->valuestring[0] == '\0' ||
 	    strlen(item->valuestring) > max) {
-		bad(reader, "\"%s\" must be a text of 1 to %zu bytes", key,
-		    max);
+		tool_reader_bad(reader,
+		    "\"%s\" must be a text of 1 to %zu bytes", key, max);
 		return "";
 	}
 	return item->valuestring;
 }
 
 static const char *
-take_template(struct reader *reader, const char *key, enum http_place place)
+take_template(
+    struct tool_reader *reader, const char *key, enum http_place place)
 {
 	const char *text = take_text(reader, key, TEXT_MAX);
 	char why[HTTP_TEMPLATE_WHY_SIZE];
 
 	if (*text != '\0' && http_template_check(text, place,
 				 reader->parameters, why, sizeof(why)) < 0)
-		bad(reader, "\"%s\": %s", key, why);
+		tool_reader_bad(reader, "\"%s\": %s", key, why);
 	return text;
 }
 
@@ -146,7 +109,8 @@ is_reserved_header(const char *name)
 
 /* An object of templates, or NULL. */
 static const cJSON *
-take_templates(struct reader *reader, const char *key, enum http_place place)
+take_templates(
+    struct tool_reader *reader, const char *key, enum http_place place)
 {
 	const cJSON *object =
 	    cJSON_GetObjectItemCaseSensitive(reader->settings, key);
@@ -156,24 +120,26 @@ take_templates(struct reader *reader, const char *key, enum http_place place)
 	if (object == NULL)
 		return NULL;
 	if (!cJSON_IsObject(object)) {
-		bad(reader, "\"%s\" must be an object of texts", key);
+		tool_reader_bad(
+		    reader, "\"%s\" must be an object of texts", key);
 		return NULL;
 	}
 	cJSON_ArrayForEach(item, object) {
 		if (!cJSON_IsString(item) ||
 		    strlen(item->valuestring) > TEXT_MAX)
-			bad(reader, "\"%s\": \"%.64s\" must be a text", key,
+			tool_reader_bad(reader,
+			    "\"%s\": \"%.64s\" must be a text", key,
 			    item->string);
 		else if (http_template_check(item->valuestring, place,
 			     reader->parameters, why, sizeof(why)) < 0)
-			bad(reader, "\"%s\": \"%.64s\": %s", key, item->string,
-			    why);
+			tool_reader_bad(reader, "\"%s\": \"%.64s\": %s", key,
+			    item->string, why);
 	}
 	return object;
 }
 
 static const cJSON *
-take_headers(struct reader *reader)
+take_headers(struct tool_reader *reader)
 {
 	const cJSON *headers =
 	    take_templates(reader, "headers", HTTP_PLACE_HEADER);
@@ -181,19 +147,19 @@ take_headers(struct reader *reader)
 
 	cJSON_ArrayForEach(item, headers) {
 		if (!is_token(item->string) || is_reserved_header(item->string))
-			bad(reader,
+			tool_reader_bad(reader,
 			    "\"headers\": \"%.64s\" is not a header that a "
 			    "tool may set",
 			    item->string);
 	}
 	if (cJSON_GetArraySize(headers) > HTTP_TOOL_HEADERS_MAX)
-		bad(reader, "\"headers\" may hold %d of them",
+		tool_reader_bad(reader, "\"headers\" may hold %d of them",
 		    HTTP_TOOL_HEADERS_MAX);
 	return headers;
 }
 
 static const char *
-take_method(struct reader *reader, bool has_content)
+take_method(struct tool_reader *reader, bool has_content)
 {
 	const char *method = take_text(reader, "method", 8);
 	bool takes_content;
@@ -201,55 +167,56 @@ take_method(struct reader *reader, bool has_content)
 	if (*method == '\0')
 		return has_content ? "POST" : "GET";
 	if (!is_one_of(method, methods, COUNT(methods)))
-		bad(reader,
+		tool_reader_bad(reader,
 		    "\"method\" must be GET, POST, PUT, PATCH, DELETE or HEAD");
 	takes_content =
 	    strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0;
 	if (has_content && !takes_content)
-		bad(reader, "\"method\": %s has no body", method);
+		tool_reader_bad(reader, "\"method\": %s has no body", method);
 	return method;
 }
 
 static const char *
-take_ca_file(struct reader *reader)
+take_ca_file(struct tool_reader *reader)
 {
 	const char *path = take_text(reader, "ca_file", PATH_TEXT_MAX);
 
 	if (*path != '\0' && *path != '/')
-		bad(reader, "\"ca_file\" must be an absolute path");
+		tool_reader_bad(reader, "\"ca_file\" must be an absolute path");
 	return path;
 }
 
 static void
-take_request(struct reader *reader, struct http_tool *tool)
+take_request(struct tool_reader *reader, struct http_tool *tool)
 {
 	char why[HTTP_TEMPLATE_WHY_SIZE];
 
 	tool->url = take_template(reader, "url", HTTP_PLACE_URL);
 	if (*tool->url == '\0')
-		bad(reader, "\"url\" is missing");
+		tool_reader_bad(reader, "\"url\" is missing");
 	tool->headers = take_headers(reader);
 	tool->form = take_templates(reader, "form", HTTP_PLACE_FORM);
 	tool->body = cJSON_GetObjectItemCaseSensitive(reader->settings, "body");
 	if (tool->body != NULL && tool->form != NULL)
-		bad(reader, "\"body\" and \"form\" cannot both be sent");
+		tool_reader_bad(
+		    reader, "\"body\" and \"form\" cannot both be sent");
 	if (tool->body != NULL && http_template_check_json(tool->body,
 				      reader->parameters, why, sizeof(why)) < 0)
-		bad(reader, "\"body\": %s", why);
+		tool_reader_bad(reader, "\"body\": %s", why);
 	tool->method =
 	    take_method(reader, tool->body != NULL || tool->form != NULL);
 	tool->user = take_template(reader, "user", HTTP_PLACE_CREDENTIAL);
 	tool->password =
 	    take_template(reader, "password", HTTP_PLACE_CREDENTIAL);
 	if (*tool->password != '\0' && *tool->user == '\0')
-		bad(reader, "\"password\" needs a \"user\"");
+		tool_reader_bad(reader, "\"password\" needs a \"user\"");
 	tool->ca_file = take_ca_file(reader);
 }
 
 /* -- the answer ------------------------------------------------------------------ */
 
 static const char *
-take_pointer(struct reader *reader, const cJSON *object, const char *key,
+take_pointer(struct tool_reader *reader, const cJSON *object, const char *key,
     const char *where)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -258,14 +225,14 @@ take_pointer(struct reader *reader, const cJSON *object, const char *key,
 		return "";
 	if (cJSON_IsString(item) && json_pointer_is_valid(item->valuestring))
 		return item->valuestring;
-	bad(reader, "%s\"%s\" must be a JSON pointer such as \"/data/0\"",
-	    where, key);
+	tool_reader_bad(reader,
+	    "%s\"%s\" must be a JSON pointer such as \"/data/0\"", where, key);
 	return "";
 }
 
 static void
 take_success(
-    struct reader *reader, const cJSON *response, struct http_tool *tool)
+    struct tool_reader *reader, const cJSON *response, struct http_tool *tool)
 {
 	static const char *const names[] = {"pointer", "equals"};
 	const cJSON *success =
@@ -273,21 +240,21 @@ take_success(
 
 	if (success == NULL)
 		return;
-	check_members(reader, success, "\"response\": \"success\": ", names,
-	    COUNT(names));
+	tool_reader_check_members(reader, success,
+	    "\"response\": \"success\": ", names, COUNT(names));
 	tool->success = take_pointer(
 	    reader, success, "pointer", "\"response\": \"success\": ");
 	tool->success_is = cJSON_GetObjectItemCaseSensitive(success, "equals");
 	if (*tool->success == '\0' || tool->success_is == NULL ||
 	    cJSON_IsObject(tool->success_is) || cJSON_IsArray(tool->success_is))
-		bad(reader,
+		tool_reader_bad(reader,
 		    "\"response\": \"success\" must have a \"pointer\" and "
 		    "\"equals\", a simple value");
 }
 
 static void
 take_reasons(
-    struct reader *reader, const cJSON *response, struct http_tool *tool)
+    struct tool_reader *reader, const cJSON *response, struct http_tool *tool)
 {
 	const cJSON *reasons =
 	    cJSON_GetObjectItemCaseSensitive(response, "reason");
@@ -297,7 +264,7 @@ take_reasons(
 		return;
 	if (!cJSON_IsArray(reasons) ||
 	    cJSON_GetArraySize(reasons) > HTTP_TOOL_REASONS_MAX) {
-		bad(reader,
+		tool_reader_bad(reader,
 		    "\"response\": \"reason\" must be a list of at most %d "
 		    "JSON pointers",
 		    HTTP_TOOL_REASONS_MAX);
@@ -306,7 +273,7 @@ take_reasons(
 	cJSON_ArrayForEach(item, reasons) {
 		if (!cJSON_IsString(item) ||
 		    !json_pointer_is_valid(item->valuestring))
-			bad(reader,
+			tool_reader_bad(reader,
 			    "\"response\": \"reason\": not a JSON pointer");
 	}
 	tool->reasons = reasons;
@@ -314,7 +281,7 @@ take_reasons(
 
 static void
 take_progress(
-    struct reader *reader, const cJSON *response, struct http_tool *tool)
+    struct tool_reader *reader, const cJSON *response, struct http_tool *tool)
 {
 	static const char where[] = "\"response\": \"progress\": ";
 	static const char *const names[] = {"done", "total"};
@@ -324,11 +291,11 @@ take_progress(
 	tool->progress_done = tool->progress_total = "";
 	if (progress == NULL)
 		return;
-	check_members(reader, progress, where, names, COUNT(names));
+	tool_reader_check_members(reader, progress, where, names, COUNT(names));
 	tool->progress_done = take_pointer(reader, progress, "done", where);
 	tool->progress_total = take_pointer(reader, progress, "total", where);
 	if (*tool->progress_done == '\0')
-		bad(reader,
+		tool_reader_bad(reader,
 		    "\"response\": \"progress\" must have \"done\", a JSON "
 		    "pointer, and may have \"total\"");
 }
@@ -343,7 +310,7 @@ is_http_status(const char *text)
 
 static void
 take_statuses(
-    struct reader *reader, const cJSON *response, struct http_tool *tool)
+    struct tool_reader *reader, const cJSON *response, struct http_tool *tool)
 {
 	static const char *const allowed[] = {
 	    "ok", "refused", "busy", "timeout", "http_error", "unreachable"};
@@ -351,12 +318,13 @@ take_statuses(
 
 	tool->statuses = cJSON_GetObjectItemCaseSensitive(response, "status");
 	if (tool->statuses != NULL && !cJSON_IsObject(tool->statuses))
-		bad(reader, "\"response\": \"status\" must be an object");
+		tool_reader_bad(
+		    reader, "\"response\": \"status\" must be an object");
 	cJSON_ArrayForEach(item, tool->statuses) {
 		if (item->string == NULL || !is_http_status(item->string) ||
 		    !cJSON_IsString(item) ||
 		    !is_one_of(item->valuestring, allowed, COUNT(allowed)))
-			bad(reader,
+			tool_reader_bad(reader,
 			    "\"response\": \"status\": \"%.16s\": an HTTP "
 			    "status, and ok, refused, busy, timeout, "
 			    "http_error or unreachable, are wanted",
@@ -365,7 +333,7 @@ take_statuses(
 }
 
 static long
-take_number(struct reader *reader, const cJSON *object, const char *key,
+take_number(struct tool_reader *reader, const cJSON *object, const char *key,
     long otherwise, long min, long max)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -375,28 +343,30 @@ take_number(struct reader *reader, const cJSON *object, const char *key,
 	if (cJSON_IsNumber(item) && item->valuedouble >= (double)min &&
 	    item->valuedouble <= (double)max)
 		return (long)item->valuedouble;
-	bad(reader, "\"%s\" must be a number from %ld to %ld", key, min, max);
+	tool_reader_bad(
+	    reader, "\"%s\" must be a number from %ld to %ld", key, min, max);
 	return otherwise;
 }
 
 static void
-take_response(struct reader *reader, struct http_tool *tool)
+take_response(struct tool_reader *reader, struct http_tool *tool)
 {
 	const cJSON *response =
 	    cJSON_GetObjectItemCaseSensitive(reader->settings, "response");
 	const char *type = json_string(response, "type");
 
 	if (response != NULL && !cJSON_IsObject(response)) {
-		bad(reader, "\"response\" must be an object");
+		tool_reader_bad(reader, "\"response\" must be an object");
 		response = NULL;
 	}
 	if (response != NULL)
-		check_members(reader, response,
+		tool_reader_check_members(reader, response,
 		    "\"response\": ", response_members,
 		    COUNT(response_members));
 	if (json_at(response, "type", NULL) != NULL &&
 	    strcmp(type, "json") != 0 && strcmp(type, "text") != 0)
-		bad(reader, "\"response\": \"type\" must be json or text");
+		tool_reader_bad(
+		    reader, "\"response\": \"type\" must be json or text");
 	tool->is_text = strcmp(type, "text") == 0;
 	tool->answer =
 	    take_pointer(reader, response, "answer", "\"response\": ");
@@ -408,14 +378,15 @@ take_response(struct reader *reader, struct http_tool *tool)
 	    HTTP_TOOL_RESPONSE_DEFAULT, 1, HTTP_TOOL_RESPONSE_MAX);
 	if (tool->is_text && (*tool->answer != '\0' || *tool->success != '\0' ||
 				 *tool->progress_done != '\0'))
-		bad(reader, "\"response\": a text has no JSON pointers");
+		tool_reader_bad(
+		    reader, "\"response\": a text has no JSON pointers");
 }
 
 int
 http_tool_read(struct http_tool *tool_out, const cJSON *settings,
     const cJSON *parameters, http_tool_problem_fn *problem, void *arg)
 {
-	struct reader reader = {
+	struct tool_reader reader = {
 	    .settings = settings,
 	    .parameters = parameters,
 	    .problem = problem,
@@ -424,7 +395,8 @@ http_tool_read(struct http_tool *tool_out, const cJSON *settings,
 	};
 	struct http_tool tool = {.success = ""};
 
-	check_members(&reader, settings, "", members, COUNT(members));
+	tool_reader_check_members(
+	    &reader, settings, "", members, COUNT(members));
 	take_request(&reader, &tool);
 	tool.redirects = (unsigned int)take_number(
 	    &reader, settings, "redirects", 0, 0, HTTP_TOOL_REDIRECTS_MAX);

@@ -9,6 +9,7 @@
 
 #include "common/json.h"
 #include "common/sql_dsn.h"
+#include "common/tool_reader.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -25,14 +26,6 @@ enum {
 };
 
 /* One run of sql_tool_read(). */
-struct reader {
-	const cJSON *settings;
-	const cJSON *parameters;
-	sql_tool_problem_fn *problem;
-	void *arg;
-	bool good;
-};
-
 static const char *const members[] = {"type", "executor", "parameters",
     "timeout_argument", "read_only", "dsn", "query", "bind", "rows_max",
     "timeout_s", "first", "answer", "more", "none", "words", "key"};
@@ -40,42 +33,10 @@ static const char *const members[] = {"type", "executor", "parameters",
 /* What the supervisor knows of a caller; see ${caller:NAME}. */
 static const char *const caller_names[] = {"number", "customer"};
 
-static void __attribute__((format(printf, 2, 3)))
-bad(struct reader *reader, const char *fmt, ...)
-{
-	char text[384];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	reader->good = false;
-	reader->problem(text, reader->arg);
-}
-
-static void
-check_members(struct reader *reader)
-{
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, reader->settings) {
-		bool known = false;
-
-		for (size_t i = 0; i < sizeof(members) / sizeof(members[0]);
-		     i++)
-			known |= strcmp(members[i], item->string) == 0;
-		if (!known)
-			bad(reader, "\"%.64s\" is not a member that it has",
-			    item->string);
-		else if (cJSON_GetObjectItemCaseSensitive(
-			     reader->settings, item->string) != item)
-			bad(reader, "\"%s\" is there twice", item->string);
-	}
-}
-
 /* A string of 1 … MAX bytes, "" if it is optional and not there. */
 static const char *
-take_text(struct reader *reader, const char *key, size_t max, bool optional)
+take_text(
+    struct tool_reader *reader, const char *key, size_t max, bool optional)
 {
 	const cJSON *item =
 	    cJSON_GetObjectItemCaseSensitive(reader->settings, key);
@@ -84,15 +45,15 @@ take_text(struct reader *reader, const char *key, size_t max, bool optional)
 		return "";
 	if (item == NULL || !cJSON_IsString(item) ||
 	    item->valuestring[0] == '\0' || strlen(item->valuestring) > max) {
-		bad(reader, "\"%s\" must be a text of 1 to %zu bytes", key,
-		    max);
+		tool_reader_bad(reader,
+		    "\"%s\" must be a text of 1 to %zu bytes", key, max);
 		return "";
 	}
 	return item->valuestring;
 }
 
 static unsigned int
-take_number(struct reader *reader, const char *key, unsigned int otherwise,
+take_number(struct tool_reader *reader, const char *key, unsigned int otherwise,
     unsigned int max)
 {
 	const cJSON *item =
@@ -103,7 +64,8 @@ take_number(struct reader *reader, const char *key, unsigned int otherwise,
 	if (cJSON_IsNumber(item) && item->valuedouble >= 1 &&
 	    item->valuedouble <= max)
 		return (unsigned int)item->valuedouble;
-	bad(reader, "\"%s\" must be a number from 1 to %u", key, max);
+	tool_reader_bad(
+	    reader, "\"%s\" must be a number from 1 to %u", key, max);
 	return otherwise;
 }
 
@@ -254,21 +216,22 @@ is_scalar(const cJSON *property)
 }
 
 static void
-check_caller(struct reader *reader, const char *name)
+check_caller(struct tool_reader *reader, const char *name)
 {
 	for (size_t i = 0; i < sizeof(caller_names) / sizeof(caller_names[0]);
 	     i++) {
 		if (strcmp(name, caller_names[i]) == 0)
 			return;
 	}
-	bad(reader,
+	tool_reader_bad(reader,
 	    "\"bind\": ${caller:%s}: there is ${caller:number} and "
 	    "${caller:customer}",
 	    name);
 }
 
 static void
-check_value(struct reader *reader, struct sql_tool *tool, const cJSON *item)
+check_value(
+    struct tool_reader *reader, struct sql_tool *tool, const cJSON *item)
 {
 	char buf[NAME_SIZE];
 	bool is_caller;
@@ -277,11 +240,12 @@ check_value(struct reader *reader, struct sql_tool *tool, const cJSON *item)
 
 	if (name == NULL) {
 		if (!cJSON_IsNumber(item) && !cJSON_IsString(item))
-			bad(reader, "\"bind\": a value must be a text or a "
-				    "number");
+			tool_reader_bad(reader,
+			    "\"bind\": a value must be a text or a "
+			    "number");
 		else if (cJSON_IsString(item) &&
 			 strstr(item->valuestring, "${") != NULL)
-			bad(reader,
+			tool_reader_bad(reader,
 			    "\"bind\": \"%.64s\": the whole text may be "
 			    "${argument:NAME} or ${caller:NAME}, not a part "
 			    "of it",
@@ -293,14 +257,14 @@ check_value(struct reader *reader, struct sql_tool *tool, const cJSON *item)
 		check_caller(reader, name);
 	else if (!is_scalar(
 		     json_at(reader->parameters, "properties", name, NULL)))
-		bad(reader,
+		tool_reader_bad(reader,
 		    "\"bind\": ${argument:%s}: \"parameters\" must describe "
 		    "it as a string, a number or a boolean",
 		    name);
 }
 
 static void
-take_query(struct reader *reader, struct sql_tool *tool)
+take_query(struct tool_reader *reader, struct sql_tool *tool)
 {
 	const cJSON *item;
 	size_t values = 0;
@@ -311,37 +275,39 @@ take_query(struct reader *reader, struct sql_tool *tool)
 	is_good = *tool->query != '\0' && sql_tool_check_query(tool->query,
 					      &values, why, sizeof(why)) == 0;
 	if (*tool->query != '\0' && !is_good)
-		bad(reader, "\"query\": %s", why);
+		tool_reader_bad(reader, "\"query\": %s", why);
 	tool->bind = cJSON_GetObjectItemCaseSensitive(reader->settings, "bind");
 	if (tool->bind != NULL && !cJSON_IsArray(tool->bind)) {
-		bad(reader, "\"bind\" must be a list of values");
+		tool_reader_bad(reader, "\"bind\" must be a list of values");
 		return;
 	}
 	cJSON_ArrayForEach(item, tool->bind)
 		check_value(reader, tool, item);
 	if (is_good && values != (size_t)cJSON_GetArraySize(tool->bind))
-		bad(reader, "\"query\" has %zu '?' and \"bind\" %d values",
-		    values, cJSON_GetArraySize(tool->bind));
+		tool_reader_bad(reader,
+		    "\"query\" has %zu '?' and \"bind\" %d values", values,
+		    cJSON_GetArraySize(tool->bind));
 	if (values > SQL_TOOL_VALUES_MAX)
-		bad(reader, "\"bind\" may have %d values", SQL_TOOL_VALUES_MAX);
+		tool_reader_bad(
+		    reader, "\"bind\" may have %d values", SQL_TOOL_VALUES_MAX);
 }
 
 /* -- the answer ------------------------------------------------------------------ */
 
 static void
-take_template(struct reader *reader, const struct sql_tool *tool,
+take_template(struct tool_reader *reader, const struct sql_tool *tool,
     const char *key, const char **template_out)
 {
 	char why[SQL_ANSWER_WHY_SIZE];
 
 	if (**template_out != '\0' &&
 	    sql_answer_check(*template_out, &tool->words, why, sizeof(why)) < 0)
-		bad(reader, "\"%s\": %s", key, why);
+		tool_reader_bad(reader, "\"%s\": %s", key, why);
 }
 
 /* Nothing is put into words: a program reads it. */
 static void
-take_key(struct reader *reader, struct sql_tool *tool)
+take_key(struct tool_reader *reader, struct sql_tool *tool)
 {
 	static const char *const others[] = {
 	    "first", "answer", "more", "none", "words", "rows_max"};
@@ -351,20 +317,20 @@ take_key(struct reader *reader, struct sql_tool *tool)
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		if (cJSON_GetObjectItemCaseSensitive(
 			reader->settings, others[i]) != NULL)
-			bad(reader, "\"%s\" has no meaning beside \"key\"",
-			    others[i]);
+			tool_reader_bad(reader,
+			    "\"%s\" has no meaning beside \"key\"", others[i]);
 	}
 }
 
 static void
-take_answer(struct reader *reader, struct sql_tool *tool)
+take_answer(struct tool_reader *reader, struct sql_tool *tool)
 {
 	char why[SQL_ANSWER_WHY_SIZE];
 
 	if (sql_words_read(&tool->words,
 		cJSON_GetObjectItemCaseSensitive(reader->settings, "words"),
 		why, sizeof(why)) < 0) {
-		bad(reader, "\"words\": %s", why);
+		tool_reader_bad(reader, "\"words\": %s", why);
 		return;
 	}
 	tool->answer = take_text(reader, "answer", TEXT_MAX, false);
@@ -380,7 +346,7 @@ int
 sql_tool_read(struct sql_tool *tool_out, const cJSON *settings,
     const cJSON *parameters, sql_tool_problem_fn *problem, void *arg)
 {
-	struct reader reader = {
+	struct tool_reader reader = {
 	    .settings = settings,
 	    .parameters = parameters,
 	    .problem = problem,
@@ -390,10 +356,11 @@ sql_tool_read(struct sql_tool *tool_out, const cJSON *settings,
 	struct sql_tool tool = {.dsn = "", .key = ""};
 	char why[SQL_DSN_WHY_SIZE];
 
-	check_members(&reader);
+	tool_reader_check_members(&reader, settings, "", members,
+	    sizeof(members) / sizeof(members[0]));
 	tool.dsn = take_text(&reader, "dsn", DSN_TEXT_MAX, false);
 	if (*tool.dsn != '\0' && sql_dsn_check(tool.dsn, why, sizeof(why)) < 0)
-		bad(&reader, "\"dsn\": %s", why);
+		tool_reader_bad(&reader, "\"dsn\": %s", why);
 	take_query(&reader, &tool);
 	tool.rows_max = take_number(
 	    &reader, "rows_max", SQL_TOOL_ROWS_DEFAULT, SQL_TOOL_ROWS_MAX);

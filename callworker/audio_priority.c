@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/resource.h>
 
 static volatile sig_atomic_t lost;
@@ -24,7 +23,9 @@ on_worked_too_long(int sig)
 	int saved = errno;
 
 	(void)sig;
-	lost = sched_setscheduler(0, SCHED_OTHER, &ordinary) == 0;
+	/* To clear RESET_ON_FORK would take a right that we may not have. */
+	lost = sched_setscheduler(
+		   0, SCHED_OTHER | SCHED_RESET_ON_FORK, &ordinary) == 0;
 	errno = saved;
 }
 

@@ -109,7 +109,7 @@ struct conversation_ports {
 	/* There is no voice any more; instead of hang_up. Once. */
 	void (*voice_lost)(
 	    enum voice_fault fault, const char *detail, void *arg);
-	/* What conversation_tool() or _state_name() says has changed. */
+	/* What conversation_tool() says may have changed. */
 	void (*changed)(void *arg);
 };
 

@@ -2,7 +2,8 @@
 /*
  * conversation_impl.h – the conversation's state, shared by conversation.c
  * (turns), conversation_tools.c (function calls), conversation_layers.c (what
- * is heard while they run), conversation_control.c (the call itself) and
+ * is heard while they run), conversation_control.c (the call itself),
+ * conversation_access.c (secret digits, requests to be confirmed) and
  * conversation_watch.c (what happens when nothing does). Nobody else includes
  * it.
  */

@@ -9,7 +9,8 @@
  * one to the other the voice may need a second or two.
  *
  * Invariant: neither sound nor sentence is begun while the caller speaks or
- * dials, while something of the voice is to be heard, or is due.
+ * dials, or while something of the voice is to be heard; and no sentence while
+ * something of it is due.
  */
 #include "callworker/conversation_impl.h"
 

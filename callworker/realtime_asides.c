@@ -89,11 +89,11 @@ finish(struct realtime_asides *as, enum voice_end end, const char *why)
 }
 
 static void
-send_cancel(struct realtime_asides *as, const char *response_id)
+send_cancel(struct realtime_asides *as, char event_id[REALTIME_ID_SIZE],
+    const char *response_id)
 {
-	realtime_event_id(as->hush_id, REALTIME_PURPOSE_HUSH, ++as->number);
-	if (send_event(as, realtime_encode_cancel(as->hush_id, response_id)) !=
-	    0)
+	realtime_event_id(event_id, REALTIME_PURPOSE_HUSH, ++as->number);
+	if (send_event(as, realtime_encode_cancel(event_id, response_id)) != 0)
 		log_debug("cancel of an aside not sent");
 }
 
@@ -109,7 +109,7 @@ hush(struct realtime_asides *as, enum voice_end end, const char *why,
 	as->end = end;
 	as->why = why;
 	if (as->state == REALTIME_ASIDE_RUNNING)
-		send_cancel(as, as->said.response_id);
+		send_cancel(as, as->hush_id, as->said.response_id);
 }
 
 void
@@ -135,9 +135,11 @@ realtime_asides_interrupted(
 static void
 cancel_stray(struct realtime_asides *as, const char *response_id)
 {
+	char event_id[REALTIME_ID_SIZE];
+
 	log_info("late aside cancelled id=%s", response_id);
 	snprintf(as->gone_id, sizeof(as->gone_id), "%s", response_id);
-	send_cancel(as, response_id);
+	send_cancel(as, event_id, response_id);
 }
 
 static void
@@ -162,7 +164,7 @@ on_created(struct realtime_asides *as, const struct realtime_event *ev,
 	snprintf(as->said.response_id, sizeof(as->said.response_id), "%s", id);
 	if (as->hushed) {
 		as->hushed_ms = now_ms;
-		send_cancel(as, id);
+		send_cancel(as, as->hush_id, id);
 	}
 }
 

@@ -22,6 +22,7 @@ enum {
 	EXIT_UNTOLD,
 	EXIT_FORBIDDEN = 77,
 	CPU_MAX_S = 5,
+	NOBODY = 65534,
 };
 
 static int
@@ -56,13 +57,10 @@ take(void)
 }
 
 static int
-work_without_a_pause(void)
+work_on(void)
 {
 	const clock_t end = clock() + CPU_MAX_S * CLOCKS_PER_SEC;
-	int ret = take();
 
-	if (ret != EXIT_GOOD)
-		return ret;
 	if (audio_priority_was_lost())
 		return EXIT_EARLY;
 	while (policy() == SCHED_RR) {
@@ -72,6 +70,27 @@ work_without_a_pause(void)
 	if (!audio_priority_was_lost() || audio_priority_was_lost())
 		return EXIT_UNTOLD;
 	return EXIT_GOOD;
+}
+
+static int
+work_without_a_pause(void)
+{
+	int ret = take();
+
+	return ret == EXIT_GOOD ? work_on() : ret;
+}
+
+/* As under systemd: allowed to take it, and nothing else. */
+static int
+work_without_capabilities(void)
+{
+	int ret = take();
+
+	if (ret != EXIT_GOOD)
+		return ret;
+	if (geteuid() == 0 && setresuid(NOBODY, NOBODY, NOBODY) != 0)
+		return EXIT_FORBIDDEN;
+	return work_on();
 }
 
 static int
@@ -116,6 +135,13 @@ one_that_never_pauses_becomes_ordinary(void **state)
 }
 
 static void
+one_without_other_rights_becomes_ordinary_too(void **state)
+{
+	(void)state;
+	expect(work_without_capabilities);
+}
+
+static void
 one_that_works_hard_and_pauses_keeps_it(void **state)
 {
 	(void)state;
@@ -128,6 +154,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(it_is_taken_where_the_system_allows_it),
 	    cmocka_unit_test(one_that_never_pauses_becomes_ordinary),
+	    cmocka_unit_test(one_without_other_rights_becomes_ordinary_too),
 	    cmocka_unit_test(one_that_works_hard_and_pauses_keeps_it),
 	};
 

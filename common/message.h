@@ -46,9 +46,10 @@
  * tool.result      call, id, status (enum tool_status's names), output
  * hangup           call, reason, farewell: end the call; with farewell the
  *                  voice says goodbye first, without it the caller is gone
- * drain            a spare: exit; a worker in a call: exit after it
- * sync             a new supervisor asks: answer with state, then repeat
- *                  each unanswered tool.request and wish for a person
+ * drain            a spare: exit; a worker in a call: exit after it; a
+ *                  toolworker: no new jobs, exit after the last
+ * sync             a new supervisor asks: answer with state; a callworker then
+ *                  repeats each unanswered tool.request and wish for a person
  *
  * job.run        id, tool, arguments, settings, deadline_ms (from receipt),
  *                caller (what we know of who asks: number, customer; each

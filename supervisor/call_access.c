@@ -269,6 +269,10 @@ ask(struct call *call, const char *id, const char *name, const cJSON *arguments)
 		explicit_bzero(text, strlen(text));
 	}
 	free(text);
+	text = cJSON_GetStringValue(
+	    cJSON_GetObjectItemCaseSensitive(body, "arguments"));
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
 	cJSON_Delete(body);
 	return ret;
 }
@@ -744,6 +748,7 @@ call_access_free(struct call *call, bool over)
 	if (access == NULL)
 		return;
 	call->access = NULL;
+	wipe_dialled(access);
 	cJSON_Delete(access->settings);
 	cJSON_Delete(access->arguments);
 	secret_entry_free(&access->entry);

@@ -619,8 +619,16 @@ adopt_leg(struct call *call, const cJSON *listed, const cJSON *bridges)
 
 	if (leg == NULL)
 		leg = leg_new(call, CALL_LEG_WAITING);
-	if (leg == NULL || ledger_adopt(call->env->ledger, LEDGER_LEG, id) < 0)
-		return; /* the ledger deletes it */
+	if (leg == NULL ||
+	    ledger_adopt(call->env->ledger, LEDGER_LEG, id) < 0) {
+		log_err("alarm=memory call=%s a transfer cannot go on",
+		    call->id); /* and the ledger deletes the leg */
+		if (leg != NULL && leg->job[0] != '\0')
+			leg_failed(leg, TOOL_STATUS_INTERNAL, "no memory");
+		else if (leg != NULL)
+			leg_give_up(leg);
+		return;
+	}
 	snprintf(leg->id, sizeof(leg->id), "%s", id);
 	leg->made_ms = clock_now_ms();
 	leg->state = CALL_LEG_RINGING;
@@ -645,9 +653,12 @@ void
 call_transfer_adopt(
     struct call *call, const cJSON *channels, const cJSON *bridges)
 {
-	const cJSON *listed = find_made(call->env->ledger, LEDGER_LEG, channels,
-	    call_find_listed(bridges, call->bridge_id), call->id);
+	const cJSON *listed;
 
+	if (call->state >= CALL_ENDING)
+		return; /* the ledger deletes what is listed */
+	listed = find_made(call->env->ledger, LEDGER_LEG, channels,
+	    call_find_listed(bridges, call->bridge_id), call->id);
 	if (listed != NULL)
 		adopt_leg(call, listed, bridges);
 	else if (call->leg != NULL && dial(call->leg) < 0)

@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The ring of KIND in what is const or not. */
 static size_t
 ring_size(enum lockout_kind kind)
 {
 	return kind == LOCKOUT_STAFF ? LOCKOUT_STAFF_MAX : LOCKOUT_CUSTOMER_MAX;
 }
 
+/* The ring of KIND in what is const or not. */
 static const struct lockout_failure *
 ring_of(const struct lockout *lockout, enum lockout_kind kind)
 {

@@ -83,8 +83,8 @@ void
 secret_entry_end(struct secret_entry *entry, uint64_t now_ms)
 {
 	wipe(entry);
-	if (entry->open)
-		entry->after_ms = now_ms + SECRET_ENTRY_AFTER_MS;
+	/* Also of one that was never opened again after a restart. */
+	entry->after_ms = now_ms + SECRET_ENTRY_AFTER_MS;
 	entry->open = false;
 }
 

@@ -4,8 +4,8 @@
  *
  * Invariant: a question exists from when its parts are put into the queue
  * until it is answered or its call is over; while it exists, each part that is
- * not done is a request in the queue. finish() is the only place that answers
- * one that has parts.
+ * not done is a request in the queue. finish() and a cancellation are the
+ * only places that answer one that has parts.
  */
 #include "supervisor/tool_fan.h"
 
@@ -517,7 +517,8 @@ begin(struct tool_fan *fan, const struct demand *demand,
 	}
 	question = question_new(fan, demand, tool, choice);
 	if (question == NULL) {
-		refuse(fan, demand, tool, TOOL_STATUS_INTERNAL, "no memory");
+		refuse(fan, demand, tool, TOOL_STATUS_INTERNAL,
+		    "it cannot be begun");
 		return;
 	}
 	question->deadline_ms =

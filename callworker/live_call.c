@@ -448,6 +448,7 @@ live_call_usage(const struct live_call *call)
 	X(duplicate)                                                           \
 	X(reordered)                                                           \
 	X(stranger)                                                            \
+	X(flood)                                                               \
 	X(garbage)                                                             \
 	X(wrong_type)                                                          \
 	X(stale)                                                               \

@@ -22,6 +22,14 @@
 #define DRAIN_MAX     4096u /* datagrams emptied out at the start */
 #define DATAGRAM_MAX  1500u
 #define RESUME_MAX_NS UINT64_C(60000000000) /* an older grid is forgotten */
+#define TAKE_ROUNDS   5u /* of media_receive(): more than waits in 3 s */
+#define TAKE_MAX_NS   UINT64_C(3000000000) /* what waited is still wanted */
+
+/* The peer sends 50 datagrams a second, or 100 with 10 ms in each. */
+#define PEER_NS      UINT64_C(5000000)    /* one in so long, on average … */
+#define PEER_BURST   UINT64_C(2000000000) /* … after a stop of ours, of theirs */
+#define STRANGERS    200u /* in STRANGERS_NS: from then on the kernel's */
+#define STRANGERS_NS UINT64_C(1000000000)
 
 /* RFC 3551 table 4, RFC 3389; and table 5, where RFC 4733 events are. */
 #define TYPE_COMFORT_NOISE 13u
@@ -49,6 +57,10 @@ struct media {
 	struct log_ratelimit send_log;
 	struct log_ratelimit stranger_log;
 	struct log_ratelimit source_log;
+	struct log_ratelimit flood_log;
+	uint64_t peer_ns;      /* paid for until then; see is_flood() */
+	uint64_t strangers_ns; /* when they were begun to be counted */
+	unsigned strangers;    /* since then */
 	struct media_batch batch;
 };
 
@@ -180,15 +192,73 @@ note_source(struct media *m, const struct rtp_packet *packet)
 		    packet->ssrc, packet->seq, packet->payload_len, suppressed);
 }
 
+/*
+ * Each datagram of a stranger costs a look at its address. Of many of them the
+ * kernel takes care: a connected socket gets its peer's only. Not from the
+ * beginning, since it then also gets ICMP errors, and nobody counts.
+ */
 static void
-note_stranger(struct media *m)
+shut_strangers_out(struct media *m)
+{
+	if (connect(m->config.rtp_fd, (struct sockaddr *)&m->peer,
+		m->peer_len) == 0)
+		log_warn("alarm=rtp_flood strangers flood the RTP port, the "
+			 "kernel drops them from now on total=%llu",
+		    (unsigned long long)m->stats.stranger);
+}
+
+/* Strangers were shut out, perhaps by a predecessor; the peer may be another. */
+static int
+follow_peer(struct media *m)
+{
+	struct sockaddr_storage old;
+	socklen_t len = sizeof(old);
+
+	if (getpeername(m->config.rtp_fd, (struct sockaddr *)&old, &len) != 0)
+		return 0;
+	return connect(m->config.rtp_fd, (struct sockaddr *)&m->peer,
+		   m->peer_len) == 0
+		   ? 0
+		   : -errno;
+}
+
+static void
+note_stranger(struct media *m, uint64_t now_ns)
 {
 	uint32_t suppressed;
 
 	m->stats.stranger++;
+	if (now_ns - m->strangers_ns > STRANGERS_NS) {
+		m->strangers_ns = now_ns;
+		m->strangers = 0;
+	}
+	if (++m->strangers == STRANGERS)
+		shut_strangers_out(m);
 	if (log_allow(&m->stranger_log, &suppressed))
 		log_warn("RTP from a stranger dropped total=%llu unlogged=%u",
 		    (unsigned long long)m->stats.stranger, suppressed);
+}
+
+/*
+ * More than a telephone sends: each datagram moves `peer_ns` on by PEER_NS,
+ * and it may be ahead of the clock by PEER_BURST.
+ */
+static bool
+is_flood(struct media *m, uint64_t now_ns)
+{
+	uint32_t suppressed;
+
+	if (m->peer_ns < now_ns)
+		m->peer_ns = now_ns;
+	if (m->peer_ns + PEER_NS <= now_ns + PEER_BURST) {
+		m->peer_ns += PEER_NS;
+		return false;
+	}
+	m->stats.flood++;
+	if (log_allow(&m->flood_log, &suppressed))
+		log_warn("more RTP than audio dropped total=%llu unlogged=%u",
+		    (unsigned long long)m->stats.flood, suppressed);
+	return true;
 }
 
 static void
@@ -252,9 +322,11 @@ handle_datagram(struct media *m, const struct msghdr *header,
 	struct rtp_packet packet;
 
 	if (!rtp_same_peer(header->msg_name, (struct sockaddr *)&m->peer)) {
-		note_stranger(m);
+		note_stranger(m, now_ns);
 		return;
 	}
+	if (is_flood(m, now_ns))
+		return;
 	if ((header->msg_flags & MSG_TRUNC) != 0 ||
 	    rtp_parse(data, len, &packet) != 0) {
 		m->stats.garbage++;
@@ -368,7 +440,7 @@ set_peer(struct media *m, const struct sockaddr *peer, socklen_t peer_len)
 	return 0;
 }
 
-/* An unread socket holds seconds of audio: nobody wants to hear it now. */
+/* An unread socket holds seconds of audio: nobody wants to hear them now. */
 static void
 drain_socket(struct media *m)
 {
@@ -396,15 +468,45 @@ first_beat(const struct media *m, uint64_t now_ns)
 	return left;
 }
 
+/*
+ * A predecessor that stopped a moment ago left words of the caller in the
+ * socket. The stream begins where its own ended, and they are its first.
+ */
+static void
+take_what_waits(struct media *m, uint64_t now_ns)
+{
+	uint64_t before = m->stats.packets_in;
+
+	for (unsigned i = 0; i < TAKE_ROUNDS; i++)
+		media_receive(m, now_ns);
+	if (m->stats.packets_in > before)
+		log_info(
+		    "took over what the caller said meanwhile packets=%llu",
+		    (unsigned long long)(m->stats.packets_in - before));
+}
+
+static bool
+is_taken_over(const struct media *m, uint64_t now_ns)
+{
+	uint64_t left = playout_deadline_ns(m->playout);
+
+	return left != 0 && left < now_ns && now_ns - left <= TAKE_MAX_NS;
+}
+
 int
 media_start_at(struct media *m, const struct sockaddr *peer, socklen_t peer_len,
     uint64_t now_ns)
 {
 	int rc = set_peer(m, peer, peer_len);
+	bool goes_on;
 
+	if (rc == 0)
+		rc = follow_peer(m);
 	if (rc < 0 || m->started)
 		return rc;
-	drain_socket(m);
+	goes_on = is_taken_over(m, now_ns);
+	if (!goes_on)
+		drain_socket(m);
 	rc = rtp_clock_start(m->clock, first_beat(m, now_ns));
 	if (rc < 0)
 		return rc;
@@ -412,8 +514,11 @@ media_start_at(struct media *m, const struct sockaddr *peer, socklen_t peer_len,
 		rtp_clock_stop(m->clock);
 		return -ENOMEM;
 	}
-	uplink_start(m->uplink, now_ns);
+	uplink_start(
+	    m->uplink, goes_on ? playout_deadline_ns(m->playout) : now_ns);
 	m->started = true;
+	if (goes_on)
+		take_what_waits(m, now_ns);
 	return 0;
 }
 

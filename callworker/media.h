@@ -40,7 +40,8 @@ struct media_stats {
 	uint64_t late;       /* too late to be used, or of an old source */
 	uint64_t duplicate;
 	uint64_t reordered;
-	uint64_t stranger;   /* not from the agreed peer */
+	uint64_t stranger;   /* not from the agreed peer, as far as counted */
+	uint64_t flood;      /* from the peer, more than audio can be */
 	uint64_t garbage;    /* not RTP, empty or too long */
 	uint64_t wrong_type; /* RTP of another payload type */
 	uint64_t stale;      /* waited in the socket before the start */
@@ -60,8 +61,9 @@ void media_free(struct media **media);
 /*
  * Empties the socket of what waited in it, then runs: packets to and from
  * `peer` (AF_INET or AF_INET6, else -EINVAL). On a ring that a predecessor
- * left, RTP goes on in its numbering and on its 20 ms grid. Called again while
- * running it only changes the peer.
+ * left, RTP goes on in its numbering and on its 20 ms grid, and if that was a
+ * moment ago, what waited in the socket is the caller's next words: frames
+ * come before return. Called again while running it only changes the peer.
  */
 int media_start(
     struct media *m, const struct sockaddr *peer, socklen_t peer_len);

@@ -136,7 +136,7 @@ def test_what_is_no_rtp_of_this_call_is_dropped_and_counted(world):
 
 
 def test_a_flood_of_strangers_does_not_disturb_the_caller(world):
-    world.expect("RTP from a stranger dropped")
+    world.expect("RTP from a stranger dropped", "alarm=rtp_flood")
     world.answers(LONG)
     world.start()
     call = world.call().hears(GREETING)
@@ -147,6 +147,7 @@ def test_a_flood_of_strangers_does_not_disturb_the_caller(world):
         call.phone.send_stranger(*[packet] * 50)
     call.hears(LONG)
     assert world.service.count("RTP from a stranger dropped") < 10
+    assert world.service.count("alarm=rtp_flood") == 1
 
 
 def take_ports(world, count):

@@ -346,6 +346,102 @@ what_waited_in_the_socket_is_not_heard(void **state)
 	assert_int_equal(rig->loud_frames, 1);
 }
 
+/* Two and a half seconds of the caller, who spoke while nobody read. */
+static void
+what_waited_for_a_successor_is_heard(void **state)
+{
+	struct rig *rig = *state;
+
+	start(rig);
+	for (unsigned i = 0; i < 10; i++) {
+		send_rtp(rig, rig->peer_fd, (uint16_t)i, 7, 0);
+		media_receive(rig->media, rig->now_ns);
+		tick(rig);
+	}
+	assert_int_equal(rig->loud_frames, 10);
+	for (unsigned i = 10; i < 135; i++)
+		send_rtp(rig, rig->peer_fd, (uint16_t)i, 7, 0);
+	succeed(rig, 2500);
+	assert_int_equal(rig->loud_frames, 135);
+	assert_int_equal(stats_of(rig).stale, 0);
+	/* The stream is on time from here on: nothing filled, nothing dropped. */
+	for (unsigned i = 135; i < 145; i++) {
+		send_rtp(rig, rig->peer_fd, (uint16_t)i, 7, 0);
+		media_receive(rig->media, rig->now_ns);
+		tick(rig);
+	}
+	assert_int_equal(rig->loud_frames, 145);
+	assert_int_equal(stats_of(rig).ahead_dropped, 0);
+	assert_int_equal(stats_of(rig).silence_filled_ms, 0);
+}
+
+static void
+what_waited_too_long_for_a_successor_is_not_heard(void **state)
+{
+	struct rig *rig = *state;
+
+	start(rig);
+	tick(rig);
+	for (unsigned i = 0; i < 50; i++)
+		send_rtp(rig, rig->peer_fd, (uint16_t)i, 7, 0);
+	succeed(rig, 10000);
+	assert_int_equal(stats_of(rig).stale, 50);
+	assert_int_equal(rig->loud_frames, 0);
+}
+
+/* 100 a second is a telephone with 10 ms packets; a thousand is none. */
+static void
+the_peer_may_send_as_much_as_audio_is(void **state)
+{
+	struct rig *rig = *state;
+	uint16_t seq = 0;
+
+	start(rig);
+	for (unsigned ms = 0; ms < 5000; ms += 10) {
+		send_rtp(rig, rig->peer_fd, seq++, 7, 0);
+		media_receive(rig->media, rig->now_ns + ms * MS);
+	}
+	assert_int_equal(stats_of(rig).flood, 0);
+	rig->now_ns += 5000 * MS;
+	for (unsigned ms = 0; ms < 2000; ms++) {
+		send_rtp(rig, rig->peer_fd, seq++, 7, 0);
+		media_receive(rig->media, rig->now_ns + ms * MS);
+	}
+	/* 400 at once, and 200 in each second. */
+	assert_true(stats_of(rig).flood >= 1190);
+	assert_true(stats_of(rig).flood <= 1210);
+}
+
+/* Who is flooded has the kernel look at the addresses; its peer is heard. */
+static void
+many_strangers_are_shut_out(void **state)
+{
+	struct rig *rig = *state;
+	struct sockaddr_in another;
+	int another_fd = bound_socket(&another);
+
+	log_set_level(LOG_LEVEL_ERR);
+	start(rig);
+	for (unsigned i = 0; i < 200; i++)
+		send_rtp(rig, rig->stranger_fd, (uint16_t)i, 7, 0);
+	for (unsigned i = 0; i < 4; i++)
+		media_receive(rig->media, rig->now_ns);
+	assert_int_equal(stats_of(rig).stranger, 200);
+	for (unsigned i = 0; i < 100; i++)
+		send_rtp(rig, rig->stranger_fd, (uint16_t)i, 7, 0);
+	send_rtp(rig, rig->peer_fd, 1, 7, 0);
+	media_receive(rig->media, rig->now_ns);
+	assert_int_equal(stats_of(rig).stranger, 200);
+	assert_int_equal(rig->loud_frames, 1);
+	/* A successor's peer may be another one. */
+	rig->peer_address = another;
+	succeed(rig, 40);
+	send_rtp(rig, another_fd, 2, 7, 0);
+	media_receive(rig->media, rig->now_ns);
+	assert_int_equal(rig->loud_frames, 2);
+	close(another_fd);
+}
+
 static void
 a_flood_is_read_in_bounded_portions(void **state)
 {
@@ -909,6 +1005,10 @@ main(void)
 	    T(the_callers_audio_comes_in_at_once),
 	    T(what_is_not_the_callers_audio_is_counted_and_dropped),
 	    T(what_waited_in_the_socket_is_not_heard),
+	    T(what_waited_for_a_successor_is_heard),
+	    T(what_waited_too_long_for_a_successor_is_not_heard),
+	    T(the_peer_may_send_as_much_as_audio_is),
+	    T(many_strangers_are_shut_out),
 	    T(a_flood_is_read_in_bounded_portions),
 	    T(speech_after_comfort_noise_does_not_wait_for_it),
 	    T(a_source_may_begin_with_comfort_noise),

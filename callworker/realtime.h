@@ -15,6 +15,8 @@ enum {
 	REALTIME_CONNECT_MS = 10000, /* all addresses, TLS and upgrade */
 	REALTIME_CREATED_MS = 10000, /* from there to session.created */
 	REALTIME_UPDATED_MS = 8000,  /* session.update to session.updated */
+	REALTIME_PING_S = 2,         /* quiet so long: we ping */
+	REALTIME_DEAD_S = 5,         /* quiet so long: the session is lost */
 	REALTIME_LEAD_IN_MS = 300,   /* before speech, if the brief is silent */
 	REALTIME_MALFORMED_MAX = 10, /* messages that are no event; then over */
 	REALTIME_MESSAGE_MAX = 2 << 20,       /* bytes of one message */

@@ -27,6 +27,7 @@
 
 enum {
 	RECEIVE_KEEP = 16384, /* a larger buffer is given back */
+	LATE_MS = 1000, /* a timer so late: we stood still, not the peer */
 };
 
 enum websocket_state {
@@ -55,7 +56,9 @@ struct websocket {
 	uint64_t attempt_ms; /* this address */
 	uint64_t opened_ms;
 	uint64_t closing_ms;
-	uint64_t ping_ms; /* our last ping; unanswered if heard before it */
+	uint64_t ping_ms;     /* our last ping; unanswered if heard before it */
+	uint64_t due_ms;      /* when the timer should fire */
+	uint64_t forgiven_ms; /* silence before it is our own fault */
 
 	struct websocket_queue queue;
 	unsigned long long sent;
@@ -126,6 +129,7 @@ arm(struct websocket *ws, uint64_t ms)
 	    .tv_usec = (suseconds_t)(ms % 1000 * 1000),
 	};
 
+	ws->due_ms = clock_now_ms() + ms;
 	event_add(&ws->timer, &wait);
 }
 
@@ -254,11 +258,20 @@ on_connecting_timer(struct websocket *ws)
 
 /* ---- what the link tells us --------------------------------------------- */
 
+/* Since when the peer is silent, as far as we can tell. */
+static uint64_t
+quiet_since(const struct websocket *ws)
+{
+	uint64_t heard = websocket_link_heard_ms(ws->link);
+
+	return heard > ws->forgiven_ms ? heard : ws->forgiven_ms;
+}
+
 /* Until the silence is next to be looked at, in OPEN. */
 static void
 arm_silence(struct websocket *ws)
 {
-	uint64_t heard = websocket_link_heard_ms(ws->link);
+	uint64_t heard = quiet_since(ws);
 	uint64_t now = clock_now_ms();
 	uint64_t due = heard + ws->settings.ping_interval_ms;
 
@@ -471,9 +484,16 @@ static void
 on_open_timer(struct websocket *ws)
 {
 	uint64_t now = clock_now_ms();
-	uint64_t quiet = now - websocket_link_heard_ms(ws->link);
+	uint64_t quiet;
 	char text[64];
 
+	/*
+	 * Who was stopped for a while (a debugger, a machine that hangs) has
+	 * not pinged either: the peer gets its chance to answer first.
+	 */
+	if (now - ws->due_ms >= LATE_MS)
+		ws->forgiven_ms = now - ws->settings.ping_interval_ms;
+	quiet = now - quiet_since(ws);
 	if (quiet >= ws->settings.dead_peer_ms) {
 		snprintf(text, sizeof(text), "nothing heard for %u s",
 		    ws->settings.dead_peer_ms / 1000);

@@ -32,6 +32,8 @@ enum {
 	BACKOFF_MAX_MS = 10000,
 	PROBE_MS = 5000,
 	PROBES_MISSED_MAX = 2,
+	PING_S = 2, /* nothing heard for so long: we ping */
+	DEAD_S = 6, /* … and so long: half-open, to be made anew */
 	EVENT_BYTES_MAX = 1024 * 1024,
 	RESPONSE_BYTES_MAX = 8 * 1024 * 1024, /* /channels of a busy PBX */
 	WAITING_EVENTS_MAX = 10000,
@@ -636,6 +638,8 @@ open_socket(struct ari *ari)
 	    .subprotocol = "ari",
 	    .headers = headers,
 	    .handshake_timeout_ms = 5000,
+	    .ping_interval_s = PING_S,
+	    .dead_peer_s = DEAD_S,
 	    .message_max = EVENT_BYTES_MAX,
 	    .name = "ari",
 	    .callbacks = {on_open, on_message, on_close},

@@ -377,6 +377,51 @@ a_silent_peer_is_pinged_and_then_declared_dead(void **state)
 	assert_string_equal(scripted_server_stop(&server), "");
 }
 
+static void
+serve_pongs(struct scripted_conn *conn)
+{
+	char buf[256];
+
+	if (!scripted_upgrade(conn, "", "", 0))
+		return;
+	if (scripted_read_frame(conn, buf, sizeof(buf), NULL) != (FIN | PING))
+		scripted_fail(conn, "no ping after the standstill");
+	scripted_frame(conn, FIN | PONG, "", 0);
+	scripted_frame(conn, FIN | TEXT, "still here", 10);
+	scripted_frame(conn, FIN | CLOSE, "\x03\xe8", 2);
+	scripted_drain(conn);
+}
+
+/* As a debugger does, or a machine that hangs: nothing of ours runs. */
+static void
+stand_still(struct client *client)
+{
+	const struct timespec pause = {.tv_sec = 3};
+
+	nanosleep(&pause, NULL);
+	(void)client;
+}
+
+static void
+who_stood_still_does_not_take_a_living_peer_for_dead(void **state)
+{
+	struct scripted_server server;
+	struct client client;
+
+	(void)state;
+	scripted_server_start(&server, serve_pongs, NULL);
+	client_init(&client, server.port);
+	client.config.ping_interval_s = 1;
+	client.config.dead_peer_s = 2;
+	client.on_open = stand_still;
+	client_open(&client);
+	client_run(&client);
+	assert_int_equal(client.reason, WEBSOCKET_PEER);
+	assert_string_equal(client.last, "still here");
+	client_deinit(&client);
+	assert_string_equal(scripted_server_stop(&server), "");
+}
+
 /* ---- receiving -------------------------------------------------------------- */
 
 static void
@@ -1174,6 +1219,8 @@ main(void)
 	    cmocka_unit_test(
 		a_ping_in_the_same_flight_as_the_answer_gets_its_pong),
 	    cmocka_unit_test(a_silent_peer_is_pinged_and_then_declared_dead),
+	    cmocka_unit_test(
+		who_stood_still_does_not_take_a_living_peer_for_dead),
 	    cmocka_unit_test(
 		fragments_are_joined_and_control_frames_pass_between),
 	    cmocka_unit_test(an_oversize_message_is_refused_with_1009),

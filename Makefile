@@ -39,7 +39,8 @@ LDFLAGS  := $(HARDEN_LD) -Wl,--as-needed $(EXTRA_CFLAGS)
 ROLES    := supervisor callworker toolworker
 # The keeper is libc only: its own list, no library of ours but these rooms.
 KEEPER_SRC := $(addprefix supervisor/,keeper.c keeper_children.c keeper_link.c keeper_main.c keeper_notify.c spawn.c)
-SUPERVISOR_SRC := $(filter-out $(KEEPER_SRC),$(wildcard supervisor/*.c))
+CTL_SRC := supervisor/telefonistactl.c
+SUPERVISOR_SRC := $(filter-out $(KEEPER_SRC) $(CTL_SRC),$(wildcard supervisor/*.c))
 # Apart, since libcurl would triple the memory of every call.
 VOICECHECK_SRC := callworker/voicecheck.c
 CALLWORKER_SRC := $(filter-out $(VOICECHECK_SRC),$(wildcard callworker/*.c))
@@ -48,7 +49,7 @@ COMMON_SRC     := $(wildcard common/*.c)
 UNIT_SRC       := $(wildcard tests/unit/test_*.c)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
-BINS  := $(B)/telefonista $(addprefix $(B)/telefonista-,$(ROLES) voicecheck)
+BINS  := $(B)/telefonista $(B)/telefonistactl $(addprefix $(B)/telefonista-,$(ROLES) voicecheck)
 UNITS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 
 EXAMPLE_DB := $(B)/db/example.sqlite
@@ -79,6 +80,8 @@ $(B)/%.a:
 
 $(B)/telefonista: $(call obj,$(KEEPER_SRC)) $(call obj,common/log.c common/clock.c common/proc.c common/title.c common/secret.c)
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^
+$(B)/telefonistactl: $(call obj,$(CTL_SRC) $(addprefix common/,json.c message.c proc.c))
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 $(B)/telefonista-voicecheck: $(call obj,$(VOICECHECK_SRC)) $(B)/libcommon.a
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(B)/telefonista-%: $(B)/lib%.a $(B)/libcommon.a
@@ -181,8 +184,9 @@ format:
 SYSCONFDIR ?= /etc
 install: all
 	install -D -m 755 $(B)/telefonista $(DESTDIR)$(PREFIX)/bin/telefonista
+	install -m 755 $(B)/telefonistactl $(DESTDIR)$(PREFIX)/bin
 	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DATADIR)
-	install -m 755 $(filter-out %/telefonista,$(BINS)) $(DESTDIR)$(LIBEXEC)
+	install -m 755 $(filter-out %/telefonista %/telefonistactl,$(BINS)) $(DESTDIR)$(LIBEXEC)
 	cp -R etc/personas etc/tools.d etc/db etc/asterisk \
 		etc/telefonista.env.example etc/routers.json.example \
 		$(DESTDIR)$(DATADIR)

@@ -145,6 +145,9 @@ enum {
 	    "ODBC connection string of the customers' database, or example")   \
 	X(courses_dsn, COURSES_DSN, TEXT, "", 0, 255,                          \
 	    "ODBC connection string of the course catalogue, or example")      \
+	/* Operation */                                                        \
+	X(control_socket, CONTROL_SOCKET, TEXT, "", 0, 107,                    \
+	    "socket of telefonistactl; empty: in systemd's runtime directory") \
 	/* Log */                                                              \
 	X(log_file_path, LOG_FILE_PATH, TEXT, "", 0, 255,                      \
 	    "log file; empty: standard error or the journal")                  \

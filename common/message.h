@@ -60,6 +60,13 @@
  * job.progress   id, elapsed_ms, text, done, total (as tool.progress)
  * job.result     id, status, output, hold_ms (optional: the target is busy with
  *                it for so long yet)
+ *
+ * On the control socket (supervisor/control.h):
+ * control.request  id (a number of the operator's), request: "status", "calls"
+ *                  or "end"; for "end" call, and now (true: without a goodbye)
+ * control.reply    id, more (another reply of the same id follows), error ("":
+ *                  none, else a sentence), and what was asked for: status (an
+ *                  object) or calls (an array, in parts)
  */
 #ifndef COMMON_MESSAGE_H
 #define COMMON_MESSAGE_H
@@ -77,6 +84,7 @@ enum message_side {
 	MESSAGE_SUPERVISOR = 1,
 	MESSAGE_CALLWORKER = 2,
 	MESSAGE_TOOLWORKER = 4,
+	MESSAGE_OPERATOR = 8,
 	MESSAGE_WORKER = MESSAGE_CALLWORKER | MESSAGE_TOOLWORKER,
 };
 
@@ -106,7 +114,9 @@ enum message_side {
 	X(JOB_CANCEL, "job.cancel", SUPERVISOR, TOOLWORKER, 1024, 0)           \
 	X(HEALTH, "health", SUPERVISOR, TOOLWORKER, 1024, 0)                   \
 	X(JOB_PROGRESS, "job.progress", TOOLWORKER, SUPERVISOR, 8192, 0)       \
-	X(JOB_RESULT, "job.result", TOOLWORKER, SUPERVISOR, 49152, 0)
+	X(JOB_RESULT, "job.result", TOOLWORKER, SUPERVISOR, 49152, 0)          \
+	X(CONTROL_REQUEST, "control.request", OPERATOR, SUPERVISOR, 1024, 0)   \
+	X(CONTROL_REPLY, "control.reply", SUPERVISOR, OPERATOR, 61440, 0)
 
 enum message_type {
 #define X(id, name, from, to, size, fds) MESSAGE_##id,

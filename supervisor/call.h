@@ -167,5 +167,7 @@ bool call_owns(const struct call *call, const char *id);
 /* The generation of tools that its voice was offered. */
 const struct tools *call_tools(const struct call *call);
 void call_log_state(const struct call *call);
+/* The same as members of an object, for an operator; a new one. */
+cJSON *call_describe(const struct call *call);
 
 #endif

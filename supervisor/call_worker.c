@@ -128,6 +128,8 @@ on_action(struct call *call, const cJSON *body)
 		end_by_worker(call, "longest call");
 	else if (strcmp(reason, "shutdown") == 0)
 		end_by_worker(call, "service stops");
+	else if (strcmp(reason, "operator") == 0)
+		end_by_worker(call, "ended by an operator");
 	else if (strcmp(reason, "terminated") == 0)
 		end_by_worker(call, "worker was told to end");
 	else

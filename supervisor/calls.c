@@ -76,6 +76,16 @@ calls_find(struct calls *calls, const char *id)
 	return call != NULL && strcmp(call_id(call), id) == 0 ? call : NULL;
 }
 
+void
+calls_each(
+    struct calls *calls, void (*fn)(struct call *call, void *arg), void *arg)
+{
+	struct seat *seat;
+
+	TAILQ_FOREACH(seat, &calls->seats, entry)
+		fn(seat->call, arg);
+}
+
 size_t
 calls_count(const struct calls *calls)
 {

@@ -42,6 +42,10 @@ void calls_drain_now(struct calls *calls);
 /* Nothing is left, or the time for it is over. */
 bool calls_drained(const struct calls *calls);
 
+/* FN for every call; it may end calls, which then stay until it returns. */
+void calls_each(
+    struct calls *calls, void (*fn)(struct call *call, void *arg), void *arg);
+
 size_t calls_count(const struct calls *calls); /* not yet ENDING */
 void calls_log_state(const struct calls *calls);
 

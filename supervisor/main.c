@@ -20,6 +20,7 @@
 #include "supervisor/ari.h"
 #include "supervisor/calls.h"
 #include "supervisor/check.h"
+#include "supervisor/control.h"
 #include "supervisor/fleet.h"
 #include "supervisor/keeper_client.h"
 #include "supervisor/ledger.h"
@@ -78,6 +79,7 @@ static struct {
 	struct rtp_ports ports;
 	char local_ip[LOCAL_IP_SIZE];
 	struct calls *calls;
+	struct control *control; /* NULL: no socket */
 
 	bool stopping;
 	uint64_t leave_by_ms; /* 0: calls are still going on */
@@ -542,6 +544,53 @@ init_calls(void)
 	return calls_new(&me.calls, &env, NULL, NULL);
 }
 
+static cJSON *
+describe(void *arg)
+{
+	struct tool_queue_counts jobs =
+	    tool_queue_count(toolworkers_queue(me.toolworkers));
+	cJSON *body = cJSON_CreateObject();
+
+	(void)arg;
+	json_add_string(body, "build", proc_build_id());
+	json_add_int(body, "pid", (int64_t)me.keeper);
+	json_add_bool(body, "stopping", me.stopping);
+	json_add_string(body, "ari", ari_state_name(ari_state(me.ari)));
+	json_add_int(body, "calls", (int64_t)calls_count(me.calls));
+	json_add_int(body, "spares", (int64_t)spares_warm_count(me.spares));
+	json_add_int(body, "workers", (int64_t)fleet_count(me.fleet));
+	json_add_int(body, "jobs_waiting", (int64_t)jobs.waiting);
+	json_add_int(body, "jobs_running", (int64_t)jobs.running);
+	json_add_int(body, "toolworkers", (int64_t)jobs.workers);
+	return body;
+}
+
+/* Without it calls are served all the same. */
+static void
+open_control(void)
+{
+	char path[CONFIG_TEXT_MAX];
+	const struct control_config config = {
+	    .base = me.base,
+	    .path = path,
+	    .calls = me.calls,
+	    .status = describe,
+	};
+	int ret;
+
+	control_path(me.config.control_socket, path, sizeof(path));
+	if (path[0] == '\0')
+		return;
+	ret = control_new(&me.control, &config);
+	if (ret < 0)
+		log_err("alarm=control_socket no control socket path=%s: %s",
+		    path,
+		    ret == -EADDRINUSE
+			? "another service answers there, set another "
+			  "CONTROL_SOCKET"
+			: strerror(-ret));
+}
+
 static int
 main_init(void)
 {
@@ -583,6 +632,7 @@ main_init(void)
 	me.timer = event_new(me.base, -1, EV_PERSIST, on_turn, NULL);
 	if (me.timer == NULL || event_add(me.timer, &interval) < 0)
 		return -ENOMEM;
+	open_control();
 	return 0;
 }
 
@@ -590,6 +640,7 @@ static void
 main_deinit(void)
 {
 	/* First what calls others back, so that nobody is called any more. */
+	control_free(&me.control);
 	ari_free(&me.ari);
 	calls_free(&me.calls);
 	access_free(&me.access);

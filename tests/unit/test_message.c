@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 static const enum message_side sides[] = {
-    MESSAGE_SUPERVISOR, MESSAGE_CALLWORKER, MESSAGE_TOOLWORKER};
+    MESSAGE_SUPERVISOR, MESSAGE_CALLWORKER, MESSAGE_TOOLWORKER, MESSAGE_OPERATOR};
 
 enum {
 	SIDES = sizeof(sides) / sizeof(sides[0]),

@@ -21,6 +21,8 @@ struct secret_entry {
 	bool ended;        /* by '#' or its length */
 	uint64_t due_ms;   /* complete if nothing comes until then */
 	uint64_t after_ms; /* until then digits are swallowed */
+	uint64_t late_ms;  /* until then one prolongs that by NEXT_MS */
+	uint64_t lost_ms;  /* the last one was; 0: never */
 	uint64_t pause_ms; /* open: those before belong to an earlier one */
 };
 
@@ -71,10 +73,14 @@ void
 secret_entry_begin(
     struct secret_entry *entry, size_t length, bool again, uint64_t now_ms)
 {
+	if (entry->lost_ms != 0 &&
+	    now_ms < entry->lost_ms + SECRET_ENTRY_PAUSE_MS)
+		again = true;
 	wipe(entry);
 	entry->length = length;
 	entry->open = true;
 	entry->ended = false;
+	entry->lost_ms = 0;
 	entry->pause_ms = again ? now_ms + SECRET_ENTRY_PAUSE_MS : 0;
 	entry->due_ms = now_ms + SECRET_ENTRY_FIRST_MS;
 }
@@ -82,9 +88,13 @@ secret_entry_begin(
 void
 secret_entry_end(struct secret_entry *entry, uint64_t now_ms)
 {
+	bool unfinished = entry->open && !entry->ended;
+
 	wipe(entry);
 	/* Also of one that was never opened again after a restart. */
-	entry->after_ms = now_ms + SECRET_ENTRY_AFTER_MS;
+	entry->late_ms = now_ms + (unfinished ? SECRET_ENTRY_LATE_MS : 0);
+	entry->after_ms = now_ms + (unfinished ? SECRET_ENTRY_NEXT_MS
+					       : SECRET_ENTRY_AFTER_MS);
 	entry->open = false;
 }
 
@@ -95,14 +105,37 @@ secret_entry_swallow(
 	entry->after_ms = now_ms + for_ms;
 }
 
+static uint64_t
+later(uint64_t a_ms, uint64_t b_ms)
+{
+	return a_ms > b_ms ? a_ms : b_ms;
+}
+
+/* One that came too late: it says that more may follow, or that none will. */
+static void
+swallow(struct secret_entry *entry, char digit, uint64_t now_ms)
+{
+	uint64_t next_ms = now_ms + SECRET_ENTRY_NEXT_MS;
+
+	entry->lost_ms = now_ms;
+	if (digit == '#') {
+		entry->late_ms = now_ms;
+		entry->after_ms = now_ms + SECRET_ENTRY_AFTER_MS;
+		return;
+	}
+	if (next_ms > entry->late_ms)
+		next_ms = entry->late_ms;
+	next_ms = later(next_ms, now_ms + SECRET_ENTRY_AFTER_MS);
+	entry->after_ms = later(entry->after_ms, next_ms);
+}
+
 bool
 secret_entry_add(struct secret_entry *entry, char digit, uint64_t now_ms)
 {
 	if (!entry->open) {
 		if (now_ms >= entry->after_ms)
 			return false;
-		if (now_ms + SECRET_ENTRY_AFTER_MS > entry->after_ms)
-			entry->after_ms = now_ms + SECRET_ENTRY_AFTER_MS;
+		swallow(entry, digit, now_ms);
 		return true;
 	}
 	if (secret_entry_is_complete(entry, now_ms))

@@ -6,6 +6,10 @@
  *
  * Begins empty; complete with '#', with as many digits as were wanted, or
  * when no more came for a while. '*' begins anew.
+ *
+ * Who dials does not know that it is over: what still comes is secret too,
+ * and swallowed. That is little when the caller has ended it, but one who was
+ * too slow, or was not waited for, may be in the middle of the digits.
  */
 #ifndef SUPERVISOR_SECRET_ENTRY_H
 #define SUPERVISOR_SECRET_ENTRY_H
@@ -20,8 +24,10 @@ enum {
 	SECRET_ENTRY_MAX = 16,         /* digits */
 	SECRET_ENTRY_FIRST_MS = 20000, /* the caller is being asked for them */
 	SECRET_ENTRY_NEXT_MS = 8000,
-	/* What comes so soon after the end was meant for it. */
+	/* What comes so soon after the end was meant for it. After one that the
+	 * caller has not ended it is NEXT_MS, for LATE_MS at most. */
 	SECRET_ENTRY_AFTER_MS = 2000,
+	SECRET_ENTRY_LATE_MS = 20000,
 	SECRET_ENTRY_PAUSE_MS = 1500,
 };
 
@@ -39,7 +45,10 @@ void secret_entry_free(struct secret_entry **entry);
 void secret_entry_begin(
     struct secret_entry *entry, size_t length, bool again, uint64_t now_ms);
 
-/* Nobody wants them any longer. What still comes is swallowed for a while. */
+/*
+ * Nobody wants them any longer. What still comes is swallowed for a while; an
+ * entry that begins meanwhile takes it for the rest of the earlier digits.
+ */
 void secret_entry_end(struct secret_entry *entry, uint64_t now_ms);
 
 /* From a supervisor that died: what comes until FOR_MS are over is secret. */

@@ -510,6 +510,62 @@ what_is_dialled_after_the_end_is_swallowed_until_a_pause(void **state)
 }
 
 static void
+who_was_too_slow_is_still_dialling_a_secret(void **state)
+{
+	struct secret_entry *entry;
+
+	(void)state;
+	assert_int_equal(secret_entry_new(&entry), 0);
+	/* Time ran out, or nobody waits any more. */
+	secret_entry_begin(entry, 6, false, 1000);
+	dial(entry, "4", 2000);
+	secret_entry_end(entry, 10000);
+	dial(entry, "8", 17999);
+	dial(entry, "2", 25998);
+	/* But not for ever: then two seconds without a digit are the end. */
+	dial(entry, "9", 29999);
+	dial(entry, "1", 31998);
+	assert_false(secret_entry_add(entry, '0', 34000));
+
+	secret_entry_begin(entry, 6, false, 40000);
+	secret_entry_end(entry, 60000);
+	assert_false(secret_entry_add(entry, '0', 68000));
+
+	/* Who ends it late has ended it. */
+	secret_entry_begin(entry, 0, false, 70000);
+	secret_entry_end(entry, 90000);
+	dial(entry, "482915#", 95000);
+	assert_true(secret_entry_add(entry, '#', 96999));
+	assert_false(secret_entry_add(entry, '0', 99000));
+	secret_entry_free(&entry);
+}
+
+static void
+the_rest_of_earlier_digits_is_no_beginning(void **state)
+{
+	struct secret_entry *entry;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(secret_entry_new(&entry), 0);
+	secret_entry_begin(entry, 6, false, 1000);
+	secret_entry_end(entry, 21000);
+	dial(entry, "482", 25000);
+	secret_entry_begin(entry, 6, false, 25500);
+	dial(entry, "915", 26000);
+	dial(entry, "482915", 28000);
+	assert_string_equal(secret_entry_digits(entry, &len), "482915");
+	assert_true(secret_entry_is_complete(entry, 28000));
+	/* Long ago it was another matter. */
+	secret_entry_end(entry, 28000);
+	dial(entry, "#", 28000);
+	secret_entry_begin(entry, 6, false, 29500);
+	dial(entry, "1", 29500);
+	assert_string_equal(secret_entry_digits(entry, &len), "1");
+	secret_entry_free(&entry);
+}
+
+static void
 what_was_begun_under_another_supervisor_does_not_count(void **state)
 {
 	struct secret_entry *entry;
@@ -552,6 +608,8 @@ main(void)
 	    TEST(a_bad_list_is_refused_without_showing_a_pin),
 	    TEST(digits_end_with_a_hash_their_number_or_a_silence),
 	    TEST(what_is_dialled_after_the_end_is_swallowed_until_a_pause),
+	    TEST(who_was_too_slow_is_still_dialling_a_secret),
+	    TEST(the_rest_of_earlier_digits_is_no_beginning),
 	    TEST(what_was_begun_under_another_supervisor_does_not_count),
 	};
 

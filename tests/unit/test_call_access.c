@@ -279,8 +279,12 @@ an_entry_that_nobody_wants_any_more_ends(void **state)
 	assert_int_equal(told(MESSAGE_SECRET_END), 0);
 	call_access_cancel(the_call(), PIN_JOB);
 	assert_int_equal(told(MESSAGE_SECRET_END), 1);
+	fake_now_ms += 5000; /* still dialling */
 	dial("15#");
 	assert_int_equal(told(MESSAGE_DTMF), 0);
+	fake_now_ms += 2500;
+	dial("0");
+	assert_int_equal(told(MESSAGE_DTMF), 1);
 	assert_int_equal(world.local.count, 0);
 	assert_refused("call_9", "torre", "Solo personal.");
 }

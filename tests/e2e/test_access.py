@@ -19,7 +19,7 @@ JOSE = {"number": "3107654321", "contract": "100202",
 # Of any customer, and said to nobody who has not proved to be him.
 PERSONAL = ["Ibáñez", "Fernanda", "Ñungo", "55000", "110000", "119900",
             "79300400", "52100200", "1032400500", "100202", "100201",
-            "100203", "Fibra Familiar"]
+            "100203", "Fibra Familiar", "Hogar Básico", "Básico"]
 
 STAFF_TOOL = {
     "name": "estado_interno", "description": "Para el personal.",
@@ -180,7 +180,7 @@ def test_a_spoofed_number_gets_nothing_personal(world):
     [output] = outputs(call)
     assert output["status"] == "refused"
     assert output["error"] == tool("consultar_cliente")["unidentified"]
-    assert "figura en la cuenta de un cliente con el plan Hogar Básico" in \
+    assert "llama: figura en la cuenta de un cliente.\n" in \
         call.session.instructions
     told = everything_at_openai(world)
     for secret in PERSONAL:

@@ -181,7 +181,8 @@ format:
 # -- installing --------------------------------------------------------------------
 
 .PHONY: install
-SYSCONFDIR ?= /etc
+UNITS_DIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERS  ?= $(PREFIX)/lib/sysusers.d
 install: all
 	install -D -m 755 $(B)/telefonista $(DESTDIR)$(PREFIX)/bin/telefonista
 	install -m 755 $(B)/telefonistactl $(DESTDIR)$(PREFIX)/bin
@@ -191,6 +192,11 @@ install: all
 		etc/telefonista.env.example etc/routers.json.example \
 		$(DESTDIR)$(DATADIR)
 	install -m 644 $(EXAMPLE_DB) $(DESTDIR)$(DATADIR)/db
+	install -m 755 packaging/setup.sh $(DESTDIR)$(LIBEXEC)
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/telefonista/README.md
+	install -D -m 644 packaging/telefonista.sysusers $(DESTDIR)$(SYSUSERS)/telefonista.conf
+	install -d $(DESTDIR)$(UNITS_DIR)
+	sed 's#@PREFIX@#$(PREFIX)#g' packaging/telefonista.service.in >$(DESTDIR)$(UNITS_DIR)/telefonista.service
 
 .PHONY: clean
 clean:

@@ -12,7 +12,7 @@ DEMO="python3 python3-aiohttp python3-cryptography python3-websockets openssl
 CHECK="libcmocka-dev clang-format clang-tidy cppcheck
 	python3-pytest python3-pytest-xdist python3-jsonschema
 	python3-librouteros git sox
-	debootstrap sip-tester baresip-core util-linux iproute2
+	debootstrap sip-tester baresip-core util-linux iproute2 systemd
 	mariadb-server-core python3-pymysql python3-psycopg2"
 
 installed() {

@@ -66,6 +66,8 @@ stage "simulators" /usr/bin/python3 -m pytest -q -n "$jobs" tests/sim tests/demo
 # Calls mostly wait: more at once than there are cores.
 stage "end to end, simulators" /usr/bin/python3 -m pytest -q -n $((3 * jobs)) tests/e2e
 stage "end to end, real Asterisk" real_asterisk
+stage "installed, real systemd" \
+	/usr/bin/python3 -m pytest -q -n $((2 * jobs)) tests/packaging
 stage "sanitizers" sanitized
 end_lint
 

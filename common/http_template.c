@@ -2,8 +2,8 @@
 /*
  * http_template.c – takes templates apart, checks them, fills them in.
  *
- * Invariant: bytes of an argument reach a text through append_encoded() only,
- * except in JSON, where cJSON escapes them.
+ * Invariant: bytes of an argument, and of what is known of the caller, reach a
+ * text through append_encoded() only, except in JSON, where cJSON escapes them.
  */
 #include "common/http_template.h"
 
@@ -24,6 +24,7 @@ enum {
 
 enum reference {
 	REFERENCE_ARGUMENT,
+	REFERENCE_CALLER,
 	REFERENCE_SETTING,
 	REFERENCE_SECRET,
 	REFERENCE_TIMEOUT,
@@ -92,6 +93,7 @@ take_kind(const char **text, enum reference *kind_out)
 		enum reference kind;
 	} heads[] = {
 	    {"argument:", REFERENCE_ARGUMENT},
+	    {"caller:", REFERENCE_CALLER},
 	    {"setting:", REFERENCE_SETTING},
 	    {"secret:", REFERENCE_SECRET},
 	    {"timeout_s", REFERENCE_TIMEOUT},
@@ -167,6 +169,13 @@ http_template_each_setting(
 }
 
 void
+http_template_each_caller(
+    const char *text, void (*fn)(const char *name, void *arg), void *arg)
+{
+	each_reference(text, REFERENCE_CALLER, fn, arg);
+}
+
+void
 http_template_each_secret(
     const char *text, void (*fn)(const char *name, void *arg), void *arg)
 {
@@ -232,6 +241,23 @@ check_argument(const struct piece *piece, enum http_place place, bool alone,
 }
 
 static int
+check_caller(
+    const struct piece *piece, enum http_place place, char *why, size_t size)
+{
+	if (place == HTTP_PLACE_CREDENTIAL)
+		return fail(-EINVAL, why, size,
+		    "${caller:%s}: no caller may be part of a credential",
+		    piece->name);
+	if (strcmp(piece->name, "number") != 0 &&
+	    strcmp(piece->name, "customer") != 0)
+		return fail(-EINVAL, why, size,
+		    "${caller:%s}: there is ${caller:number} and "
+		    "${caller:customer}",
+		    piece->name);
+	return 0;
+}
+
+static int
 check_reference(const struct piece *piece, enum http_place place, bool alone,
     const cJSON *parameters, char *why, size_t size)
 {
@@ -241,6 +267,8 @@ check_reference(const struct piece *piece, enum http_place place, bool alone,
 	case REFERENCE_ARGUMENT:
 		return check_argument(
 		    piece, place, alone, parameters, why, size);
+	case REFERENCE_CALLER:
+		return check_caller(piece, place, why, size);
 	case REFERENCE_SETTING:
 		if (http_template_setting(NULL, piece->name) == NULL)
 			return fail(-EINVAL, why, size,
@@ -357,8 +385,8 @@ http_template_check(const char *text, enum http_place place,
 	}
 	if (ret < 0)
 		return fail(ret, why, size,
-		    "\"%.24s…\" is none of ${argument:NAME}, ${setting:NAME}, "
-		    "${secret:NAME}, ${timeout_s}",
+		    "\"%.24s…\" is none of ${argument:NAME}, ${caller:NAME}, "
+		    "${setting:NAME}, ${secret:NAME}, ${timeout_s}",
 		    rest);
 	if (place != HTTP_PLACE_URL)
 		return 0;
@@ -452,6 +480,15 @@ is_path_value(const char *text)
 	}
 }
 
+static void
+write_value(struct writer *writer, enum http_place place, const char *text)
+{
+	if (place == HTTP_PLACE_JSON)
+		append(writer, text, strlen(text));
+	else
+		append_encoded(writer, text, strlen(text));
+}
+
 static int
 write_argument(struct writer *writer, const struct piece *piece,
     enum http_place place, bool in_path,
@@ -478,11 +515,23 @@ write_argument(struct writer *writer, const struct piece *piece,
 		return fail(-EINVAL, why, size,
 		    "\"%s\" must not be empty, \".\" or \"..\"", piece->name);
 	}
-	if (place == HTTP_PLACE_JSON)
-		append(writer, text, strlen(text));
-	else
-		append_encoded(writer, text, strlen(text));
+	write_value(writer, place, text);
 	free(printed);
+	return 0;
+}
+
+/* Whatever the arguments say: they are not looked at. */
+static int
+write_caller(struct writer *writer, const struct piece *piece,
+    enum http_place place, bool in_path,
+    const struct http_template_values *values, char *why, size_t size)
+{
+	const char *text = json_string(values->caller, piece->name);
+
+	if (*text == '\0' || (in_path && !is_path_value(text)))
+		return fail(-EACCES, why, size, "not known of the caller: %s",
+		    piece->name);
+	write_value(writer, place, text);
 	return 0;
 }
 
@@ -514,6 +563,9 @@ write_reference(struct writer *writer, const struct piece *piece,
 
 	if (piece->kind == REFERENCE_ARGUMENT)
 		return write_argument(
+		    writer, piece, place, in_path, values, why, size);
+	if (piece->kind == REFERENCE_CALLER)
+		return write_caller(
 		    writer, piece, place, in_path, values, why, size);
 	if (piece->kind == REFERENCE_TIMEOUT) {
 		snprintf(number, sizeof(number), "%u", values->timeout_s);

@@ -6,6 +6,7 @@
  * A template is a text with references:
  *
  *   ${argument:NAME}  what the model gave, or the default of its schema
+ *   ${caller:NAME}    what we know of the caller: number, customer
  *   ${setting:NAME}   one of the few settings that a tool may name
  *   ${secret:NAME}    TOOL_…, never in a URL, since those are logged
  *   ${timeout_s}      the seconds that the service has for its answer
@@ -44,6 +45,7 @@ enum http_place {
 struct http_template_values {
 	const cJSON *arguments;  /* an object */
 	const cJSON *parameters; /* the schema that they fit */
+	const cJSON *caller;     /* {number, customer}, where known; or NULL */
 	const struct config *config;
 	/* NULL: there is no such secret. */
 	const char *(*find_secret)(const char *name, void *arg);
@@ -67,6 +69,7 @@ int http_template_check_json(
  * Fills TEXT in, which has passed http_template_check(). *TEXT_OUT is to be
  * released with http_template_free(). Otherwise, with WHY:
  *   -EINVAL    an argument does not fit the place; the model can correct it
+ *   -EACCES    it is not known of the caller; WHY names what
  *   -EMSGSIZE  over HTTP_TEMPLATE_MAX
  *   -ENOENT    a setting or secret is not there; WHY names it
  *   -ENOMEM
@@ -95,6 +98,10 @@ const char *http_template_setting(
 
 /* Calls FN for the name of every setting in TEXT. */
 void http_template_each_setting(
+    const char *text, void (*fn)(const char *name, void *arg), void *arg);
+
+/* The same for everything that is known of the caller. */
+void http_template_each_caller(
     const char *text, void (*fn)(const char *name, void *arg), void *arg);
 
 /* The same for every secret. */

@@ -382,6 +382,24 @@ take_response(struct tool_reader *reader, struct http_tool *tool)
 		    reader, "\"response\": a text has no JSON pointers");
 }
 
+static void
+on_caller(const char *name, void *arg)
+{
+	(void)name;
+	*(bool *)arg = true;
+}
+
+static void
+look_at_callers(const cJSON *value, bool *asks)
+{
+	const cJSON *item;
+
+	if (cJSON_IsString(value))
+		http_template_each_caller(value->valuestring, on_caller, asks);
+	cJSON_ArrayForEach(item, value)
+		look_at_callers(item, asks);
+}
+
 int
 http_tool_read(struct http_tool *tool_out, const cJSON *settings,
     const cJSON *parameters, http_tool_problem_fn *problem, void *arg)
@@ -401,6 +419,8 @@ http_tool_read(struct http_tool *tool_out, const cJSON *settings,
 	tool.redirects = (unsigned int)take_number(
 	    &reader, settings, "redirects", 0, 0, HTTP_TOOL_REDIRECTS_MAX);
 	take_response(&reader, &tool);
+	/* In the url, headers, body or form; elsewhere it was a fault. */
+	look_at_callers(settings, &tool.asks_caller);
 	if (!reader.good)
 		return -EINVAL;
 	*tool_out = tool;

@@ -44,6 +44,7 @@ struct http_tool {
 	const char *progress_done;
 	const char *progress_total;
 	size_t response_max; /* bytes */
+	bool asks_caller;    /* a ${caller:…}, so answers are personal */
 };
 
 typedef void http_tool_problem_fn(const char *text, void *arg);

@@ -513,6 +513,16 @@ check_routeros(struct reader *reader, const cJSON *executor)
 	reader->tool.available = true;
 }
 
+/* What is asked about the caller is nobody else's answer. */
+static void
+set_personal(struct reader *reader, bool personal)
+{
+	reader->tool.personal = personal;
+	if (personal && reader->tool.cache_s > 0)
+		bad(reader, "\"cache_s\": what is asked with ${caller:…} is "
+			    "no answer for others");
+}
+
 /* A query only reads, and has a worker to itself: drivers may block, or die. */
 static void
 check_sql(struct reader *reader, const cJSON *executor)
@@ -528,11 +538,28 @@ check_sql(struct reader *reader, const cJSON *executor)
 		return;
 	tool->read_only = true;
 	tool->exclusive = true;
-	tool->personal = sql.asks_caller;
 	tool->available = sql_tool_is_configured(&sql, reader->config);
-	if (tool->personal && tool->cache_s > 0)
-		bad(reader, "\"cache_s\": what is asked with ${caller:…} is "
-			    "no answer for others");
+	set_personal(reader, sql.asks_caller);
+}
+
+static void
+check_http(struct reader *reader, const cJSON *executor)
+{
+	struct tool *tool = &reader->tool;
+	char origin[URL_HOST_SIZE + 32];
+	struct http_tool http;
+
+	if (http_tool_read(&http, executor, tool->parameters,
+		on_executor_problem, reader) < 0)
+		return;
+	tool->available = http_tool_is_configured(&http, reader->config);
+	set_personal(reader, http.asks_caller);
+	if (tool_secret_is_exposed(
+		&http, reader->config, origin, sizeof(origin)))
+		config_problem(reader->problems, false,
+		    "%s: \"executor\": a secret is sent to %s in the "
+		    "clear; use https",
+		    reader->path, origin);
 }
 
 /* How a caller says who it is: for everybody, and never by itself. */
@@ -566,9 +593,6 @@ check_access(struct reader *reader, const cJSON *executor)
 static void
 check_executor(struct reader *reader, const cJSON *executor)
 {
-	char origin[URL_HOST_SIZE + 32];
-	struct http_tool http;
-
 	if (strcmp(reader->tool.executor, "call") == 0)
 		check_call(reader, executor);
 	else if (strcmp(reader->tool.executor, "routeros") == 0)
@@ -577,22 +601,13 @@ check_executor(struct reader *reader, const cJSON *executor)
 		check_sql(reader, executor);
 	else if (strcmp(reader->tool.executor, "access") == 0)
 		check_access(reader, executor);
-	else if (strcmp(reader->tool.executor, "http") != 0)
+	else if (strcmp(reader->tool.executor, "http") == 0)
+		check_http(reader, executor);
+	else
 		bad(reader,
 		    "\"executor\": the type \"%.40s\" is not known; there is: "
 		    "http, sql, routeros, call, access",
 		    reader->tool.executor);
-	else if (http_tool_read(&http, executor, reader->tool.parameters,
-		     on_executor_problem, reader) == 0) {
-		reader->tool.available =
-		    http_tool_is_configured(&http, reader->config);
-		if (tool_secret_is_exposed(
-			&http, reader->config, origin, sizeof(origin)))
-			config_problem(reader->problems, false,
-			    "%s: \"executor\": a secret is sent to %s in the "
-			    "clear; use https",
-			    reader->path, origin);
-	}
 }
 
 /* What the executor gets with each job, or NULL. */
@@ -658,9 +673,28 @@ take_executor(struct reader *reader)
 	return settings;
 }
 
+/* Who has proved to be one customer could ask about another. */
+static void
+warn_about_audience(const struct reader *reader)
+{
+	const struct tool *tool = &reader->tool;
+	bool is_query = strcmp(tool->executor, "http") == 0 ||
+			strcmp(tool->executor, "sql") == 0;
+	const cJSON *properties = json_object(tool->parameters, "properties");
+
+	if (reader->good && is_query && tool->who == TOOL_WHO_CUSTOMER &&
+	    !tool->personal && properties != NULL && properties->child != NULL)
+		config_problem(reader->problems, false,
+		    "%s: \"who\": customers choose whom it is about: nothing "
+		    "in it is ${caller:customer}",
+		    reader->path);
+}
+
 static cJSON *
 read_members(struct reader *reader)
 {
+	cJSON *settings;
+
 	check_members(reader);
 	take_name(reader);
 	reader->tool.description =
@@ -673,7 +707,9 @@ read_members(struct reader *reader)
 	take_cache(reader);
 	take_target(reader);
 	take_audience(reader);
-	return take_executor(reader);
+	settings = take_executor(reader);
+	warn_about_audience(reader);
+	return settings;
 }
 
 int

@@ -233,6 +233,8 @@ status_of_error(int err)
 	case -EINVAL:
 	case -EMSGSIZE:
 		return TOOL_STATUS_INVALID_ARGUMENTS;
+	case -EACCES:
+		return TOOL_STATUS_REFUSED;
 	case -ENOENT:
 		return TOOL_STATUS_UNREACHABLE;
 	default:
@@ -248,6 +250,7 @@ prepare(struct exchange *exchange, const struct executor_request *request,
 	struct http_template_values values = {
 	    .arguments = request->arguments,
 	    .parameters = json_object(exchange->settings, "parameters"),
+	    .caller = request->caller,
 	    .config = exchange->executor->config,
 	    .find_secret = find_secret,
 	    .arg = exchange->executor->secrets,

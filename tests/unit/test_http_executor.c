@@ -41,6 +41,7 @@ static struct {
 	struct http_executor *executor;
 	struct executor interface;
 	struct config settings;
+	const char *caller; /* JSON; NULL: nothing is known */
 	void *handle;
 	unsigned int results;
 	enum tool_status status;
@@ -181,6 +182,7 @@ start(const char *members, const char *arguments)
 	    "{\"executor\":\"http\"," PARAMETERS ",%s}", members);
 	request.settings = cJSON_Parse(text);
 	request.arguments = cJSON_Parse(arguments);
+	request.caller = cJSON_Parse(rig.caller);
 	assert_non_null(request.settings);
 	assert_non_null(request.arguments);
 	rig.results = 0;
@@ -189,6 +191,7 @@ start(const char *members, const char *arguments)
 	/* Nothing of the request may be needed after it has been started. */
 	cJSON_Delete((cJSON *)(uintptr_t)request.settings);
 	cJSON_Delete((cJSON *)(uintptr_t)request.arguments);
+	cJSON_Delete((cJSON *)(uintptr_t)request.caller);
 }
 
 static void
@@ -241,6 +244,28 @@ what_is_sent_is_what_the_templates_say(void **state)
 		if (strstr(rows[i].members, "text") == NULL)
 			assert_result(TOOL_STATUS_OK, "bien");
 	}
+}
+
+static void
+it_is_about_the_caller_whom_we_know(void **state)
+{
+	static const char members[] =
+	    "\"url\":\"https://h/\",\"body\":"
+	    "{\"c\":\"${caller:customer}\",\"q\":\"${argument:q}\"}";
+
+	(void)state;
+	start(members, "{\"q\":\"100203\"}");
+	assert_result(TOOL_STATUS_REFUSED, "not known of the caller: customer");
+	rig.caller = "{\"number\":\"+571\"}";
+	start(members, "{\"q\":\"100203\"}");
+	assert_result(TOOL_STATUS_REFUSED, "not known of the caller: customer");
+	assert_int_equal(rig.sent, 0);
+	rig.caller = "{\"number\":\"+571\",\"customer\":\"100202\"}";
+	start(members, "{\"q\":\"100203\"}");
+	assert_non_null(
+	    strstr(rig.text, "{\"c\":\"100202\",\"q\":\"100203\"}"));
+	respond(200, "", "\"bien\"", "");
+	assert_result(TOOL_STATUS_OK, "bien");
 }
 
 static void
@@ -388,6 +413,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(what_is_sent_is_what_the_templates_say),
+	    TEST(it_is_about_the_caller_whom_we_know),
 	    TEST(what_cannot_be_sent_is_answered_at_once),
 	    TEST(redirects_are_followed_where_they_may),
 	    TEST(lines_are_progress_as_they_come),

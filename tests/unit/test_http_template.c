@@ -24,7 +24,7 @@ static const char schema_text[] =
     "\"list\":{\"type\":\"array\"}}}";
 
 static struct {
-	cJSON *schema;
+	cJSON *schema, *caller;
 	struct config config;
 	char why[HTTP_TEMPLATE_WHY_SIZE];
 } rig;
@@ -35,6 +35,7 @@ set_up(void **state)
 	(void)state;
 	memset(&rig, 0, sizeof(rig));
 	rig.schema = cJSON_Parse(schema_text);
+	rig.caller = cJSON_CreateObject();
 	rig.config.enable_mikrotik_tools = true;
 	strcpy(rig.config.mikrotik_api_url, "http://10.0.0.5:8000/api");
 	return rig.schema != NULL ? 0 : -1;
@@ -45,6 +46,7 @@ tear_down(void **state)
 {
 	(void)state;
 	cJSON_Delete(rig.schema);
+	cJSON_Delete(rig.caller);
 	return 0;
 }
 
@@ -61,6 +63,7 @@ values_of(const cJSON *arguments)
 	return (struct http_template_values){
 	    .arguments = arguments,
 	    .parameters = rig.schema,
+	    .caller = rig.caller,
 	    .config = &rig.config,
 	    .find_secret = find_secret,
 	    .timeout_s = 17,
@@ -261,6 +264,48 @@ what_is_not_there_is_named(void **state)
 }
 
 static void
+the_caller_is_who_we_know_and_no_argument(void **state)
+{
+	static const struct {
+		enum http_place place;
+		const char *text, *wanted;
+	} rows[] = {
+	    {HTTP_PLACE_URL, "https://h/${caller:customer}/x?n=${argument:q}",
+		"https://h/10%2F0%22%202/x?n=%24%7Bcaller%3Acustomer%7D"},
+	    {HTTP_PLACE_HEADER, "n ${caller:customer}", "n 10%2F0%22%202"},
+	    {HTTP_PLACE_FORM, "${caller:customer}", "10%2F0%22%202"},
+	    {HTTP_PLACE_JSON, "de ${caller:customer}", "de 10/0\" 2"},
+	    {HTTP_PLACE_JSON, "${argument:q}", "${caller:customer}"},
+	};
+	static const char *const stray[] = {
+	    "${caller:name}", "${caller:}", "${caller}"};
+
+	(void)state;
+	json_add_string(rig.caller, "customer", "10/0\" 2");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_rendered(rows[i].place, rows[i].text,
+		    "${caller:customer}", rows[i].wanted);
+	assert_null(render(HTTP_PLACE_JSON, "${caller:number}", "x", -EACCES));
+	assert_non_null(strstr(rig.why, "number"));
+	cJSON_ReplaceItemInObject(
+	    rig.caller, "customer", cJSON_CreateString(".."));
+	assert_null(render(
+	    HTTP_PLACE_URL, "https://h/${caller:customer}", "x", -EACCES));
+	for (size_t i = 0; i < sizeof(stray) / sizeof(stray[0]); i++)
+		assert_int_equal(http_template_check(stray[i], HTTP_PLACE_JSON,
+				     rig.schema, rig.why, sizeof(rig.why)),
+		    -EINVAL);
+	assert_int_equal(
+	    http_template_check("${caller:customer}", HTTP_PLACE_CREDENTIAL,
+		rig.schema, rig.why, sizeof(rig.why)),
+	    -EINVAL);
+	assert_int_equal(
+	    http_template_check("https://${caller:customer}.test/",
+		HTTP_PLACE_URL, rig.schema, rig.why, sizeof(rig.why)),
+	    -EINVAL);
+}
+
+static void
 no_text_grows_without_end(void **state)
 {
 	static char q[HTTP_TEMPLATE_MAX + 2];
@@ -307,6 +352,7 @@ main(void)
 	    template_test(no_argument_leaves_a_json_string),
 	    template_test(json_keeps_types_and_leaves_out_what_is_absent),
 	    template_test(what_is_not_there_is_named),
+	    template_test(the_caller_is_who_we_know_and_no_argument),
 	    template_test(no_text_grows_without_end),
 	    template_test(a_path_needs_its_arguments),
 	};

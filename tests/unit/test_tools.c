@@ -307,8 +307,38 @@ what_the_queue_could_not_use_is_refused(void **state)
 	",\"executor\":{\"type\":\"http\"," members "}}"
 #define URL "\"url\":\"https://crm.test/c\""
 
+#define ABOUT(rest, body)                                                      \
+	"{\"name\":\"x\",\"description\":\"d\"," PARAMETERS "," FAILURES rest  \
+	",\"executor\":{\"type\":\"http\"," URL ",\"body\":" body "}}"
+#define CUSTOMER ",\"who\":\"customer\",\"unidentified\":\"u\""
+
+static void
+what_customers_ask_is_about_themselves(void **state)
+{
+	struct fixture *f = *state;
+
+	add_file(
+	    f, "a.json", ABOUT(CUSTOMER, "{\"a\":[\"x ${caller:customer}\"]}"));
+	load(f);
+	assert_true(tools_find(f->tools, "x")->personal);
+	assert_int_equal(f->problems.count, 0);
+	add_file(f, "a.json", ABOUT(CUSTOMER, "{\"a\":\"x\"}"));
+	load(f);
+	assert_false(tools_find(f->tools, "x")->personal);
+	assert_int_equal(f->problems.count, 1);
+	assert_non_null(strstr(
+	    f->problems.list[0].text, "nothing in it is ${caller:customer}"));
+	assert_refused(f,
+	    ABOUT(",\"cache_s\":9,\"read_only\":true,\"stale\":\"{seconds}\"",
+		"\"${caller:number}\""),
+	    "no answer for others");
+}
+
 /* The fault, and the place that its message must name. */
 static const char *const bad_executors[][2] = {
+    {HTTP(URL ",\"body\":\"${caller:name}\""), "\"body\": ${caller:name}"},
+    {HTTP(URL ",\"user\":\"${caller:number}\",\"password\":\"p\""),
+	"credential"},
     {HTTP("\"method\":\"GET\""), "\"url\" is missing"},
     {HTTP(URL ",\"response\":{\"progress\":{}}"), "must have \"done\""},
     {HTTP(URL ",\"response\":{\"progress\":7}"), "must have \"done\""},
@@ -698,6 +728,7 @@ main(void)
 	    TEST(what_is_left_out_has_a_default),
 	    TEST(a_query_reads_and_has_a_worker_to_itself),
 	    TEST(bad_queries_are_refused_with_their_reason),
+	    TEST(what_customers_ask_is_about_themselves),
 	    TEST(what_is_said_while_it_runs_is_taken),
 	    TEST(what_could_not_be_said_is_refused),
 	    TEST(what_the_queue_needs_is_taken),

@@ -3,6 +3,7 @@
 #include "common/utf8.h"
 
 #include <errno.h>
+#include <stdint.h>
 
 /*
  * The length of the sequence that LEAD begins, 0 when none does; the second
@@ -67,4 +68,41 @@ utf8_cut(const char *text, size_t len, size_t max)
 	while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
 		max--;
 	return max;
+}
+
+static uint32_t
+decode(const unsigned char *p, size_t len)
+{
+	uint32_t code = len == 1 ? p[0] : p[0] & (0xffu >> (len + 1));
+
+	for (size_t i = 1; i < len; i++)
+		code = code << 6 | (p[i] & 0x3fu);
+	return code;
+}
+
+size_t
+utf8_unseen(const char *text, size_t left)
+{
+	/* Of the Unicode Character Database: Cc, Zl, Zp and
+	 * Default_Ignorable_Code_Point, but Hangul's fillers. */
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {{0x80, 0x9f}, {0xad, 0xad}, {0x34f, 0x34f},
+	    {0x61c, 0x61c}, {0x17b4, 0x17b5}, {0x180b, 0x180f},
+	    {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f},
+	    {0xfe00, 0xfe0f}, {0xfeff, 0xfeff}, {0xfff0, 0xfffb},
+	    {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff}};
+	const unsigned char *p = (const unsigned char *)text;
+	unsigned char low, high;
+	size_t len = left > 0 ? sequence_length(*p, &low, &high) : 0;
+	uint32_t code;
+
+	if (len < 2 || len > left)
+		return 0;
+	code = decode(p, len);
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		if (code >= ranges[i].first && code <= ranges[i].last)
+			return len;
+	}
+	return 0;
 }

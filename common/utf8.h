@@ -23,4 +23,12 @@ ssize_t utf8_count(const char *text, size_t len);
  */
 size_t utf8_cut(const char *text, size_t len, size_t max);
 
+/*
+ * How many bytes at TEXT, of LEFT, are a character above U+007F that people do
+ * not see but machines read, 0 if it is another one: controls (U+0080 to
+ * U+009F), separators, directions, joiners, variation selectors, and tags
+ * (U+E0000 to U+E0FFF), in which whole sentences can be hidden.
+ */
+size_t utf8_unseen(const char *text, size_t left);
+
 #endif

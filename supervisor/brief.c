@@ -67,23 +67,18 @@ letter_len(unsigned char c)
 }
 
 /*
- * White space, what looks like structure or could end the marks around the
- * data, controls (U+0080 to U+009F too), and what reorders or breaks lines
- * (U+200B to U+200F, U+2028 to U+202E, U+2066 to U+2069).
+ * White space, controls, what nobody sees, and what looks like structure or
+ * could end the marks around the data.
  */
 static bool
-is_unwanted(const unsigned char *s)
+is_unwanted(const char *letter, size_t len)
 {
-	if (s[0] < 0x80)
-		return s[0] <= 0x20 || s[0] == 0x7f ||
-		       strchr("<>{}[]\"`\\#*|", s[0]) != NULL;
-	if (s[0] == 0xc2)
-		return s[1] <= 0xa0;
-	if (s[0] != 0xe2)
-		return false;
-	return (s[1] == 0x80 && ((s[2] >= 0x8b && s[2] <= 0x8f) ||
-				    (s[2] >= 0xa8 && s[2] <= 0xae))) ||
-	       (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
+	unsigned char c = (unsigned char)letter[0];
+
+	if (c < 0x80)
+		return c <= 0x20 || c == 0x7f ||
+		       strchr("<>{}[]\"`\\#*|", c) != NULL;
+	return memcmp(letter, "\u00a0", 2) == 0 || utf8_unseen(letter, len) > 0;
 }
 
 /*
@@ -105,7 +100,7 @@ clean(char *out, size_t size, size_t letters_max, const char *name)
 
 		if (n + len >= size)
 			break;
-		if (!is_unwanted((const unsigned char *)name)) {
+		if (!is_unwanted(name, len)) {
 			memcpy(out + n, name, len);
 			n += len;
 			letters++;

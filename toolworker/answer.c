@@ -16,30 +16,15 @@ enum {
 	WINDOW = ANSWER_MAX + MASK_SPELLING_MAX * MASK_SECRET_SIZE,
 };
 
-/*
- * How many bytes at TEXT are a character that only machines would notice, 0
- * if it is one to be kept. U+0080-9F; U+200B-F, U+2028-2E, U+2066-69: zero
- * width, separators, direction; U+FEFF.
- */
+/* How many bytes at TEXT are not for people's eyes, 0 for one to be kept. */
 static size_t
-unprintable(const unsigned char *text, size_t left)
+unprintable(const char *text, size_t left)
 {
-	if (text[0] < 0x20)
-		return text[0] != '\n' && text[0] != '\t';
-	if (text[0] == 0x7f)
-		return 1;
-	if (left >= 2 && text[0] == 0xc2 && text[1] < 0xa0)
-		return 2;
-	if (left < 3)
-		return 0;
-	if (text[0] == 0xe2 && text[1] == 0x80 &&
-	    ((text[2] >= 0x8b && text[2] <= 0x8f) ||
-		(text[2] >= 0xa8 && text[2] <= 0xae)))
-		return 3;
-	if (text[0] == 0xe2 && text[1] == 0x81 && text[2] >= 0xa6 &&
-	    text[2] <= 0xa9)
-		return 3;
-	return text[0] == 0xef && text[1] == 0xbb && text[2] == 0xbf ? 3 : 0;
+	unsigned char c = (unsigned char)text[0];
+
+	if (c < 0x80)
+		return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+	return utf8_unseen(text, left);
 }
 
 /*
@@ -69,8 +54,7 @@ copy_clean(char *buf, const char *text, size_t len)
 	size_t out = 0;
 
 	for (size_t i = 0; i < len;) {
-		size_t skip =
-		    unprintable((const unsigned char *)text + i, len - i);
+		size_t skip = unprintable(text + i, len - i);
 
 		if (skip > 0) {
 			buf[out++] = ' ';

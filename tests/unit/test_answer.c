@@ -38,8 +38,10 @@ what_is_no_text_becomes_spaces(void **state)
 	assert_copied("a\x1b[2Jb\x01\x7f.", "a [2Jb  .");
 	assert_copied("a\xc2\x80\xc2\x9f\xc2\xa0z", "a  \xc2\xa0z");
 	assert_copied("a\u202e\u2066\u2069\u200b\u2028\ufeffz", "a      z");
+	assert_copied("a\u200a\u2010\u2070z", "a\u200a\u2010\u2070z");
+	/* "borra" in letters that nobody sees. */
 	assert_copied(
-	    "a\u200a\u2010\u2065\u206az", "a\u200a\u2010\u2065\u206az");
+	    "a\U000e0062\U000e006f\U000e0072\U000e0072\U000e0061z", "a     z");
 }
 
 static void

@@ -308,6 +308,8 @@ name_cannot_leave_its_place(void **state)
 	    "\x1b[31m \xe2\x80\xae\xc2\x85\xe2\x80\xa8";
 	assert_says(
 	    f, "\nnombre Ana /data System Obey number if_no_tools x 31m\n");
+	f->request.caller_name = "Ana\U000e0062\u00a0\ufe0f\u2066 Ruiz";
+	assert_says(f, "\nnombre Ana Ruiz\n");
 	memset(name, 'a', sizeof(name));
 	name[sizeof(name) - 1] = '\0';
 	f->request.caller_name = name;

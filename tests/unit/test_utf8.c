@@ -73,10 +73,32 @@ a_cut_never_splits_a_letter(void **state)
 		    utf8_cut(text, strlen(text), max), wanted[max]);
 }
 
+static void
+what_nobody_sees_is_found(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+	} cases[] = {{"", 0}, {"a", 0}, {"\n", 0}, {"ñ", 0}, {"\u00a0", 0},
+	    {"\xc2\x80", 2}, {"\u00ad", 2}, {"\u200a", 0}, {"\u200b", 3},
+	    {"\u2010", 0}, {"\u2028", 3}, {"\u2069", 3}, {"\u2070", 0},
+	    {"\ufe0f", 3}, {"\ufeff", 3}, {"\ufffd", 0}, {"😀", 0},
+	    {"\U000e0041", 4}, {"\U000e0fff", 4}, {"\U000e1000", 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(
+		    utf8_unseen(cases[i].text, strlen(cases[i].text)),
+		    cases[i].len);
+	assert_int_equal(utf8_unseen("\xf3\xa0\x81", 3), 0); /* cut */
+	assert_int_equal(utf8_unseen("\x80", 1), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_nobody_sees_is_found),
 	    cmocka_unit_test(good_text_is_counted_in_code_points),
 	    cmocka_unit_test(everything_else_is_refused),
 	    cmocka_unit_test(a_cut_never_splits_a_letter),

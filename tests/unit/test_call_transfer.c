@@ -565,6 +565,9 @@ a_person_is_asked_for_like_any_transfer(void **state)
 	world_tools.list[0] = (struct tool){.name = "x", .action = "hangup"};
 	world_tools.list[1] = (struct tool){
 	    .name = "transferir", .action = "transfer", .settings = settings};
+	/* Whom the model may connect is another matter. */
+	world_tools.list[1].who = TOOL_WHO_STAFF;
+	world_tools.list[1].confirm = true;
 	set_up(STEPS);
 	want_person();
 	assert_int_equal(world.tool_requests, 1);

@@ -32,9 +32,13 @@
  * session.prepare  model, url, ca_file ("": the system's), addresses:
  *                  numeric, of the URL's host, in the order to be tried
  * call.assign      call, caller, caller_shown (for titles and logs),
- *                  caller_name, called, codec, persona; descriptors: RTP
+ *                  caller_name, called, codec, persona; resumes (0: a new
+ *                  call, n: its n-th successor, to whom "media" comes at
+ *                  once), talking_ms (since the answer), leaving (why its
+ *                  predecessor was saying goodbye, or ""); descriptors: RTP
  *                  socket, journal, playout, brief (a sealed memfd: what
- *                  the voice is told, a JSON object)
+ *                  the voice is told, a JSON object); a successor's are
+ *                  those that its predecessor had
  * media            call, address, port: the caller can hear and be heard
  * dtmf             call, digit; none while digits are secret
  * secret.begin     call, id, say: the caller is to dial what nobody may hear;

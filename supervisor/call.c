@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "supervisor/call_access.h"
 #include "supervisor/call_impl.h"
+#include "supervisor/call_rescue.h"
 #include "supervisor/call_transfer.h"
 #include "supervisor/fleet.h"
 #include "supervisor/ledger.h"
@@ -24,6 +25,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,11 +35,12 @@
 
 /* Which states may follow which. */
 static const unsigned int moves[] = {
-    [CALL_NEW] =
-	MOVE(ASSIGNED) | MOVE(TALKING) | MOVE(TRANSFERRED) | MOVE(ENDING),
+    [CALL_NEW] = MOVE(ASSIGNED) | MOVE(TALKING) | MOVE(RESCUE) |
+		 MOVE(TRANSFERRED) | MOVE(ENDING),
     [CALL_ASSIGNED] = MOVE(NEW) | MOVE(MEDIA) | MOVE(ENDING),
     [CALL_MEDIA] = MOVE(NEW) | MOVE(TALKING) | MOVE(ENDING),
-    [CALL_TALKING] = MOVE(TRANSFERRED) | MOVE(ENDING),
+    [CALL_TALKING] = MOVE(RESCUE) | MOVE(TRANSFERRED) | MOVE(ENDING),
+    [CALL_RESCUE] = MOVE(TALKING) | MOVE(TRANSFERRED) | MOVE(ENDING),
     [CALL_TRANSFERRED] = MOVE(ENDING),
     [CALL_ENDING] = MOVE(ENDED),
     [CALL_ENDED] = 0,
@@ -55,6 +58,8 @@ call_state_name(enum call_state state)
 		return "MEDIA";
 	case CALL_TALKING:
 		return "TALKING";
+	case CALL_RESCUE:
+		return "RESCUE";
 	case CALL_TRANSFERRED:
 		return "TRANSFERRED";
 	case CALL_ENDING:
@@ -76,6 +81,17 @@ call_set_timer(struct call *call, uint64_t ms)
 	event_add(call->timer, &tv);
 }
 
+uint64_t
+call_time_left(const struct call *call)
+{
+	uint64_t limit_ms = (uint64_t)call->env->config->max_call_s * 1000;
+	uint64_t talked_ms = clock_now_ms() - call->talking_ms;
+
+	if (call->farewell)
+		return CALL_FAREWELL_MS;
+	return talked_ms < limit_ms ? limit_ms - talked_ms : 1;
+}
+
 void
 call_set_state(struct call *call, enum call_state state, const char *why)
 {
@@ -91,17 +107,22 @@ call_set_state(struct call *call, enum call_state state, const char *why)
 	case CALL_MEDIA:
 		break; /* one deadline for the whole set-up */
 	case CALL_TALKING:
-		call->talking_ms = clock_now_ms();
-		call_set_timer(
-		    call, (uint64_t)call->env->config->max_call_s * 1000);
+		if (call->talking_ms == 0)
+			call->talking_ms = clock_now_ms();
+		call_set_timer(call, call_time_left(call));
+		break;
+	case CALL_RESCUE:
+		call_set_timer(call, CALL_RESCUE_MS);
 		break;
 	case CALL_TRANSFERRED:
 		call_set_timer(call, CALL_ENDING_TURN_MS); /* the worker's */
+		call_rescue_over(call);
 		break;
 	case CALL_ENDING:
 		call->why = why;
 		call_set_timer(call, CALL_ENDING_TURN_MS);
 		call_transfer_end(call);
+		call_rescue_over(call);
 		break;
 	case CALL_ENDED:
 		event_del(call->timer);
@@ -128,6 +149,9 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 			call_hangup(call, "farewell took too long");
 		else
 			call_farewell(call, "limit");
+		break;
+	case CALL_RESCUE:
+		call_rescue_fail(call, "no other worker in time");
 		break;
 	case CALL_TRANSFERRED:
 		call_kill_worker(call);
@@ -234,12 +258,16 @@ on_dtmf(struct call *call, const cJSON *event)
 	const char *digit = json_string(event, "digit");
 	cJSON *body;
 
-	if (call->state != CALL_TALKING || strlen(digit) != 1 ||
-	    strchr("0123456789*#ABCD", digit[0]) == NULL)
+	if ((call->state != CALL_TALKING && call->state != CALL_RESCUE) ||
+	    strlen(digit) != 1 || strchr("0123456789*#ABCD", digit[0]) == NULL)
 		return;
 	if (call_access_takes_digit(call, digit[0])) {
 		/* The event is forgotten next, but not its bytes. */
 		explicit_bzero((char *)(uintptr_t)digit, 1);
+		return;
+	}
+	if (call->worker == NULL) {
+		call_rescue_digit(call, digit[0]);
 		return;
 	}
 	body = cJSON_CreateObject();
@@ -368,11 +396,12 @@ call_on_snapshot(struct call *call, uint64_t asked_ms, const cJSON *channel,
 	read_app_data(call, channel);
 	call->listed = true;
 	call_transfer_adopt(call, channels, bridges);
+	call_rescue_snapshot(call, bridges);
 	/* Unless it was a person whom the worker left him to. */
 	if (call->state == CALL_TALKING && call->over)
 		call_hangup(call, "voice hung up meanwhile");
 	else if (call->state == CALL_TALKING && call->worker == NULL)
-		call_fallback(call, "worker lost");
+		call_rescue(call);
 	call_adopt_decide(call);
 }
 
@@ -386,7 +415,8 @@ call_alloc(struct call **call_out, const struct call_env *env, const char *id)
 	if (call == NULL)
 		return -ENOMEM;
 	call->env = env;
-	call->rtp_fd = -1;
+	for (int i = 0; i < CALL_FD_COUNT; i++)
+		call->fds[i] = -1;
 	call->why = "";
 	LIST_INIT(&call->legs);
 	call->started_ms = clock_now_ms();
@@ -440,12 +470,29 @@ call_adopt(struct call **call_out, const struct call_env *env,
 		return ret;
 	call->adopted = true;
 	call_access_open(call, true);
-	call->rtp_fd = adopted->held[KEEPER_HELD_RTP];
-	adopted->held[KEEPER_HELD_RTP] = -1;
 	*call_out = call;
 	call_set_timer(call, (uint64_t)env->config->answer_timeout_ms);
-	call_worker_adopt(call, adopted->worker);
+	call_worker_adopt(call, adopted);
 	return 0;
+}
+
+void
+call_adopt_again(struct call *call, const struct fleet_adopted *adopted)
+{
+	if (adopted->worker == NULL)
+		return;
+	if (call->worker == NULL)
+		call_worker_adopt(call, adopted);
+	else
+		worker_kill(adopted->worker, SIGKILL);
+}
+
+void
+call_close_fd(struct call *call, enum call_fd fd)
+{
+	if (call->fds[fd] >= 0)
+		close(call->fds[fd]);
+	call->fds[fd] = -1;
 }
 
 void
@@ -461,8 +508,8 @@ call_free(struct call **call_ptr)
 	call_transfer_free(call);
 	if (call->timer != NULL)
 		event_free(call->timer);
-	if (call->rtp_fd >= 0)
-		close(call->rtp_fd);
+	for (int i = 0; i < CALL_FD_COUNT; i++)
+		call_close_fd(call, (enum call_fd)i);
 	tools_unref(&call->tools);
 	free(call);
 }

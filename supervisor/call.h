@@ -6,6 +6,7 @@
  *   ASSIGNED  a callworker has it; media and session are being made
  *   MEDIA     all is ready; the channel is being answered
  *   TALKING   caller and voice hear each other
+ *   RESCUE    its worker died while they did; another one is being found
  *   TRANSFERRED  caller and a person hear each other, the worker is gone
  *   ENDING    it goes: fallback, hang-up, worker's last words
  *   ENDED     nothing is left; freed
@@ -28,6 +29,7 @@
 struct access;
 struct call;
 struct event_base;
+struct fleet;
 struct fleet_adopted;
 struct ledger;
 struct personas;
@@ -42,6 +44,7 @@ enum call_state {
 	CALL_ASSIGNED,
 	CALL_MEDIA,
 	CALL_TALKING,
+	CALL_RESCUE,
 	CALL_TRANSFERRED,
 	CALL_ENDING,
 	CALL_ENDED,
@@ -50,6 +53,7 @@ enum call_state {
 /* The rooms that a call works with; they outlive it. */
 struct call_env {
 	struct event_base *base;
+	struct fleet *fleet;
 	struct ari *ari;
 	struct ledger *ledger;
 	struct spares *spares;
@@ -78,6 +82,11 @@ void call_start(struct call *call);
 /* A call that an earlier supervisor left; takes what it needs of ADOPTED. */
 int call_adopt(struct call **call_out, const struct call_env *env,
     const struct fleet_adopted *adopted);
+/*
+ * The keeper's table has the call a second time: a worker that died and its
+ * successor, if our predecessor died in between.
+ */
+void call_adopt_again(struct call *call, const struct fleet_adopted *adopted);
 
 /* Only when ENDED, or when the process ends. NULL-safe, clears. */
 void call_free(struct call **call);

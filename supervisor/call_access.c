@@ -127,7 +127,8 @@ send_secret(struct call *call, enum message_type type)
 
 	json_add_string(body, "id", access->secret_id);
 	if (type == MESSAGE_SECRET_BEGIN)
-		json_add_string(body, "say", access->tool.prompt);
+		json_add_string(body, "say",
+		    access->step == STEP_ENTRY ? access->tool.prompt : "");
 	call_send(call, type, body);
 }
 
@@ -512,6 +513,20 @@ call_access_cancel(struct call *call, const char *job)
 
 	if (access->step != STEP_NONE && strcmp(access->job, job) == 0)
 		drop(call, "nobody waits for it");
+}
+
+void
+call_access_resume(struct call *call)
+{
+	struct call_access *access = call->access;
+
+	if (access->step == STEP_ENTRY) {
+		/* He is asked again, perhaps in the middle of dialling. */
+		begin_secret(call);
+		set_timer(access->timer, SECRET_ENTRY_FIRST_MS);
+	} else if (access->secret) {
+		send_secret(call, MESSAGE_SECRET_BEGIN);
+	}
 }
 
 void

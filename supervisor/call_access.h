@@ -49,7 +49,10 @@ bool call_access_hears(
 /* Whether DIGIT is secret: then nobody else may see it. */
 bool call_access_takes_digit(struct call *call, char digit);
 
-/* Its worker is gone, or will be. */
+/* Its worker is another one, which must keep silent too. */
+void call_access_resume(struct call *call);
+
+/* Its worker is gone, or will be, and nobody takes its place. */
 void call_access_end(struct call *call);
 
 const char *call_access_class(const struct call *call);

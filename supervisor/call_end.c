@@ -72,7 +72,9 @@ call_farewell(struct call *call, const char *reason)
 	}
 	log_info("call=%s saying goodbye reason=%s", call->id, reason);
 	call->farewell = true;
-	call_set_timer(call, CALL_FAREWELL_MS);
+	snprintf(call->leaving, sizeof(call->leaving), "%s", reason);
+	if (call->state == CALL_TALKING)
+		call_set_timer(call, CALL_FAREWELL_MS);
 	body = cJSON_CreateObject();
 	json_add_string(body, "reason", reason);
 	json_add_bool(body, "farewell", true);

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 struct call_access;
 struct call_leg;
@@ -23,6 +24,16 @@ enum {
 	CALL_ENDING_TURN_MS = 3000, /* hang up again, kill the worker */
 	CALL_FALLBACK_SOUND_MS = 20000,
 	CALL_TEXT_MAX = 128,
+	CALL_DIGITS_MAX = 32, /* dialled while it has no worker */
+};
+
+/* The descriptors of call.assign, in the order of common/message.h. */
+enum call_fd {
+	CALL_FD_RTP,
+	CALL_FD_JOURNAL,
+	CALL_FD_PLAYOUT,
+	CALL_FD_BRIEF,
+	CALL_FD_COUNT,
 };
 
 struct call {
@@ -71,8 +82,17 @@ struct call {
 	bool farewell; /* the voice is saying goodbye */
 	unsigned int attempts;
 	struct tools *tools; /* the generation that it started with */
-	int rtp_fd;
 	uint16_t rtp_port;
+	/* Ours, for its whole life: what a successor goes on with. Or -1. */
+	int fds[CALL_FD_COUNT];
+
+	/* Its rescues, see call_rescue.h. */
+	unsigned int resumes; /* successors that it had */
+	uint64_t lost_ms;     /* when the last worker was lost; 0: none was */
+	pid_t lost_pid;
+	uint32_t kept;    /* what the keeper holds for a dead one, or 0 */
+	char leaving[32]; /* why the voice says goodbye, or "" */
+	char digits[CALL_DIGITS_MAX + 1]; /* for the successor */
 
 	/* Figures, CLOCK_MONOTONIC ms. */
 	uint64_t started_ms;
@@ -92,15 +112,24 @@ bool call_answered(struct call *call);
 const cJSON *call_find_listed(const cJSON *list, const char *id);
 bool call_is_in_stasis(const cJSON *channel);
 
+/* What of CALL_TALKING's time is left, in ms; at least 1. */
+uint64_t call_time_left(const struct call *call);
+void call_close_fd(struct call *call, enum call_fd fd);
+
 /* call_worker.c */
 void call_take_worker(struct call *call);
+/* The keeper holds all that the call has, then the worker gets it. */
+int call_assign(struct call *call);
 void call_release_worker(struct call *call, const char *reason);
 /* What was looked up for the brief is there, or will not be waited for. */
 void call_lookup_over(struct call *call);
-void call_worker_adopt(struct call *call, struct worker *worker);
+struct fleet_adopted;
+void call_worker_adopt(struct call *call, const struct fleet_adopted *adopted);
 /* Goes on, or begins anew, as soon as both sides have said what they know. */
 void call_adopt_decide(struct call *call);
 void call_send(struct call *call, enum message_type type, cJSON *body);
+/* Where Asterisk expects our RTP: the caller can hear and be heard. */
+void call_send_media(struct call *call);
 
 /* call_setup.c */
 void call_begin(struct call *call);

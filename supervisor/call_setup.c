@@ -50,11 +50,7 @@ channel_step_failed(
 static void
 go(struct call *call)
 {
-	cJSON *body = cJSON_CreateObject();
-
-	json_add_string(body, "address", call->media_ip);
-	json_add_int(body, "port", call->media_port);
-	call_send(call, MESSAGE_MEDIA, body);
+	call_send_media(call);
 	call_set_state(call, CALL_TALKING, "answered");
 	log_info("call=%s answered setup_ms=%llu codec=%s persona=%s", call->id,
 	    (unsigned long long)(call->talking_ms - call->started_ms),
@@ -298,7 +294,7 @@ call_begin(struct call *call)
 	int ret = call->env->local_ip[0] == '\0'
 		      ? -EADDRNOTAVAIL
 		      : rtp_ports_bind(call->env->ports, call->env->local_ip,
-			    &call->rtp_fd, &call->rtp_port);
+			    &call->fds[CALL_FD_RTP], &call->rtp_port);
 
 	if (ret < 0) {
 		log_err("alarm=rtp_port call=%s no RTP socket address=%s "

@@ -163,9 +163,7 @@ connected(struct call *call, const char *why)
 	ledger_remove(call->env->ledger, call->media_id);
 	call_set_state(call, CALL_TRANSFERRED, why);
 	call_release_worker(call, "transferred");
-	if (call->rtp_fd >= 0)
-		close(call->rtp_fd);
-	call->rtp_fd = -1;
+	call_close_fd(call, CALL_FD_RTP);
 }
 
 static void

@@ -4,7 +4,8 @@
  * let go.
  *
  * Invariant: a call has at most one worker, and a new one is looked for only
- * when the old one is dead, because both would read the same RTP socket.
+ * when the old one is dead, because both would read the same RTP socket. What
+ * is done for one that died while the caller heard it is in call_rescue.h.
  */
 #include "supervisor/call_impl.h"
 
@@ -15,6 +16,7 @@
 #include "common/playout_ring.h"
 #include "supervisor/brief.h"
 #include "supervisor/call_access.h"
+#include "supervisor/call_rescue.h"
 #include "supervisor/call_transfer.h"
 #include "supervisor/fleet.h"
 #include "supervisor/ledger.h"
@@ -61,13 +63,18 @@ call_send_tool(struct call *call, enum message_type type, cJSON *body)
 
 /* -- what the worker says ---------------------------------------------------- */
 
-/* Of a caller who is not answered yet another worker may take care. */
+/*
+ * Of a caller who is not answered yet another worker may take care. That a
+ * successor has no voice counts as its death.
+ */
 static void
 voice_lost(struct call *call)
 {
-	if (call->state == CALL_TALKING)
+	bool is_new = call->resumes > 0 && !call->worker_ready;
+
+	if (call->state == CALL_TALKING && !is_new)
 		call_fallback(call, "voice service lost");
-	else if (call->state < CALL_TALKING)
+	else if (call->state <= CALL_TALKING)
 		worker_kill(call->worker, SIGKILL); /* on_gone goes on */
 }
 
@@ -151,15 +158,26 @@ static void
 go_on(struct call *call, uint64_t talked_ms)
 {
 	uint64_t now_ms = clock_now_ms();
-	uint64_t limit_ms = (uint64_t)call->env->config->max_call_s * 1000;
 
-	call_set_state(call, CALL_TALKING, "goes on");
-	call_set_timer(call, limit_ms > talked_ms ? limit_ms - talked_ms : 1);
-	call->up = true;
-	call->worker_ready = true;
 	call->talking_ms = talked_ms < now_ms ? now_ms - talked_ms : now_ms;
 	if (call->started_ms > call->talking_ms)
 		call->started_ms = call->talking_ms;
+	call->up = true;
+	call->worker_ready = true;
+	call_set_state(call, CALL_TALKING, "goes on");
+	call_rescue_over(call);
+}
+
+/* Whoever takes its place says goodbye for the same reason. */
+static void
+keep_leaving(struct call *call, const cJSON *body)
+{
+	const char *why = json_string(body, "why");
+
+	if (strcmp(json_string(body, "state"), "leaving") == 0 &&
+	    call->leaving[0] == '\0')
+		snprintf(call->leaving, sizeof(call->leaving), "%s",
+		    strcmp(why, "sync") == 0 ? "shutdown" : why);
 }
 
 /*
@@ -172,6 +190,7 @@ on_state(struct call *call, const cJSON *body)
 	const char *state = json_string(body, "state");
 	int64_t talked_ms = json_int(body, "talking_ms", 0);
 
+	keep_leaving(call, body);
 	if (!call->adopted || call->synced || call->state >= CALL_TRANSFERRED)
 		return;
 	call->synced = strcmp(json_string(body, "why"), "sync") == 0;
@@ -247,23 +266,39 @@ on_message(
 	}
 }
 
+/* Nobody is there any more who would hear the answers. */
+static void
+end_questions(struct call *call)
+{
+	tool_fan_end_call(call->env->tool_fan, call->id);
+	call_access_end(call);
+}
+
+/* Until a successor has it. */
+static void
+keep_held(struct call *call, struct worker *worker)
+{
+	if (call->kept == 0)
+		call->kept = worker_keep(worker);
+}
+
 static void
 on_gone(struct worker *worker, const char *how, void *arg)
 {
 	struct call *call = arg;
 
-	(void)worker;
 	call->worker = NULL;
 	call->worker_ready = false;
-	tool_fan_end_call(call->env->tool_fan, call->id);
-	call_access_end(call);
 	switch (call->state) {
 	case CALL_NEW:
 	case CALL_ASSIGNED:
 	case CALL_MEDIA:
+		end_questions(call);
 		log_warn("call=%s worker lost before the answer how=\"%s\"",
 		    call->id, how);
 		if (call->adopted) {
+			call->lost_pid = worker_pid(worker);
+			keep_held(call, worker);
 			call->synced = true;
 			call_adopt_decide(call);
 		} else if (call->attempts < CALL_ATTEMPTS_MAX) {
@@ -275,9 +310,17 @@ on_gone(struct worker *worker, const char *how, void *arg)
 		break;
 	case CALL_TALKING:
 		log_err("call=%s worker lost how=\"%s\"", call->id, how);
+		call->lost_pid = worker_pid(worker);
+		keep_held(call, worker);
 		if (!call->adopted || call->listed)
-			call_fallback(call, "worker lost");
+			call_rescue(call);
 		break; /* else the lists tell whether a person has him */
+	case CALL_RESCUE:
+		log_warn(
+		    "call=%s worker lost before it had the call how=\"%s\"",
+		    call->id, how);
+		call_take_worker(call);
+		break;
 	case CALL_TRANSFERRED:
 		break;
 	case CALL_ENDING:
@@ -304,30 +347,12 @@ own(struct call *call, struct worker *worker)
 
 /* -- giving it a call ------------------------------------------------------------ */
 
-/* The four descriptors of call.assign, in the order of common/message.h. */
-enum {
-	FD_RTP,
-	FD_JOURNAL,
-	FD_PLAYOUT,
-	FD_BRIEF,
-	FD_COUNT,
+static const enum keeper_held held_as[CALL_FD_COUNT] = {
+    [CALL_FD_RTP] = KEEPER_HELD_RTP,
+    [CALL_FD_JOURNAL] = KEEPER_HELD_JOURNAL,
+    [CALL_FD_PLAYOUT] = KEEPER_HELD_PLAYOUT,
+    [CALL_FD_BRIEF] = KEEPER_HELD_BRIEF,
 };
-
-static const enum keeper_held held_as[FD_COUNT] = {
-    [FD_RTP] = KEEPER_HELD_RTP,
-    [FD_JOURNAL] = KEEPER_HELD_JOURNAL,
-    [FD_PLAYOUT] = KEEPER_HELD_PLAYOUT,
-    [FD_BRIEF] = KEEPER_HELD_BRIEF,
-};
-
-static void
-close_memory(int fds[FD_COUNT])
-{
-	for (int i = 0; i < FD_COUNT; i++) {
-		if (i != FD_RTP && fds[i] >= 0)
-			close(fds[i]);
-	}
-}
 
 static int
 make_brief(const struct call *call, int *fd_out)
@@ -350,21 +375,20 @@ make_brief(const struct call *call, int *fd_out)
 	return brief_build(&request, fd_out);
 }
 
+/* Fresh, also if a worker had the call that died before anybody heard it. */
 static int
-make_memory(const struct call *call, int fds[FD_COUNT])
+make_memory(struct call *call)
 {
 	int ret;
 
-	for (int i = 0; i < FD_COUNT; i++)
-		fds[i] = -1;
-	fds[FD_RTP] = call->rtp_fd;
-	ret = journal_memfd_create(&fds[FD_JOURNAL]);
+	call_close_fd(call, CALL_FD_JOURNAL);
+	call_close_fd(call, CALL_FD_PLAYOUT);
+	call_close_fd(call, CALL_FD_BRIEF);
+	ret = journal_memfd_create(&call->fds[CALL_FD_JOURNAL]);
 	if (ret == 0)
-		ret = playout_memfd_create(&fds[FD_PLAYOUT]);
+		ret = playout_memfd_create(&call->fds[CALL_FD_PLAYOUT]);
 	if (ret == 0)
-		ret = make_brief(call, &fds[FD_BRIEF]);
-	if (ret < 0)
-		close_memory(fds);
+		ret = make_brief(call, &call->fds[CALL_FD_BRIEF]);
 	return ret;
 }
 
@@ -380,14 +404,28 @@ assign_body(const struct call *call)
 	json_add_string(body, "called", call->called);
 	json_add_string(body, "codec", call->codec);
 	json_add_string(body, "persona", call->persona);
+	json_add_int(body, "resumes", call->resumes);
+	json_add_int(body, "talking_ms",
+	    call->talking_ms == 0
+		? 0
+		: (int64_t)(clock_now_ms() - call->talking_ms));
+	json_add_string(body, "leaving", call->leaving);
 	return body;
+}
+
+int
+call_assign(struct call *call)
+{
+	for (int i = 0; i < CALL_FD_COUNT; i++)
+		worker_hold(call->worker, held_as[i], call->id, call->fds[i]);
+	return worker_send_fds(call->worker, MESSAGE_CALL_ASSIGN,
+	    assign_body(call), call->fds, CALL_FD_COUNT);
 }
 
 static void
 assign(struct call *call)
 {
-	int fds[FD_COUNT];
-	int ret = make_memory(call, fds);
+	int ret = make_memory(call);
 
 	if (ret < 0) {
 		log_err("alarm=memory call=%s cannot be assigned error=%s",
@@ -395,12 +433,19 @@ assign(struct call *call)
 		call_fallback(call, "no memory for a call");
 		return;
 	}
-	worker_send_fds(call->worker, MESSAGE_CALL_ASSIGN, assign_body(call),
-	    fds, FD_COUNT);
-	for (int i = 0; i < FD_COUNT; i++)
-		worker_hold(call->worker, held_as[i], call->id, fds[i]);
-	close_memory(fds);
+	/* One that cannot be told is gone, and on_gone says so. */
+	(void)call_assign(call);
 	call_set_state(call, CALL_ASSIGNED, "worker found");
+}
+
+void
+call_send_media(struct call *call)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "address", call->media_ip);
+	json_add_int(body, "port", call->media_port);
+	call_send(call, MESSAGE_MEDIA, body);
 }
 
 static void
@@ -410,13 +455,15 @@ on_worker(struct worker *worker, const char *why, void *arg)
 
 	call->request = NULL;
 	if (worker == NULL) {
-		call_fallback(call, why);
+		call_rescue_fail(call, why);
 		return;
 	}
 	own(call, worker);
 	log_info(
 	    "call=%s has worker pid=%d", call->id, (int)worker_pid(worker));
-	if (!call_access_is_looking(call))
+	if (call->state == CALL_RESCUE)
+		call_rescue_go_on(call);
+	else if (!call_access_is_looking(call))
 		assign(call);
 }
 
@@ -458,10 +505,9 @@ call_release_worker(struct call *call, const char *reason)
 	cJSON *body;
 
 	spares_cancel(&call->request);
+	end_questions(call);
 	if (call->worker == NULL)
 		return;
-	tool_fan_end_call(call->env->tool_fan, call->id);
-	call_access_end(call);
 	body = cJSON_CreateObject();
 	json_add_string(body, "reason", reason);
 	json_add_bool(body, "farewell", false);
@@ -470,11 +516,36 @@ call_release_worker(struct call *call, const char *reason)
 
 /* -- after an earlier supervisor --------------------------------------------------- */
 
-void
-call_worker_adopt(struct call *call, struct worker *worker)
+/*
+ * What the dead one of a pair had stays if its successor has not all: then it
+ * was not told of the call yet.
+ */
+static void
+take_held(struct call *call, int held[KEEPER_HELD_COUNT])
 {
+	bool all = true;
+
+	for (int i = 0; i < CALL_FD_COUNT; i++)
+		all = all && held[held_as[i]] >= 0;
+	for (int i = 0; i < CALL_FD_COUNT; i++) {
+		if (!all && call->fds[i] >= 0)
+			continue;
+		call_close_fd(call, (enum call_fd)i);
+		call->fds[i] = held[held_as[i]];
+		held[held_as[i]] = -1;
+	}
+}
+
+void
+call_worker_adopt(struct call *call, const struct fleet_adopted *adopted)
+{
+	struct worker *worker = adopted->worker;
+
+	take_held(call, adopted->held);
+	call->synced = worker == NULL;
 	if (worker == NULL) {
-		call->synced = true;
+		*adopted->keep = true;
+		call->kept = adopted->child;
 		return;
 	}
 	own(call, worker);
@@ -493,7 +564,12 @@ call_adopt_decide(struct call *call)
 		worker_kill(call->worker, SIGKILL);
 		return; /* on_gone comes back here */
 	}
+	if (call_rescue_can(call)) {
+		call_rescue(call);
+		return;
+	}
 	log_info("call=%s set up again", call->id);
+	call_rescue_over(call);
 	call->adopted = false;
 	ledger_remove(call->env->ledger, call->media_id);
 	ledger_remove(call->env->ledger, call->bridge_id);
@@ -501,8 +577,6 @@ call_adopt_decide(struct call *call)
 	call->media_port = 0;
 	call->media_in_stasis = call->bridge_made = false;
 	call->joining = call->joined = false;
-	if (call->rtp_fd >= 0)
-		close(call->rtp_fd);
-	call->rtp_fd = -1;
+	call_close_fd(call, CALL_FD_RTP);
 	call_start(call);
 }

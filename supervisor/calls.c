@@ -127,16 +127,18 @@ on_call_changed(struct call *call, void *arg)
 		calls->on_changed(calls->arg);
 }
 
-static int
-seat_call(struct calls *calls, struct call *call)
+/* A seat is had before who takes it: a call without one would be nobody's. */
+static struct seat *
+seat_new(void)
 {
-	struct seat *seat = calloc(1, sizeof(*seat));
+	return calloc(1, sizeof(struct seat));
+}
 
-	if (seat == NULL)
-		return -ENOMEM;
+static void
+seat_take(struct calls *calls, struct seat *seat, struct call *call)
+{
 	seat->call = call;
 	TAILQ_INSERT_TAIL(&calls->seats, seat, entry);
-	return 0;
 }
 
 /* -- admission -------------------------------------------------------------------- */
@@ -177,16 +179,17 @@ refusal(const struct calls *calls, const struct call *call)
 static void
 admit(struct calls *calls, const cJSON *channel, const cJSON *args)
 {
-	struct call *call = NULL;
+	struct seat *seat = seat_new();
+	struct call *call;
 	const char *why;
 
-	if (call_new(&call, &calls->env, channel, args) < 0 ||
-	    seat_call(calls, call) < 0) {
+	if (seat == NULL || call_new(&call, &calls->env, channel, args) < 0) {
 		log_err("alarm=memory call=%s cannot be taken",
 		    json_string(channel, "id"));
-		call_free(&call);
+		free(seat);
 		return;
 	}
+	seat_take(calls, seat, call);
 	why = refusal(calls, call);
 	if (why != NULL)
 		call_fallback(call, why);
@@ -350,15 +353,21 @@ find_transferred(
 	struct call *call;
 
 	cJSON_ArrayForEach(channel, channels) {
-		if (!is_stranger(calls, channel) ||
-		    call_adopt_transferred(
-			&call, &calls->env, channel, channels, bridges) < 0)
+		struct seat *seat;
+
+		if (!is_stranger(calls, channel))
 			continue;
-		if (seat_call(calls, call) < 0) {
+		seat = seat_new();
+		if (seat == NULL) {
 			log_err("alarm=memory call=%s cannot be taken over",
 			    json_string(channel, "id"));
-			call_free(&call);
+			continue;
 		}
+		if (call_adopt_transferred(
+			&call, &calls->env, channel, channels, bridges) == 0)
+			seat_take(calls, seat, call);
+		else
+			free(seat);
 	}
 }
 
@@ -446,19 +455,24 @@ calls_on_ari_state(struct calls *calls, enum ari_state state)
 void
 calls_adopt(struct calls *calls, const struct fleet_adopted *adopted)
 {
-	struct call *call;
+	struct call *call = calls_find(calls, adopted->call);
+	struct seat *seat;
 
-	/* A worker that died and its successor, if our predecessor died in
-	 * between: the call begins anew, and has one worker. */
-	if (calls_find(calls, adopted->call) != NULL) {
-		if (adopted->worker != NULL)
-			worker_kill(adopted->worker, SIGKILL);
+	if (call != NULL) {
+		call_adopt_again(call, adopted);
 		return;
 	}
-	if (call_adopt(&call, &calls->env, adopted) < 0 ||
-	    seat_call(calls, call) < 0)
+	seat = seat_new();
+	if (seat == NULL || call_adopt(&call, &calls->env, adopted) < 0) {
+		/* Nobody hears it any more: its caller is a stranger soon. */
 		log_err(
 		    "alarm=memory call=%s cannot be taken over", adopted->call);
+		if (adopted->worker != NULL)
+			worker_kill(adopted->worker, SIGKILL);
+		free(seat);
+		return;
+	}
+	seat_take(calls, seat, call);
 }
 
 /* -- the drain ---------------------------------------------------------------------------- */

@@ -42,6 +42,7 @@ struct worker {
 	bool exited;
 	bool dying;       /* SIGKILL was sent */
 	bool told_to_end; /* SIGTERM was sent */
+	bool keep;        /* what the keeper holds for it */
 	int kill_signal;  /* once the keeper has said who it is, or 0 */
 	uint64_t heard_ms;
 	char how[128];
@@ -74,7 +75,7 @@ static void
 worker_free(struct worker *worker)
 {
 	TAILQ_REMOVE(&worker->fleet->workers, worker, entry);
-	if (worker->child != 0)
+	if (worker->child != 0 && !worker->keep)
 		keeper_client_release(worker->fleet->keeper, worker->child);
 	peer_free(&worker->peer);
 	free(worker);
@@ -173,6 +174,19 @@ worker_hold(
 {
 	keeper_client_hold(
 	    worker->fleet->keeper, worker->child, held, call, fd);
+}
+
+uint32_t
+worker_keep(struct worker *worker)
+{
+	worker->keep = worker->child != 0;
+	return worker->child;
+}
+
+void
+fleet_release(struct fleet *fleet, uint32_t child)
+{
+	keeper_client_release(fleet->keeper, child);
 }
 
 void
@@ -400,17 +414,20 @@ adoption_free(struct fleet *fleet, struct adoption *adoption)
 static void
 adopt(struct fleet *fleet, struct adoption *adoption)
 {
+	bool keep = false;
 	struct fleet_adopted adopted = {
 	    .role = adoption->role,
 	    .call = adoption->call,
 	    .held = adoption->held,
+	    .child = adoption->child,
+	    .keep = &keep,
 	};
 
 	if (adoption->pid != 0 && adoption->held[KEEPER_HELD_CHANNEL] >= 0)
 		adopted.worker = adopt_worker(fleet, adoption);
-	if (adopted.worker == NULL)
-		keeper_client_release(fleet->keeper, adoption->child);
 	fleet->callbacks.on_adopted(&adopted, fleet->callbacks.arg);
+	if (adopted.worker == NULL && !keep)
+		keeper_client_release(fleet->keeper, adoption->child);
 	adoption_free(fleet, adoption);
 }
 

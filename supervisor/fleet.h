@@ -44,6 +44,8 @@ struct fleet_adopted {
 	enum proc_role role;
 	const char *call; /* "" for a spare */
 	int *held;        /* [KEEPER_HELD_COUNT]; take by setting -1 */
+	uint32_t child;   /* of a dead one, for fleet_release() … */
+	bool *keep;       /* … if the callee sets it; else it is released */
 };
 
 struct fleet_callbacks {
@@ -80,6 +82,12 @@ void worker_kill(struct worker *worker, int signal);
 /* So that FD outlives this supervisor; CALL is what it belongs to. */
 void worker_hold(
     struct worker *worker, enum keeper_held held, const char *call, int fd);
+/*
+ * In on_gone: what the keeper holds for it stays, until fleet_release() of
+ * the child that is returned (0: it holds nothing).
+ */
+uint32_t worker_keep(struct worker *worker);
+void fleet_release(struct fleet *fleet, uint32_t child);
 pid_t worker_pid(const struct worker *worker);
 bool worker_said_hello(const struct worker *worker);
 

@@ -526,6 +526,7 @@ init_calls(void)
 {
 	const struct call_env env = {
 	    .base = me.base,
+	    .fleet = me.fleet,
 	    .ari = me.ari,
 	    .ledger = me.ledger,
 	    .spares = me.spares,

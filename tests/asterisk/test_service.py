@@ -323,13 +323,10 @@ def test_a_call_that_the_operator_ends_hears_a_goodbye(world):
 def test_a_killed_callworker_takes_its_own_call_only(world):
     world.answers("Sigo aquí.")
     world.expect("callworker killed by signal 9", "worker lost how=",
-                 "goes to the fallback")
+                 "alarm=rescue", "goes to the fallback")
     world.start()
     other = world.call(codec="alaw").hears(GREETING)
-    victim = world.call().hears(GREETING)
-    world.service.signal(signal.SIGKILL, victim.worker)
-    victim.to_fallback(why="worker lost")
-    victim.gone()
+    world.call().hears(GREETING).lost()
     other.heard_by_voice(other.asks("sigue ahí", "Sigo aquí."))
     assert other.heard() == [tone(GREETING, "alaw"),
                              tone("Sigo aquí.", "alaw")]
@@ -362,13 +359,12 @@ def test_no_call_notices_that_the_supervisor_was_killed(world):
 def test_what_others_made_is_left_alone(world):
     world.ari.allowed.append(ABRUPT)
     world.expect("callworker killed by signal 9", "supervisor ended by signal",
-                 "goes to the fallback", "worker lost how=")
+                 "goes to the fallback", "worker lost how=", "alarm=rescue")
     with others_things(world.rig) as gone:
         world.start()
         victim = world.call().hears(GREETING)
         call = world.call().hears(GREETING)
-        world.service.signal(signal.SIGKILL, victim.worker)
-        victim.to_fallback().gone()
+        victim.lost()
         world.service.signal(signal.SIGKILL, world.supervisor)
         call.wait_log("NEW -> TALKING")
         call.hangup().gone()

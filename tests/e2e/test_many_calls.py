@@ -61,12 +61,10 @@ def test_twenty_calls_with_overlapping_endings_do_not_touch_each_other(world):
 def test_a_killed_callworker_takes_its_own_call_only(world):
     world.answers("Sigo aquí.")
     world.expect("callworker killed by signal 9", "worker lost how=",
-                 "goes to the fallback")
+                 "alarm=rescue", "goes to the fallback")
     world.start()
     others = [world.call().hears(GREETING) for _ in range(2)]
-    victim = world.call().hears(GREETING)
-    world.service.signal(signal.SIGKILL, victim.worker)
-    victim.to_fallback(why="worker lost")
+    world.call().hears(GREETING).lost()
     for other in others:
         other.asks("sigue ahí", "Sigo aquí.")
         assert len(other.heard()) == 2
@@ -86,12 +84,11 @@ def test_a_callworker_killed_while_it_rings_is_replaced(world):
 
 def test_a_callworker_that_hangs_is_noticed_and_ended(world):
     world.expect("callworker hangs, killing it", "worker lost how=",
-                 "callworker killed by signal 9", "goes to the fallback")
+                 "callworker killed by signal 9", "alarm=rescue")
     world.start()
     other = world.call().hears(GREETING)
     victim = world.call().hears(GREETING)
-    world.service.signal(signal.SIGSTOP, victim.worker)
-    victim.to_fallback(why="worker lost")
+    victim.rescued(signal.SIGSTOP)
     other.heard_by_voice(other.says("yo no"))
 
 

@@ -19,6 +19,7 @@ import itertools
 import os
 import random
 import re
+import signal
 import time
 
 from tests.demo import processes
@@ -152,6 +153,22 @@ class Call:
     def hangup(self):
         self.phone.hangup()
         return self
+
+    # What happens to it
+
+    def rescued(self, number=signal.SIGKILL):
+        """Its worker dies of a signal and another one goes on: (the one's
+        pid, the other's pid, ms until it was given the call)."""
+        old = self.worker
+        self.world.service.signal(number, old)
+        found = self.wait_log(rf"rescue from={old} to=(\d+) after_ms=(\d+)")
+        return old, int(found.group(1)), int(found.group(2))
+
+    def lost(self):
+        """Its worker dies, and at once the next one: to the fallback."""
+        self.rescued()
+        self.world.service.signal(signal.SIGKILL, self.worker)
+        return self.to_fallback(why="worker lost again so soon")
 
     # What is waited for
 

@@ -151,4 +151,12 @@ act(const char *action, const char *reason)
 	fake_worker_says(world_worker(), MESSAGE_CALL_ACTION, body);
 }
 
+/* Another worker would not help, either. */
+static inline void
+lose_the_voice(void)
+{
+	act("hangup", "voice_lost");
+	fake_worker_dies(world_worker(), "exited with status 4");
+}
+
 #endif

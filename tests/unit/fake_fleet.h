@@ -39,6 +39,8 @@ struct worker {
 		cJSON *body;
 		size_t nfds;
 	} told[FAKE_TOLD_MAX];
+	int told_fds[MESSAGE_FDS_MAX]; /* the last; not its own */
+	bool kept;         /* what the keeper holds for it, after its death */
 	unsigned int held; /* mask of what the keeper was told to hold */
 	char held_call[KEEPER_TEXT_MAX];
 };
@@ -47,6 +49,7 @@ static struct {
 	struct worker workers[FAKE_WORKERS_MAX];
 	size_t count;
 	bool spawn_fails;
+	size_t released; /* of what was kept */
 } fake_fleet;
 
 static inline void
@@ -110,6 +113,8 @@ worker_send_fds(struct worker *worker, enum message_type type, cJSON *body,
 	assert_true(worker->told_count < FAKE_TOLD_MAX);
 	worker->told[worker->told_count].type = type;
 	worker->told[worker->told_count].nfds = nfds;
+	if (nfds > 0)
+		memcpy(worker->told_fds, fds, nfds * sizeof(fds[0]));
 	worker->told[worker->told_count++].body = body;
 	return 0;
 }
@@ -136,6 +141,22 @@ worker_hold(
 	assert_true(fd >= 0);
 	worker->held |= 1u << held;
 	snprintf(worker->held_call, sizeof(worker->held_call), "%s", call);
+}
+
+uint32_t
+worker_keep(struct worker *worker)
+{
+	assert_true(worker->alive);
+	worker->kept = true;
+	return (uint32_t)worker->pid;
+}
+
+void
+fleet_release(struct fleet *fleet, uint32_t child)
+{
+	(void)fleet;
+	(void)child;
+	fake_fleet.released++;
 }
 
 pid_t

@@ -10,7 +10,10 @@ static int held[KEEPER_HELD_COUNT];
 static void
 adopt(const char *call, struct worker *worker)
 {
+	bool keep = false;
 	const struct fleet_adopted adopted = {
+	    .keep = &keep,
+	    .child = 77,
 	    .worker = worker,
 	    .role = PROC_ROLE_CALLWORKER,
 	    .call = call,
@@ -290,10 +293,13 @@ a_dead_worker_and_its_successor_make_one_call(void **state)
 	successor = fake_fleet_worker(PROC_ROLE_CALLWORKER);
 	adopt(ID, successor);
 	assert_int_equal(calls_count(world.calls), 1);
-	assert_int_equal(successor->killed, SIGKILL);
-	snapshot("Ring", false);
-	assert_int_equal(fake_ari_asked("POST", "bridges?"), 1);
-	successor->alive = false;
+	assert_int_equal(fake_worker_told(successor, MESSAGE_SYNC), 1);
+	assert_int_equal(fake_fleet.released, 0);
+	world_worker_state(successor, "talking", "sync", 42000);
+	assert_int_equal(fake_fleet.released, 1); /* of the dead one */
+	snapshot("Up", true);
+	assert_int_equal(world_state(ID), CALL_TALKING);
+	assert_int_equal(successor->killed, 0);
 }
 
 int

@@ -94,7 +94,7 @@ a_channel_given_to_the_dialplan_is_not_touched_again(void **state)
 {
 	(void)state;
 	set_up(STEPS);
-	fake_worker_dies(world_worker(), "killed by signal 9");
+	lose_the_voice();
 	/* No StasisEnd: the events go to another program, say. */
 	fake_ari_answer("POST", "/continue", 204, NULL);
 	for (int i = 0; i < 3; i++)
@@ -108,7 +108,7 @@ a_fallback_that_asterisk_refuses_ends_in_a_hang_up(void **state)
 {
 	(void)state;
 	set_up(STEPS);
-	fake_worker_dies(world_worker(), "killed by signal 9");
+	lose_the_voice();
 	fake_ari_answer("POST", "/continue", 500, NULL);
 	assert_non_null(fake_ari_find("DELETE", "channels/" ID));
 	fake_ari_answer("DELETE", "channels/" ID, 204, NULL);
@@ -121,7 +121,7 @@ a_channel_that_is_in_the_dialplan_already_is_left_there(void **state)
 {
 	(void)state;
 	set_up(STEPS);
-	fake_worker_dies(world_worker(), "killed by signal 9");
+	lose_the_voice();
 	/* The first answer was lost, and the request was made again. */
 	fake_ari_answer("POST", "/continue", 409, NULL);
 	assert_null(fake_ari_find("DELETE", "channels/" ID));
@@ -162,7 +162,7 @@ a_caller_may_hang_up_during_the_sound(void **state)
 	(void)state;
 	world.config.fallback_context[0] = '\0';
 	set_up(STEPS);
-	fake_worker_dies(world_worker(), "killed by signal 9");
+	lose_the_voice();
 	fake_ari_answer("POST", "/play", 201, "{}");
 	world_channel_event("StasisEnd", ID);
 	world_event(
@@ -181,7 +181,7 @@ a_sound_that_cannot_be_played_ends_in_a_hang_up(void **state)
 	for (size_t i = 0; i < 4; i++) {
 		world.config.fallback_context[0] = '\0';
 		set_up(STEPS);
-		fake_worker_dies(world_worker(), "killed by signal 9");
+		lose_the_voice();
 		fake_ari_answer("POST", "/play", failures[i], NULL);
 		fake_ari_answer("DELETE", "channels/" ID, 404, NULL);
 		world_assert_empty();

@@ -61,8 +61,11 @@ a_worker_is_told_all_about_its_call_and_the_keeper_holds_it(void **state)
 	    1u << KEEPER_HELD_RTP | 1u << KEEPER_HELD_JOURNAL |
 		1u << KEEPER_HELD_PLAYOUT | 1u << KEEPER_HELD_BRIEF);
 	assert_string_equal(world_worker()->held_call, ID);
-	/* Only the RTP socket stays open here. */
-	assert_int_equal(descriptors_open(), world.descriptors + 1);
+	assert_int_equal(json_int(assign, "resumes", -1), 0);
+	assert_int_equal(json_int(assign, "talking_ms", -1), 0);
+	assert_string_equal(json_string(assign, "leaving"), "");
+	/* All of it stays open here, for a successor. */
+	assert_int_equal(descriptors_open(), world.descriptors + 4);
 }
 
 static void

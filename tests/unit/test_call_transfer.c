@@ -535,11 +535,11 @@ a_caller_who_leaves_while_it_is_dialled_leaves_nothing(void **state)
 }
 
 static void
-a_lost_worker_ends_the_transfer_too(void **state)
+a_voice_lost_for_good_ends_the_transfer_too(void **state)
 {
 	(void)state;
 	ring();
-	fake_worker_dies(world_worker(), "killed by signal 9");
+	lose_the_voice();
 	assert_went_to_fallback();
 	assert_true(was_deleted(leg_id()));
 }
@@ -673,7 +673,10 @@ adopt(void)
 {
 	struct worker *worker = fake_fleet_worker(PROC_ROLE_CALLWORKER);
 	int held[KEEPER_HELD_COUNT];
+	bool keep = false;
 	const struct fleet_adopted adopted = {
+	    .keep = &keep,
+	    .child = 77,
 	    .worker = worker,
 	    .role = PROC_ROLE_CALLWORKER,
 	    .call = ID,
@@ -988,7 +991,7 @@ main(void)
 	    TEST(withdrawn_once_they_are_connected_is_too_late),
 	    TEST(a_caller_who_leaves_stops_the_ringing_at_once),
 	    TEST(a_caller_who_leaves_while_it_is_dialled_leaves_nothing),
-	    TEST(a_lost_worker_ends_the_transfer_too),
+	    TEST(a_voice_lost_for_good_ends_the_transfer_too),
 	    TEST(a_person_is_asked_for_like_any_transfer),
 	    TEST(a_person_whom_nobody_can_dial_is_in_the_dialplan),
 	    TEST(without_such_a_destination_the_dialplan_has_people),

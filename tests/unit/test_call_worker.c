@@ -47,18 +47,6 @@ three_lost_workers_are_enough(void **state)
 }
 
 static void
-a_worker_lost_in_the_conversation_sends_the_caller_to_people(void **state)
-{
-	(void)state;
-	set_up(STEPS);
-	fake_worker_dies(world_worker(), "killed by signal 11");
-	assert_went_to_fallback();
-	fake_ari_answer("POST", "/continue", 204, NULL);
-	asterisk_says_404();
-	world_assert_empty();
-}
-
-static void
 a_voice_that_fails_before_the_answer_costs_its_worker_only(void **state)
 {
 	cJSON *body = cJSON_CreateObject();
@@ -121,7 +109,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_worker_lost_before_the_answer_is_replaced_when_it_is_dead),
 	    TEST(three_lost_workers_are_enough),
-	    TEST(a_worker_lost_in_the_conversation_sends_the_caller_to_people),
 	    TEST(a_worker_that_gives_up_before_the_answer_is_replaced),
 	    TEST(a_voice_that_fails_before_the_answer_costs_its_worker_only),
 	    TEST(

@@ -27,6 +27,11 @@ enum routeros_query {
 	ROUTEROS_QUERY_COUNT
 };
 
+enum {
+	/* Of a router, for one REST request; nobody can stop it earlier. */
+	ROUTEROS_REST_LIMIT_MS = 60000,
+};
+
 /*
  * How the text of a job that a router refused begins: what people can do
  * about it differs.

@@ -30,7 +30,7 @@ struct access_call;
 enum {
 	ACCESS_TRIES_MAX = 3,      /* of each kind in a call */
 	ACCESS_CUSTOMER_SIZE = 65, /* a customer key, NUL included */
-	ACCESS_MEMORY_SIZE = KEEPER_MEMORY_SIZE,
+	ACCESS_MEMORY_SIZE = KEEPER_MEMORY_SIZE - KEEPER_MEMORY_HOLDS,
 };
 
 /* The outcome of a try. */

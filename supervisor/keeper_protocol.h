@@ -47,6 +47,8 @@ enum {
 	KEEPER_TEXT_MAX = 160, /* an Asterisk channel id has at most 149 */
 	KEEPER_CHILDREN_MAX = 4096,
 	KEEPER_MEMORY_SIZE = 1 << 20, /* bytes of PROC_FD_MEMORY */
+	/* … of them at the end tool_holds.h's, the others access.h's */
+	KEEPER_MEMORY_HOLDS = 1 << 16,
 };
 
 struct keeper_message {

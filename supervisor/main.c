@@ -31,6 +31,7 @@
 #include "supervisor/spares.h"
 #include "supervisor/staff_pins.h"
 #include "supervisor/tool_fan.h"
+#include "supervisor/tool_holds.h"
 #include "supervisor/tool_queue.h"
 #include "supervisor/tools.h"
 #include "supervisor/toolworkers.h"
@@ -72,6 +73,7 @@ static struct {
 	struct secret_sources *secrets; /* where those of tools are */
 	struct router_inventory *routers;
 	struct spares *spares;
+	struct tool_holds *holds;
 	struct toolworkers *toolworkers;
 	struct ari *ari;
 	struct ledger *ledger;
@@ -497,23 +499,26 @@ init_signals(void)
 	return 0;
 }
 
-/* In the keeper's memory, if it has some. */
+/* The keeper's memory, or -1: it has none. */
 static int
-init_access(void)
+find_memory(void)
 {
 	static const char name[] = "/memfd:access";
 	char path[sizeof(name)];
 	char link[32];
-	bool is_memory;
-	int ret;
 
 	/* Run by hand, a foreign descriptor may have its number. */
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", PROC_FD_MEMORY);
-	is_memory =
-	    readlink(link, path, sizeof(path)) >= (ssize_t)sizeof(name) - 1 &&
-	    memcmp(path, name, sizeof(name) - 1) == 0;
-	ret = access_new(
-	    &me.access, is_memory ? PROC_FD_MEMORY : -1, clock_now_ms);
+	if (readlink(link, path, sizeof(path)) >= (ssize_t)sizeof(name) - 1 &&
+	    memcmp(path, name, sizeof(name) - 1) == 0)
+		return PROC_FD_MEMORY;
+	return -1;
+}
+
+static int
+init_access(void)
+{
+	int ret = access_new(&me.access, find_memory(), clock_now_ms);
 
 	/* What is wrong with them was told with the settings. */
 	if (ret == 0)
@@ -614,8 +619,10 @@ main_init(void)
 		ret =
 		    fleet_new(&me.fleet, me.base, PROC_FD_CHANNEL, &callbacks);
 	if (ret == 0)
+		ret = tool_holds_new(&me.holds, find_memory(), clock_now_ms);
+	if (ret == 0)
 		ret = toolworkers_new(&me.toolworkers, me.base, me.fleet,
-		    &me.calls, &me.routers, &me.config);
+		    &me.calls, &me.routers, me.holds, &me.config);
 	if (ret == 0)
 		ret = spares_new(
 		    &me.spares, me.base, me.fleet, me.resolver, &me.config);
@@ -648,6 +655,7 @@ main_deinit(void)
 	ledger_free(&me.ledger);
 	spares_free(&me.spares);
 	toolworkers_free(&me.toolworkers);
+	tool_holds_free(&me.holds);
 	fleet_free(&me.fleet);
 	resolver_free(&me.resolver);
 	personas_free(&me.personas);

@@ -394,9 +394,11 @@ start_parts(struct tool_fan *fan, struct question *question,
 			? (unsigned int)(question->deadline_ms - now_ms)
 			: 1;
 		/* It works on what it was asked until its own limit. */
-		run.unstoppable =
+		run.lingers_ms =
 		    router_inventory_find(question->inventory, name)->api ==
-		    ROUTER_API_REST;
+			    ROUTER_API_REST
+			? ROUTEROS_REST_LIMIT_MS
+			: 0;
 		tool_queue_add_part(fan->config.queue, question->party, name,
 		    question->name, &run, part_arguments(arguments, name));
 	}

@@ -221,7 +221,7 @@ tool_job_new(const char *id, const char *name,
 		return job;
 	job->read_only = tool->read_only;
 	job->exclusive = tool->exclusive;
-	job->unstoppable = tool->unstoppable;
+	job->lingers_ms = tool->lingers_ms;
 	job->personal = tool->personal;
 	job->cache_s = tool->cache_s;
 	job->target_limit = tool->target_limit;

@@ -50,7 +50,7 @@ TAILQ_HEAD(tool_request_list, tool_request);
 enum tool_job_state {
 	TOOL_JOB_WAITING, /* for a worker */
 	TOOL_JOB_RUNNING, /* job.run was sent */
-	/* Runs, and nobody waits: of an earlier supervisor, or unstoppable. */
+	/* Runs, and nobody waits: of an earlier supervisor, or its target lingers. */
 	TOOL_JOB_UNCLAIMED,
 	TOOL_JOB_CANCELLED, /* job.cancel was sent; nobody waits for it */
 };
@@ -64,9 +64,9 @@ struct tool_job {
 	unsigned int target_limit;        /* 0: the pool's */
 	unsigned int attempts;            /* job.runs sent */
 	uint32_t cache_s;
+	uint32_t lingers_ms; /* of its target, see tool_queue.h */
 	bool read_only;
 	bool exclusive;
-	bool unstoppable;
 	bool part;     /* of a divided question */
 	bool personal; /* its one waiter's call says who asks */
 	char *call;    /* of what the supervisor does itself; else NULL */

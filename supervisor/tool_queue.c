@@ -9,6 +9,7 @@
 #include "supervisor/tool_queue_impl.h"
 
 #include "common/log.h"
+#include "supervisor/tool_holds.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -84,19 +85,46 @@ tool_queue_remove(struct tool_queue *queue, struct tool_job *job)
 void
 tool_queue_hold(struct tool_queue *queue, struct tool_party *target, int64_t ms)
 {
-	uint64_t until_ms;
+	uint64_t now_ms = tool_queue_now(queue);
 
-	if (target == NULL || ms <= 0)
+	if (target == NULL)
 		return;
+	if (ms <= 0) {
+		tool_holds_set(queue->config.holds, target->name, 0);
+		if (target->held_until_ms != 0)
+			target->held_until_ms = now_ms; /* release() does it */
+		return;
+	}
 	if (ms > TOOL_QUEUE_HOLD_MAX_MS)
 		ms = TOOL_QUEUE_HOLD_MAX_MS;
-	until_ms = tool_queue_now(queue) + (uint64_t)ms;
 	log_info("tool target stays taken target=\"%s\" hold_ms=%lld",
 	    target->name, (long long)ms);
 	if (target->held_until_ms == 0)
 		target->users++;
-	if (until_ms > target->held_until_ms)
-		target->held_until_ms = until_ms;
+	target->held_until_ms = now_ms + (uint64_t)ms;
+	tool_holds_set(
+	    queue->config.holds, target->name, target->held_until_ms);
+}
+
+/* Targets of an earlier supervisor that may be at work, or stay taken. */
+static int
+restore_holds(struct tool_queue *queue)
+{
+	uint64_t most_ms = tool_queue_now(queue) + TOOL_JOB_DEADLINE_MAX_MS +
+			   TOOL_QUEUE_HOLD_MAX_MS;
+	struct tool_party *target;
+	uint64_t until_ms;
+	const char *name;
+	size_t at = 0;
+
+	while ((name = tool_holds_next(queue->config.holds, &at, &until_ms)) !=
+	       NULL) {
+		target = tool_party_join(&queue->targets, name);
+		if (target == NULL)
+			return -ENOMEM;
+		target->held_until_ms = until_ms < most_ms ? until_ms : most_ms;
+	}
+	return 0;
 }
 
 uint64_t
@@ -195,7 +223,8 @@ tool_queue_new(
 	/* Beyond what an earlier supervisor used, at less than one a ms. */
 	queue->serial = queue->born_ms;
 	if (tool_answers_new(&queue->answers, TOOL_QUEUE_ANSWERS_MAX) < 0 ||
-	    tool_answers_new(&queue->cache, TOOL_QUEUE_CACHE_MAX) < 0) {
+	    tool_answers_new(&queue->cache, TOOL_QUEUE_CACHE_MAX) < 0 ||
+	    restore_holds(queue) < 0) {
 		tool_queue_free(&queue);
 		return -ENOMEM;
 	}

@@ -13,6 +13,8 @@
  * one, and find its answer in a cache for as long as the tool allows; a job
  * is cancelled when nobody waits for it any more. A target that is asked a lot
  * or answers slowly gets a part of the workers and no more. Calls take turns.
+ * A target that may still be at work on an earlier job is not asked; a part
+ * of a divided question that could only wait for that is BUSY at once.
  *
  * Requests are known by (call, id), workers by pointer. A request repeated
  * while it is open, or just after it was answered, does not run again: so a
@@ -36,6 +38,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct tool_holds;
 struct tool_queue;
 struct worker; /* fleet.h; never looked into */
 
@@ -76,10 +79,11 @@ struct tool_queue_tool {
 	bool personal;  /* depends on who asks: never merged, never cached */
 	bool exclusive; /* a job needs a worker for itself */
 	/*
-	 * Its target goes on when nobody listens any more. So does the job,
-	 * for those who ask again, until its deadline.
+	 * Its target goes on, for at most so long, when nobody listens any
+	 * more; 0: it stops. So does the job, for those who ask again, until
+	 * its deadline. If its worker dies, the target stays taken so long.
 	 */
-	bool unstoppable;
+	uint32_t lingers_ms;
 	uint32_t cache_s; /* how long an OK answer serves others */
 	/* Said after such an answer, "{seconds}" is its age. NULL: nothing. */
 	const char *stale;
@@ -138,6 +142,9 @@ struct tool_queue_config {
 	 */
 	void (*arm)(uint64_t delay_ms, void *arg);
 	uint64_t (*now_ms)(void); /* clock_now_ms, or a test's */
+	/* Where targets that stay taken are remembered; outlives the queue. NULL:
+	 * by this queue only. */
+	struct tool_holds *holds;
 	void *arg;
 };
 

@@ -64,10 +64,44 @@ rearm(struct tool_queue *queue)
 	queue->config.arm(first_ms, queue->config.arg);
 }
 
+/* Whether all workers have said what runs there. */
+static bool
+is_known(const struct tool_queue *queue)
+{
+	const struct tool_slot *slot;
+
+	TAILQ_FOREACH(slot, &queue->slots, entry) {
+		if (slot->expected)
+			return false;
+	}
+	return true;
+}
+
+/* Parts whose target stays taken for longer than anybody waits for them. */
+static void
+refuse_hopeless(struct tool_queue *queue)
+{
+	bool known = is_known(queue);
+	struct tool_job *job, *next;
+
+	for (job = TAILQ_FIRST(&queue->jobs); known && job != NULL;
+	     job = next) {
+		next = TAILQ_NEXT(job, entry);
+		/* What runs there may end, and free it, at any time. */
+		if (job->part && job->state == TOOL_JOB_WAITING &&
+		    job->target->running == 0 &&
+		    job->target->held_until_ms != 0 &&
+		    job->target->held_until_ms >= tool_queue_last_deadline(job))
+			tool_queue_finish(queue, job, TOOL_STATUS_BUSY,
+			    "it is still at work on an earlier request");
+	}
+}
+
 void
 tool_queue_settle(struct tool_queue *queue)
 {
 	tool_queue_release(queue);
+	refuse_hopeless(queue);
 	tool_queue_dispatch(queue);
 	if (workers_available(queue))
 		queue->idle_since_ms = UINT64_MAX;

@@ -19,6 +19,7 @@
 #include "supervisor/tool_queue_impl.h"
 
 #include "common/json.h"
+#include "supervisor/tool_holds.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -181,6 +182,10 @@ run(struct tool_queue *queue, struct tool_request *request,
 		job->attempts++;
 		job->deadline_ms = end_ms;
 		tool_queue_set_state(job, TOOL_JOB_RUNNING, "job.run sent");
+		/* Should its end never be heard of. */
+		if (job->lingers_ms > 0)
+			tool_holds_set(queue->config.holds, job->target->name,
+			    end_ms + job->lingers_ms);
 		request->caller->turn = ++queue->turn;
 	} else if (ret == -EMSGSIZE) {
 		tool_queue_finish(queue, job, TOOL_STATUS_INVALID_ARGUMENTS,

@@ -129,7 +129,7 @@ tool_queue_abandon(
 		tool_queue_cancel_local(queue, job);
 		return;
 	}
-	if (job->unstoppable && job->state == TOOL_JOB_RUNNING &&
+	if (job->lingers_ms > 0 && job->state == TOOL_JOB_RUNNING &&
 	    job->deadline_ms > tool_queue_now(queue)) {
 		job->deadline_ms += TOOL_QUEUE_GRACE_MS;
 		tool_queue_set_state(job, TOOL_JOB_UNCLAIMED, why);
@@ -157,9 +157,12 @@ tool_queue_leave(
 void
 tool_queue_lose(struct tool_queue *queue, struct tool_job *job, const char *why)
 {
+	uint64_t from_ms = tool_queue_now(queue);
+
+	if (job->target->held_until_ms > from_ms)
+		from_ms = job->target->held_until_ms;
 	if (!job->read_only || job->attempts >= TOOL_QUEUE_ATTEMPTS_MAX ||
-	    tool_queue_last_deadline(job) <
-		tool_queue_now(queue) + TOOL_QUEUE_RETRY_MS) {
+	    tool_queue_last_deadline(job) < from_ms + TOOL_QUEUE_RETRY_MS) {
 		tool_queue_finish(queue, job, TOOL_STATUS_LOST, why);
 		return;
 	}

@@ -73,7 +73,10 @@ void tool_queue_remove(struct tool_queue *queue, struct tool_job *job);
 /* When the last of those who wait for JOB gives up. */
 uint64_t tool_queue_last_deadline(const struct tool_job *job);
 
-/* A place at TARGET, NULL-safe, stays taken for MS. */
+/*
+ * A place at TARGET, NULL-safe, stays taken for MS from now, whatever was said
+ * before; 0: it is free.
+ */
 void tool_queue_hold(
     struct tool_queue *queue, struct tool_party *target, int64_t ms);
 

@@ -195,6 +195,27 @@ keep_result(struct tool_queue *queue, const char *id, enum tool_status status,
 	}
 }
 
+/*
+ * Job ID is over. JOB is NULL if it is an earlier supervisor's and was not
+ * heard of yet; then its id says whom it burdened.
+ */
+static void
+hold_target(struct tool_queue *queue, struct tool_job *job, const char *id,
+    const cJSON *body)
+{
+	int64_t hold_ms = json_int(body, "hold_ms", 0);
+	const char *mark = tool_job_run_mark(id);
+	struct tool_party *target;
+
+	if (job != NULL) {
+		tool_queue_hold(queue, job->target, hold_ms);
+	} else if (mark[0] != '\0') {
+		target = tool_party_join(&queue->targets, mark);
+		tool_queue_hold(queue, target, hold_ms);
+		tool_party_leave(&queue->targets, &target);
+	}
+}
+
 static void
 on_result(struct tool_queue *queue, struct worker *worker, const cJSON *body)
 {
@@ -214,9 +235,7 @@ on_result(struct tool_queue *queue, struct worker *worker, const cJSON *body)
 		log_warn("result of a job that runs elsewhere job=%s", id);
 		return;
 	}
-	if (job != NULL)
-		tool_queue_hold(
-		    queue, job->target, json_int(body, "hold_ms", 0));
+	hold_target(queue, job, id, body);
 	if (job != NULL && !TAILQ_EMPTY(&job->waiters)) {
 		on_wanted_result(queue, job, status, detail);
 	} else {
@@ -267,6 +286,8 @@ tool_queue_worker_gone(struct tool_queue *queue, struct worker *worker)
 		next = TAILQ_NEXT(job, entry);
 		if (job->slot != slot)
 			continue;
+		if (job->lingers_ms > 0)
+			tool_queue_hold(queue, job->target, job->lingers_ms);
 		if (job->state == TOOL_JOB_RUNNING)
 			tool_queue_lose(queue, job, "the toolworker died");
 		else

@@ -497,7 +497,8 @@ make_fan(struct toolworkers *pool, struct router_inventory **routers)
 int
 toolworkers_new(struct toolworkers **pool_out, struct event_base *base,
     struct fleet *fleet, struct calls **calls,
-    struct router_inventory **routers, const struct config *settings)
+    struct router_inventory **routers, struct tool_holds *holds,
+    const struct config *settings)
 {
 	struct toolworkers *pool = calloc(1, sizeof(*pool));
 	const struct tool_queue_config config = {
@@ -511,6 +512,7 @@ toolworkers_new(struct toolworkers **pool_out, struct event_base *base,
 	    .worker_stuck = worker_stuck,
 	    .arm = arm,
 	    .now_ms = clock_now_ms,
+	    .holds = holds,
 	    .arg = pool,
 	};
 

@@ -16,6 +16,7 @@ struct event_base;
 struct fleet;
 struct router_inventory;
 struct tool_fan;
+struct tool_holds;
 struct tool_queue;
 struct toolworkers;
 struct worker;
@@ -23,12 +24,13 @@ struct worker;
 /*
  * CALLS_PTR: where the table of calls will be (it is made after the queue
  * that it needs). *ROUTERS_PTR: the inventory for new questions, from when
- * there are calls. CONFIG must outlive it; toolworkers_reload() after it has
+ * there are calls. HOLDS and CONFIG must outlive it; toolworkers_reload() after it has
  * changed. Returns 0 or -errno.
  */
 int toolworkers_new(struct toolworkers **workers_out, struct event_base *base,
     struct fleet *fleet, struct calls **calls_ptr,
-    struct router_inventory **routers_ptr, const struct config *config);
+    struct router_inventory **routers_ptr, struct tool_holds *holds,
+    const struct config *config);
 void toolworkers_free(struct toolworkers **workers);
 
 struct tool_queue *toolworkers_queue(struct toolworkers *workers);

@@ -15,10 +15,6 @@
 #include "toolworker/routeros_outcome.h"
 #include "toolworker/routeros_queries.h"
 
-enum {
-	ROUTEROS_REST_LIMIT_MS = 60000, /* of the router, for one request */
-};
-
 struct routeros_rest;
 
 /*

@@ -218,6 +218,51 @@ def test_a_killed_supervisor_costs_nobody_an_answer(fleet_world):
     assert fleet.most_in_flight() == 1
 
 
+def test_a_killed_toolworker_leaves_rest_routers_alone(fleet_world):
+    """They work on for nobody; the others are asked again at once."""
+    world, fleet = fleet_world, fleet_world.fleet
+    world.expect("toolworker killed by signal 9", "toolworker lost how=")
+    world.allow("keeper", "tool lost its worker")
+    world.answers(question(routers="los sanos"),
+                  question(STATE, routers="los sanos", then="Menos."))
+    start(world, fleet, deadline_ms=12000)
+    call = world.call().hears(GREETING)
+    call.says("sanos")
+    world.until(lambda: fleet.in_flight() > 5, "routers at work")
+    mark = world.service.mark()
+    os.kill(world.service.pids("toolworker")[0], 9)
+    status, elapsed, line = answered(world, call)
+    held = set(re.findall('stays taken target="([0-9a-f]+)" hold_ms=60000',
+                          world.service.text()[mark:]))
+    assert status == "ok" and 1 <= len(held) <= 12      # 12 speak REST
+    assert f"lost={len(held)}" in line and f"answered={17 - len(held)}" in line
+    commands = fleet.commands()
+    call.hears("Ya sé.")
+    call.asks("otra vez", "Menos.")
+    status, elapsed, line = answered(world, call, STATE)
+    assert status == "ok" and f"busy={len(held)}" in line
+    assert fleet.commands() > commands
+
+
+def test_a_killed_supervisor_s_successor_knows_who_is_at_work(fleet_world):
+    world, fleet = fleet_world, fleet_world.fleet
+    world.allow("supervisor", "keeper", "ari", "worker", "alarm")
+    slow = fleet.sims["Lento 1"]
+    slow.delay = 300
+    world.answers(question(routers="lento uno", then="No alcanzó."),
+                  question(STATE, routers="lento uno", then="Ocupado."))
+    start(world, fleet)
+    call = world.call().hears(GREETING)
+    call.says("tráfico")
+    call.hears("No alcanzó.", seconds=DEADLINE + 40)
+    world.service.wait_log("stays taken")
+    os.kill(world.supervisor, 9)
+    call.says("estado")
+    call.hears("Ocupado.", seconds=DEADLINE + 40)
+    assert "Están ocupados: Lento 1" in text_of(outputs(call)[-1])
+    assert len(slow.commands()) == 1 and slow.in_flight == 1
+
+
 def test_routers_and_their_names_are_read_again(fleet_world):
     world, fleet = fleet_world, fleet_world.fleet
     world.answers(question(STATE, routers="la nueva"))

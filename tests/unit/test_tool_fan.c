@@ -4,6 +4,9 @@
  * toolworkers that do what a test says.
  */
 #include "supervisor/tool_fan.h"
+
+#include "common/routeros_tool.h"
+#include "supervisor/tool_holds.h"
 #include "tests/unit/tool_queue_rig.h"
 
 enum {
@@ -13,7 +16,7 @@ enum {
 
 static struct {
 	struct tool_fan *fan;
-	struct tool_queue *queue;
+	struct tool_holds *holds;
 	struct router_inventory *inventory;
 	struct tool tool;
 	cJSON *tool_json;
@@ -108,7 +111,7 @@ make_fan(void)
 static void
 make_queue(void)
 {
-	static const struct tool_queue_config config = {
+	const struct tool_queue_config config = {
 	    .find_tool = fake_find_tool,
 	    .send_worker = fake_send_worker,
 	    .send_call = fake_send_call,
@@ -116,6 +119,7 @@ make_queue(void)
 	    .worker_stuck = fake_stuck,
 	    .arm = fake_arm,
 	    .now_ms = fake_now_ms,
+	    .holds = me.holds,
 	};
 
 	tool_queue_free(&rig.queue);
@@ -130,6 +134,7 @@ fan_set_up(void **state)
 	memset(&me, 0, sizeof(me));
 	load_tool();
 	load_inventory(ROUTERS);
+	assert_int_equal(tool_holds_new(&me.holds, -1, fake_now_ms), 0);
 	make_queue();
 	make_fan();
 	worker_up(0);
@@ -140,10 +145,14 @@ fan_set_up(void **state)
 static int
 fan_tear_down(void **state)
 {
+	int ret;
+
 	tool_fan_free(&me.fan);
 	router_inventory_unref(&me.inventory);
 	cJSON_Delete(me.tool_json);
-	return tear_down(state);
+	ret = tear_down(state);
+	tool_holds_free(&me.holds);
+	return ret;
 }
 
 /* -- what a test says ------------------------------------------------------------- */
@@ -390,16 +399,121 @@ a_router_is_left_alone_while_it_is_held(void **state)
 	router_ends("R0", "cancelled", "", 48000);
 	question("b", "1", "R0 y R2");
 	assert_int_equal(runs_of("R0"), 1);
+	/* Nobody waits for a router that will not be free in time. */
 	router_answers("R2");
-	pass_ms(DEADLINE_MS);
-	assert_told("b", "1", "ok", "a tiempo: R0.");
-	pass_ms(36000 - 1000);
+	assert_told("b", "1", "ok", "ocupados: R0.");
+	pass_ms(48000 - 1000);
 	question("b", "2", "R0");
 	assert_int_equal(runs_of("R0"), 1);
+	assert_unanswered("2");
 	pass_ms(1000);
 	assert_int_equal(runs_of("R0"), 2);
 	router_answers("R0");
 	assert_told("b", "2", "ok", "Hay 10");
+}
+
+static void
+a_dead_toolworker_leaves_its_routers_taken(void **state)
+{
+	(void)state;
+	question("a", "1", "R0 y R3");
+	tool_queue_worker_gone(rig.queue, run_of("R0")->worker);
+	if (runs_of("R3") < 2) /* it ran at the other */
+		tool_queue_worker_gone(rig.queue, run_of("R3")->worker);
+	worker_up(2);
+	/* The binary API ended with its connection, REST goes on. */
+	assert_int_equal(runs_of("R0"), 1);
+	assert_int_equal(runs_of("R3"), 2);
+	router_answers("R3");
+	assert_told("a", "1", "ok", "Respondió 1 router de 2.");
+	question("b", "1", "R0 y R3");
+	router_answers("R3");
+	assert_told("b", "1", "ok", "ocupados: R0.");
+	pass_ms(ROUTEROS_REST_LIMIT_MS - 1);
+	question("b", "2", "R0");
+	assert_int_equal(runs_of("R0"), 1);
+	pass_ms(1);
+	assert_int_equal(runs_of("R0"), 2);
+}
+
+/* Another supervisor begins; the one before was killed. */
+static void
+supervisor_is_killed(void)
+{
+	tool_fan_free(&me.fan);
+	make_queue();
+	make_fan();
+	worker_up(0);
+	worker_up(1);
+}
+
+static void
+a_new_supervisor_knows_which_routers_stay_taken(void **state)
+{
+	(void)state;
+	question("a", "1", "R0 y R3");
+	pass_ms(DEADLINE_MS);
+	router_ends("R0", "cancelled", "", 48000);
+	router_ends("R3", "cancelled", "", 0);
+	supervisor_is_killed();
+	question("b", "1", "R0 y R3");
+	assert_int_equal(runs_of("R0"), 1);
+	router_answers("R3");
+	assert_told("b", "1", "ok", "ocupados: R0.");
+	pass_ms(48000);
+	question("b", "2", "R0");
+	assert_int_equal(runs_of("R0"), 2);
+	router_ends("R0", "timeout", "", 3000);
+	router_ends("R0", "timeout", "", 3000);
+	pass_ms(3000);
+	question("b", "3", "R0");
+	assert_int_equal(runs_of("R0"), 3);
+}
+
+/* The result was under way when the supervisor died. */
+static void
+a_hold_that_nobody_heard_of_counts(void **state)
+{
+	char job[TOOL_JOB_ID_SIZE], text[256];
+
+	(void)state;
+	question("a", "1", "R0");
+	snprintf(job, sizeof(job), "%s", json_string(run_of("R0")->body, "id"));
+	tool_fan_free(&me.fan);
+	make_queue();
+	make_fan();
+	forget_sent();
+	tool_queue_expect(rig.queue, &rig.workers[0]);
+	snprintf(text, sizeof(text),
+	    "{\"id\":\"%s\",\"status\":\"timeout\",\"output\":\"\","
+	    "\"hold_ms\":20000}",
+	    job);
+	worker_says(0, MESSAGE_JOB_RESULT, text);
+	worker_says(0, MESSAGE_STATE, "{\"jobs\":[]}");
+	pass_ms(20000 - 1);
+	/* Another question about the same router. */
+	cJSON_ReplaceItemInObject((cJSON *)(uintptr_t)me.tool.settings, "query",
+	    cJSON_CreateString("ping"));
+	question("b", "1", "R0");
+	assert_null(run_of("R0"));
+	pass_ms(1);
+	assert_non_null(run_of("R0"));
+}
+
+/* Supervisor and toolworker die together: nobody tells how the job ended. */
+static void
+a_job_that_nobody_heard_of_keeps_its_router_taken(void **state)
+{
+	(void)state;
+	question("a", "1", "R0 y R3");
+	supervisor_is_killed();
+	question("b", "1", "R0 y R3");
+	assert_int_equal(runs_of("R0"), 1);
+	router_answers("R3");
+	assert_told("b", "1", "ok", "ocupados: R0.");
+	pass_ms(DEADLINE_MS + ROUTEROS_REST_LIMIT_MS);
+	question("b", "2", "R0");
+	assert_int_equal(runs_of("R0"), 2);
 }
 
 static void
@@ -461,7 +575,7 @@ a_new_supervisor_finds_the_jobs_that_run(void **state)
 	char job[TOOL_JOB_ID_SIZE], text[256];
 
 	(void)state;
-	question("a", "1", "R0 y R1");
+	question("a", "1", "R0 y R2");
 	snprintf(job, sizeof(job), "%s", json_string(run_of("R0")->body, "id"));
 	tool_fan_free(&me.fan);
 	make_queue();
@@ -469,16 +583,16 @@ a_new_supervisor_finds_the_jobs_that_run(void **state)
 	tool_queue_expect(rig.queue, &rig.workers[0]);
 	worker_up(1);
 	/* The call was heard first, then the worker with its job. */
-	question("a", "1", "R0 y R1");
+	question("a", "1", "R0 y R2");
 	assert_unanswered("1");
 	snprintf(text, sizeof(text), "{\"jobs\":[\"%s\"]}", job);
 	forget_sent();
 	pass_ms(100);
-	assert_null(run_of("R1"));
+	assert_null(run_of("R2"));
 	worker_says(0, MESSAGE_STATE, text);
 	assert_null(run_of("R0"));
 	result(0, job, "ok", "{\"ppp\":1,\"dhcp\":0,\"hotspot\":0}");
-	router_answers("R1");
+	router_answers("R2");
 	assert_told("a", "1", "ok", "Hay 11 clientes");
 }
 
@@ -587,6 +701,10 @@ main(void)
 	    fan_test(
 		a_router_that_cannot_be_stopped_is_not_asked_again_meanwhile),
 	    fan_test(a_router_is_left_alone_while_it_is_held),
+	    fan_test(a_dead_toolworker_leaves_its_routers_taken),
+	    fan_test(a_new_supervisor_knows_which_routers_stay_taken),
+	    fan_test(a_hold_that_nobody_heard_of_counts),
+	    fan_test(a_job_that_nobody_heard_of_keeps_its_router_taken),
 	    fan_test(answers_from_the_cache_say_their_age),
 	    fan_test(a_cancelled_question_has_its_one_answer),
 	    fan_test(a_question_that_is_repeated_is_not_asked_twice),

@@ -239,7 +239,7 @@ setup(void **state)
 	rig.config.tool_workers = 1;
 	rig.config.tool_worker_jobs = JOBS;
 	return toolworkers_new(
-	    &rig.pool, rig.base, NULL, &rig.calls, NULL, &rig.config);
+	    &rig.pool, rig.base, NULL, &rig.calls, NULL, NULL, &rig.config);
 }
 
 static int
@@ -595,7 +595,7 @@ without_memory_for_the_queue_there_is_no_pool(void **state)
 	(void)state;
 	rig.queue_fails = true;
 	assert_int_equal(toolworkers_new(&pool, rig.base, NULL, &rig.calls,
-			     NULL, &rig.config),
+			     NULL, NULL, &rig.config),
 	    -ENOMEM);
 	assert_null(pool);
 }

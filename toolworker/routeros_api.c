@@ -25,8 +25,8 @@
 #include <openssl/ssl.h>
 
 enum {
-	CONNECT_MS = 5000, /* to one address, TLS handshake included */
-	CANCEL_MS = 2000,
+	CONNECT_MS = 5000,       /* to one address, TLS handshake included */
+	CANCEL_MS = 1000,        /* then the connection ends, and the command */
 	READ_AHEAD = 256 * 1024, /* bytes that wait for us at most */
 	TAG_SIZE = 12,
 	PASSWORD_SIZE = 4096, /* that of a secret */
@@ -239,8 +239,8 @@ on_login_reply(struct routeros_api *api, const struct routeros_word *reply,
 	if (routeros_word_is(reply, "!done")) {
 		login_done(api, routeros_field(record, "ret"));
 	} else if (routeros_word_is(reply, "!trap")) {
-		routeros_outcome_refuse(
-		    &outcome, routeros_field(record, "message"));
+		routeros_outcome_refuse(&outcome,
+		    routeros_field(record, "message"), api->network->secrets);
 		finish(api, STATE_FAILED, &outcome);
 	}
 }
@@ -267,8 +267,8 @@ on_command_reply(
 
 	if (routeros_word_is(reply, "!trap") &&
 	    api->trap.status == TOOL_STATUS_OK)
-		routeros_outcome_refuse(
-		    &api->trap, routeros_field(record, "message"));
+		routeros_outcome_refuse(&api->trap,
+		    routeros_field(record, "message"), api->network->secrets);
 	if ((is_done || routeros_word_is(reply, "!re")) &&
 	    record->child != NULL) {
 		cJSON_AddItemToArray(api->records, record);
@@ -297,7 +297,8 @@ on_fatal(struct routeros_api *api, const struct routeros_sentence *sentence)
 	if (sentence->count > 1) {
 		text = routeros_text(
 		    sentence->words[1].text, sentence->words[1].len);
-		routeros_outcome_detail(detail, text != NULL ? text : "");
+		routeros_outcome_detail(
+		    detail, text != NULL ? text : "", api->network->secrets);
 		snprintf(why, sizeof(why), "ended the session: %s", detail);
 		free(text);
 	}
@@ -620,17 +621,17 @@ send_cancel(struct routeros_api *api)
 	return send_buffer(api, &buffer);
 }
 
-void
+unsigned int
 routeros_api_close(struct routeros_api **api_ptr)
 {
 	struct routeros_api *api = *api_ptr;
 
 	*api_ptr = NULL;
 	if (api == NULL)
-		return;
+		return 0;
 	if (api->state != STATE_RUNNING || send_cancel(api) < 0) {
 		api_free(api);
-		return;
+		return 0;
 	}
 	api->fn = NULL;
 	api->router = NULL;
@@ -638,6 +639,7 @@ routeros_api_close(struct routeros_api **api_ptr)
 	api->state = STATE_LEAVING;
 	LIST_INSERT_HEAD(&api->network->leaving, api, entry);
 	set_timer(api, CANCEL_MS);
+	return CANCEL_MS;
 }
 
 void

@@ -5,7 +5,7 @@
  *
  * Each command has a tag. One that nobody waits for any longer is cancelled
  * by it: the connection stays open behind the caller's back until the router
- * has confirmed that, or two seconds.
+ * has confirmed that, or a second.
  */
 #ifndef TOOLWORKER_ROUTEROS_API_H
 #define TOOLWORKER_ROUTEROS_API_H
@@ -26,7 +26,8 @@ LIST_HEAD(routeros_api_list, routeros_api);
 struct routeros_api_network {
 	struct event_base *base;
 	struct resolver *resolver;
-	struct routeros_api_list leaving; /* cancelling, without an owner */
+	const struct tool_secrets *secrets; /* masked in a router's words */
+	struct routeros_api_list leaving;   /* cancelling, without an owner */
 };
 
 /*
@@ -50,10 +51,11 @@ int routeros_api_run(struct routeros_api *api,
     const struct routeros_values *values, routeros_outcome_fn *fn, void *arg);
 
 /*
- * No callback after this; what is running is cancelled at the router. May be
- * called from FN. NULL-safe, clears *API.
+ * No callback after this; what is running is cancelled at the router. Returns
+ * how long it may still be at work, in milliseconds. May be called from FN.
+ * NULL-safe, clears *API.
  */
-void routeros_api_close(struct routeros_api **api);
+unsigned int routeros_api_close(struct routeros_api **api);
 
 /* Ends the connections that are cancelling something. */
 void routeros_api_leave(struct routeros_api_network *network);

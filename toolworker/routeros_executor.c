@@ -180,7 +180,7 @@ send_command(struct inquiry *inquiry, const struct routeros_values *values)
 		return routeros_api_run(
 		    inquiry->api, command, values, on_outcome, inquiry);
 	return routeros_rest_start(&inquiry->rest, inquiry->executor->http,
-	    inquiry->router, inquiry->password, command, values,
+	    inquiry->router, inquiry->executor->secrets, command, values,
 	    left_ms(inquiry), on_outcome, inquiry);
 }
 
@@ -382,6 +382,8 @@ routeros_cancel(void *handle)
 	struct executor_events events = inquiry->events;
 	unsigned int hold_ms = routeros_rest_cancel(&inquiry->rest);
 
+	if (inquiry->api != NULL)
+		hold_ms = routeros_api_close(&inquiry->api);
 	log_end(inquiry, TOOL_STATUS_CANCELLED, hold_ms, "nobody waits");
 	inquiry_free(inquiry);
 	events.hold(hold_ms, events.arg);
@@ -418,6 +420,7 @@ routeros_executor_new(struct routeros_executor **executor_out,
 	executor->http = network;
 	executor->binary.base = base;
 	executor->binary.resolver = network->resolver;
+	executor->binary.secrets = secrets;
 	LIST_INIT(&executor->binary.leaving);
 	executor->secrets = secrets;
 	if (load_inventory(executor, config) < 0) {

@@ -30,13 +30,14 @@ routeros_outcome_fail(struct routeros_outcome *outcome, enum tool_status status,
 }
 
 void
-routeros_outcome_detail(char buf[ROUTEROS_DETAIL_SIZE], const char *message)
+routeros_outcome_detail(char buf[ROUTEROS_DETAIL_SIZE], const char *message,
+    const struct tool_secrets *secrets)
 {
 	char clean[TOOL_OUTPUT_SIZE];
 	size_t len = strlen(message);
 
 	if (utf8_count(message, len) < 0 ||
-	    !answer_copy(clean, message, len, NULL))
+	    !answer_copy(clean, message, len, secrets))
 		clean[0] = '\0';
 	len = utf8_cut(clean, strlen(clean), ROUTEROS_DETAIL_SIZE - 1);
 	memcpy(buf, clean, len);
@@ -50,7 +51,8 @@ routeros_outcome_detail(char buf[ROUTEROS_DETAIL_SIZE], const char *message)
 }
 
 void
-routeros_outcome_refuse(struct routeros_outcome *outcome, const char *message)
+routeros_outcome_refuse(struct routeros_outcome *outcome, const char *message,
+    const struct tool_secrets *secrets)
 {
 	static const struct {
 		const char *words;
@@ -70,7 +72,7 @@ routeros_outcome_refuse(struct routeros_outcome *outcome, const char *message)
 	};
 	char detail[ROUTEROS_DETAIL_SIZE];
 
-	routeros_outcome_detail(detail, message);
+	routeros_outcome_detail(detail, message, secrets);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (strcasestr(message, table[i].words) == NULL)
 			continue;

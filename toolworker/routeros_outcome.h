@@ -7,6 +7,7 @@
 #define TOOLWORKER_ROUTEROS_OUTCOME_H
 
 #include "common/tool_status.h"
+#include "toolworker/tool_secrets.h"
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
@@ -44,16 +45,17 @@ void routeros_outcome_fail(struct routeros_outcome *outcome,
 
 /*
  * Writes to BUF what of MESSAGE may be repeated, in a log's quotes too: one
- * printable line, "" for what is not UTF-8.
+ * printable line, "" for what is not UTF-8. A router may repeat what it was
+ * sent: SECRETS (NULL: there are none) are masked before anything is cut.
  */
-void routeros_outcome_detail(
-    char buf[ROUTEROS_DETAIL_SIZE], const char *message);
+void routeros_outcome_detail(char buf[ROUTEROS_DETAIL_SIZE],
+    const char *message, const struct tool_secrets *secrets);
 
 /*
  * What MESSAGE, a !trap's or a REST error's "detail", means. The status of
  * the same error changed with RouterOS's versions, its words did not.
  */
-void routeros_outcome_refuse(
-    struct routeros_outcome *outcome, const char *message);
+void routeros_outcome_refuse(struct routeros_outcome *outcome,
+    const char *message, const struct tool_secrets *secrets);
 
 #endif

@@ -13,6 +13,7 @@
 
 struct routeros_rest {
 	struct http_call *call;
+	const struct tool_secrets *secrets;
 	routeros_outcome_fn *fn;
 	void *arg;
 };
@@ -136,7 +137,8 @@ parse_body(const struct http_response *response)
 
 static void
 read_error(struct routeros_outcome *outcome,
-    const struct http_response *response, const cJSON *json)
+    const struct http_response *response, const cJSON *json,
+    const struct tool_secrets *secrets)
 {
 	const char *detail = json_string(json, "detail");
 
@@ -144,7 +146,7 @@ read_error(struct routeros_outcome *outcome,
 		routeros_outcome_fail(
 		    outcome, TOOL_STATUS_REFUSED, "%s", ROUTEROS_WHY_LOGIN);
 	else if (*detail != '\0')
-		routeros_outcome_refuse(outcome, detail);
+		routeros_outcome_refuse(outcome, detail, secrets);
 	else if (response->status == 403)
 		routeros_outcome_fail(outcome, TOOL_STATUS_REFUSED,
 		    "%s: the router's web service forbids it (HTTP 403)",
@@ -158,13 +160,13 @@ read_error(struct routeros_outcome *outcome,
 }
 
 static void
-read_answer(
-    struct routeros_outcome *outcome, const struct http_response *response)
+read_answer(struct routeros_outcome *outcome,
+    const struct http_response *response, const struct tool_secrets *secrets)
 {
 	cJSON *json = parse_body(response);
 
 	if (response->status >= 400) {
-		read_error(outcome, response, json);
+		read_error(outcome, response, json, secrets);
 		cJSON_Delete(json);
 	} else if (response->status < 200 || response->status > 299) {
 		routeros_outcome_fail(outcome, TOOL_STATUS_MALFORMED,
@@ -212,17 +214,25 @@ left_of_limit(unsigned int sent_ago_ms)
 		   : 0;
 }
 
+/* Whether it was us who gave up, and not the router. */
+static bool
+is_abandoned(enum http_result result)
+{
+	return result == HTTP_TIMEOUT || result == HTTP_TOO_LARGE ||
+	       result == HTTP_OTHER;
+}
+
 void
-routeros_rest_read(
-    struct routeros_outcome *outcome, const struct http_response *response)
+routeros_rest_read(struct routeros_outcome *outcome,
+    const struct http_response *response, const struct tool_secrets *secrets)
 {
 	if (response->result == HTTP_OK) {
-		read_answer(outcome, response);
+		read_answer(outcome, response, secrets);
 		return;
 	}
 	routeros_outcome_fail(
 	    outcome, failure_status(response), "%s", response->error);
-	if (response->result == HTTP_TIMEOUT && response->sent)
+	if (response->sent && is_abandoned(response->result))
 		outcome->hold_ms = left_of_limit(response->sent_ago_ms);
 }
 
@@ -234,10 +244,11 @@ on_response(const struct http_response *response, void *arg)
 	struct routeros_rest *rest = arg;
 	routeros_outcome_fn *fn = rest->fn;
 	void *fn_arg = rest->arg;
+	const struct tool_secrets *secrets = rest->secrets;
 	struct routeros_outcome outcome = {.status = TOOL_STATUS_INTERNAL};
 
 	free(rest);
-	routeros_rest_read(&outcome, response);
+	routeros_rest_read(&outcome, response, secrets);
 	fn(&outcome, fn_arg);
 }
 
@@ -270,17 +281,23 @@ send_command(struct routeros_rest *rest,
 int
 routeros_rest_start(struct routeros_rest **rest_out,
     const struct http_call_network *network, const struct router *router,
-    const char *password, const struct routeros_command *command,
+    struct tool_secrets *secrets, const struct routeros_command *command,
     const struct routeros_values *values, unsigned int deadline_ms,
     routeros_outcome_fn *fn, void *arg)
 {
-	struct routeros_rest *rest = calloc(1, sizeof(*rest));
+	const char *password =
+	    tool_secrets_find(secrets, router->password_secret);
+	struct routeros_rest *rest;
 	char *url = NULL;
 	char *body = NULL;
 	int ret;
 
+	if (password == NULL)
+		return -EACCES;
+	rest = calloc(1, sizeof(*rest));
 	if (rest == NULL)
 		return -ENOMEM;
+	rest->secrets = secrets;
 	rest->fn = fn;
 	rest->arg = arg;
 	ret = routeros_rest_build(router, command, values, &url, &body);

@@ -18,13 +18,15 @@
 struct routeros_rest;
 
 /*
- * Asks ROUTER; everything is copied or used before return, but NETWORK. FN
- * runs exactly once, from the event loop, unless it is cancelled; then
- * *REST_OUT is invalid. 0 or -errno of http_call_start().
+ * Asks ROUTER with its password of SECRETS, which are masked in its words;
+ * everything is copied or used before return, but NETWORK and SECRETS. FN runs
+ * exactly once, from the event loop, unless it is cancelled; then *REST_OUT is
+ * invalid. -EACCES: the password is not there; 0 or -errno of
+ * http_call_start().
  */
 int routeros_rest_start(struct routeros_rest **rest_out,
     const struct http_call_network *network, const struct router *router,
-    const char *password, const struct routeros_command *command,
+    struct tool_secrets *secrets, const struct routeros_command *command,
     const struct routeros_values *values, unsigned int deadline_ms,
     routeros_outcome_fn *fn, void *arg);
 
@@ -44,8 +46,8 @@ int routeros_rest_build(const struct router *router,
     const struct routeros_command *command,
     const struct routeros_values *values, char **url_out, char **body_out);
 
-/* What RESPONSE means. OUTCOME is zeroed before. */
-void routeros_rest_read(
-    struct routeros_outcome *outcome, const struct http_response *response);
+/* What RESPONSE means. OUTCOME is zeroed before; SECRETS may be NULL. */
+void routeros_rest_read(struct routeros_outcome *outcome,
+    const struct http_response *response, const struct tool_secrets *secrets);
 
 #endif

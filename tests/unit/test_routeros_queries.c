@@ -321,7 +321,7 @@ read_body(struct routeros_outcome *outcome, int status, const char *body)
 	};
 
 	*outcome = (struct routeros_outcome){.status = TOOL_STATUS_INTERNAL};
-	routeros_rest_read(outcome, &response);
+	routeros_rest_read(outcome, &response, NULL);
 }
 
 /* False: the samples are not there. */
@@ -617,7 +617,7 @@ what_routers_say_stays_one_line(void **state)
 	    "{\"entries\":[{\"time\":\"1\",\"topics\":\"error\","
 	    "\"message\":\"a b c\"}],\"more\":0}");
 	routeros_outcome_refuse(
-	    &outcome, "a\nb\tc\xc2\x9b\xe2\x80\xae\" status=\"ok");
+	    &outcome, "a\nb\tc\xc2\x9b\xe2\x80\xae\" status=\"ok", NULL);
 	assert_string_equal(
 	    outcome.why, "the router refused: a b c  ' status='ok");
 }
@@ -654,15 +654,25 @@ a_request_that_was_sent_holds_its_router(void **state)
 	struct routeros_outcome outcome = {.records = NULL};
 
 	(void)state;
-	routeros_rest_read(&outcome, &response);
+	routeros_rest_read(&outcome, &response, NULL);
 	assert_int_equal(outcome.status, TOOL_STATUS_TIMEOUT);
 	assert_int_equal(outcome.hold_ms, 48000);
 	response.sent_ago_ms = 61000;
-	routeros_rest_read(&outcome, &response);
+	routeros_rest_read(&outcome, &response, NULL);
 	assert_int_equal(outcome.hold_ms, 0);
+	response.sent_ago_ms = 1000;
+	response.result = HTTP_BROKEN; /* it was the router that gave up */
+	outcome.hold_ms = 0;
+	routeros_rest_read(&outcome, &response, NULL);
+	assert_int_equal(outcome.hold_ms, 0);
+	response.result = HTTP_TOO_LARGE; /* it was us */
+	routeros_rest_read(&outcome, &response, NULL);
+	assert_int_equal(outcome.hold_ms, 59000);
+	outcome.hold_ms = 0;
+	response.result = HTTP_TIMEOUT;
 	response.sent = false; /* it never got there */
 	response.elapsed_ms = 3000;
-	routeros_rest_read(&outcome, &response);
+	routeros_rest_read(&outcome, &response, NULL);
 	assert_int_equal(outcome.status, TOOL_STATUS_UNREACHABLE);
 	assert_int_equal(outcome.hold_ms, 0);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * call_access.c – a call's class: what its voice may ask for, how its caller
- * becomes somebody, and what a database says of the number meanwhile.
+ * call_access.c – a call's class: what its voice may ask for, and how its
+ * caller becomes somebody.
  *
  * Invariant: a secret digit is seen by this room, and by the tool that must
  * look it up; no log line, no other message and no title has it.
@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/sentence.h"
 #include "supervisor/access.h"
+#include "supervisor/call_lookup.h"
 #include "supervisor/fleet.h"
 #include "supervisor/secret_entry.h"
 #include "supervisor/tool_job.h"
@@ -27,16 +28,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Ids of questions that are ours; no service calls a function so. */
-#define OWN_ID    "access-"
-#define LOOKUP_ID OWN_ID "lookup"
-
-#define CLASS_VARIABLE "TELEFONISTA_CLASS"
-
 enum {
-	FOUND_SIZE = 2048,
 	OWN_ID_SIZE = 40,
-	PATH_SIZE = 600,
 	ORPHAN_MS = 30000, /* for the tool.request of an earlier supervisor */
 };
 
@@ -89,10 +82,7 @@ struct call_access {
 	bool secret; /* the worker was told so */
 	char secret_id[TOOL_JOB_ID_SIZE];
 
-	/* While it rings. */
-	bool looking;
-	struct event *look_timer;
-	char found[FOUND_SIZE];
+	struct call_lookup *lookup;
 };
 
 static void
@@ -253,8 +243,9 @@ tell_verdict(struct call *call, enum access_verdict verdict)
 
 /* -- another tool looks it up --------------------------------------------------------- */
 
-static int
-ask(struct call *call, const char *id, const char *name, const cJSON *arguments)
+int
+call_access_ask(
+    struct call *call, const char *id, const char *name, const cJSON *arguments)
 {
 	cJSON *body = cJSON_CreateObject();
 	char *text = arguments == NULL ? strdup("{}")
@@ -292,13 +283,14 @@ ask_factor(struct call *call)
 		tell_verdict(call, ACCESS_LOCKED);
 		return;
 	}
-	snprintf(access->asked, sizeof(access->asked), OWN_ID "%llu.%u",
-	    (unsigned long long)access->born_ms, ++access->serial);
+	snprintf(access->asked, sizeof(access->asked),
+	    CALL_ACCESS_OWN_ID "%llu.%u", (unsigned long long)access->born_ms,
+	    ++access->serial);
 	access_factor_asked(access->record, call->number.text);
 	set_step(call, STEP_ASKED, access->tool.tool);
 	/* The answer may come before return: in call_access_hears(). */
-	if (ask(call, access->asked, access->tool.tool, access->arguments) <
-	    0) {
+	if (call_access_ask(call, access->asked, access->tool.tool,
+		access->arguments) < 0) {
 		access_factor_unknown(access->record, call->number.text);
 		tell_later(call, TOOL_STATUS_INTERNAL, "no memory");
 	}
@@ -565,7 +557,7 @@ call_access_permit(struct call *call, const cJSON *body)
 	    tools_find(call->tools, json_string(body, "name"));
 
 	if (id[0] == '\0' || strlen(id) > TOOL_REQUEST_ID_MAX ||
-	    strncmp(id, OWN_ID, strlen(OWN_ID)) == 0)
+	    strncmp(id, CALL_ACCESS_OWN_ID, strlen(CALL_ACCESS_OWN_ID)) == 0)
 		return -EPROTO;
 	if (tool == NULL || access_may(call->access->record, tool->who))
 		return 1; /* the queue knows what to say of a tool that is
@@ -593,102 +585,16 @@ call_access_class(const struct call *call)
 	return tool_who_name(access_class(call->access->record));
 }
 
-/* -- while it rings ------------------------------------------------------------------------- */
-
-static void
-on_class(const struct ari_response *response, void *arg)
-{
-	struct call *call = arg;
-
-	if (!call_answered(call) || response->status != 200)
-		return; /* 404: it is not set */
-	if (strcmp(json_string(response->body, "value"), "staff") == 0)
-		access_set_staff(
-		    call->access->record, CLASS_VARIABLE " of the dialplan");
-}
-
-static void
-ask_class(struct call *call)
-{
-	char path[PATH_SIZE], id[3 * ARI_ID_MAX];
-
-	snprintf(path, sizeof(path),
-	    "channels/%s/variable?variable=" CLASS_VARIABLE,
-	    ari_escape(call->id, id, sizeof(id)));
-	call_ari(call, on_class, "GET", NULL, path);
-}
-
-static void
-look_up(struct call *call)
-{
-	struct call_access *access = call->access;
-	const struct config *config = call->env->config;
-	const char *name = config->customer_lookup;
-	const struct tool *tool;
-	uint64_t limit_ms = (uint64_t)config->answer_timeout_ms / 2;
-
-	if (name[0] == '\0' || call->number.text[0] == '\0' ||
-	    access->found[0] != '\0')
-		return;
-	tool = tools_find(call->tools, name);
-	if (tool == NULL || !tool->available || tool->who != TOOL_WHO_SERVICE)
-		return;
-	access->looking = true;
-	set_timer(access->look_timer,
-	    limit_ms < CALL_LOOKUP_MS ? limit_ms : CALL_LOOKUP_MS);
-	if (ask(call, LOOKUP_ID, name, NULL) < 0)
-		access->looking = false;
-}
-
-static void
-on_looked(evutil_socket_t fd, short what, void *arg)
-{
-	struct call *call = arg;
-
-	(void)fd;
-	(void)what;
-	if (call->access->looking) {
-		log_warn("call=%s the caller's number takes too long to look "
-			 "up",
-		    call->id);
-		call->access->looking = false;
-	}
-	call_lookup_over(call);
-}
-
-static void
-on_found(struct call *call, enum tool_status status, const char *output)
-{
-	struct call_access *access = call->access;
-
-	if (!access->looking)
-		return; /* too late: the voice knows what it knows */
-	access->looking = false;
-	log_info("call=%s the caller's number was looked up status=%s",
-	    call->id, tool_status_name(status));
-	if (status == TOOL_STATUS_OK)
-		snprintf(access->found, sizeof(access->found), "%s", output);
-	set_timer(access->look_timer, 0);
-}
-
 void
-call_access_begin(struct call *call)
+call_access_trust(struct call *call, const char *why)
 {
-	ask_class(call);
-	if (call->state < CALL_ENDING)
-		look_up(call);
+	access_set_staff(call->access->record, why);
 }
 
-bool
-call_access_is_looking(const struct call *call)
+struct call_lookup *
+call_access_lookup(const struct call *call)
 {
-	return call->access->looking;
-}
-
-const char *
-call_access_found(const struct call *call)
-{
-	return call->access->found;
+	return call->access->lookup;
 }
 
 bool
@@ -699,13 +605,13 @@ call_access_hears(struct call *call, enum message_type type, const cJSON *body)
 	const char *output = json_string(body, "output");
 	enum tool_status status = TOOL_STATUS_INTERNAL;
 
-	if (strncmp(id, OWN_ID, strlen(OWN_ID)) != 0)
+	if (strncmp(id, CALL_ACCESS_OWN_ID, strlen(CALL_ACCESS_OWN_ID)) != 0)
 		return false;
 	if (type != MESSAGE_TOOL_RESULT)
 		return true;
 	tool_status_find(json_string(body, "status"), &status);
-	if (strcmp(id, LOOKUP_ID) == 0)
-		on_found(call, status, output);
+	if (strcmp(id, CALL_ACCESS_LOOKUP_ID) == 0)
+		call_lookup_on_answer(access->lookup, status, output);
 	else if (access->step == STEP_ASKED && strcmp(id, access->asked) == 0)
 		on_factor(call, status, output);
 	return true;
@@ -738,9 +644,8 @@ call_access_new(struct call *call)
 	access->born_ms = clock_now_ms();
 	access->tool.action = "";
 	access->timer = event_new(call->env->base, -1, 0, on_timer, call);
-	access->look_timer = event_new(call->env->base, -1, 0, on_looked, call);
-	if (access->timer == NULL || access->look_timer == NULL ||
-	    secret_entry_new(&access->entry) < 0) {
+	if (access->timer == NULL || secret_entry_new(&access->entry) < 0 ||
+	    call_lookup_new(&access->lookup, call) < 0) {
 		call_access_free(call, false);
 		return -ENOMEM;
 	}
@@ -770,7 +675,6 @@ call_access_free(struct call *call, bool over)
 	access_close(&access->record, over);
 	if (access->timer != NULL)
 		event_free(access->timer);
-	if (access->look_timer != NULL)
-		event_free(access->look_timer);
+	call_lookup_free(&access->lookup);
 	free(access);
 }

@@ -17,9 +17,11 @@
 
 #include "supervisor/call_impl.h"
 
-enum {
-	CALL_LOOKUP_MS = 1000, /* the longest that a caller waits for it */
-};
+/* Ids of questions that are ours; no service calls a function so. */
+#define CALL_ACCESS_OWN_ID    "access-"
+#define CALL_ACCESS_LOOKUP_ID CALL_ACCESS_OWN_ID "lookup"
+
+struct call_lookup;
 
 /* 0 or -ENOMEM. */
 int call_access_new(struct call *call);
@@ -28,13 +30,17 @@ void call_access_open(struct call *call, bool adopted);
 /* OVER: of a call that has ended, to be forgotten. */
 void call_access_free(struct call *call, bool over);
 
-/* It rings: asks the dialplan and CUSTOMER_LOOKUP who that may be. */
-void call_access_begin(struct call *call);
-
-/* Whether the brief waits for an answer. */
-bool call_access_is_looking(const struct call *call);
-/* What is said of the caller's number, not proved, or "". */
-const char *call_access_found(const struct call *call);
+/* What is asked while it rings. Never NULL. */
+struct call_lookup *call_access_lookup(const struct call *call);
+/* It comes from an authenticated telephone: its caller is staff. */
+void call_access_trust(struct call *call, const char *why);
+/*
+ * A question of our own to the tool NAME; ID begins with CALL_ACCESS_OWN_ID.
+ * The answer may come before return. ARGUMENTS may be NULL, and is copied.
+ * 0 or -errno.
+ */
+int call_access_ask(struct call *call, const char *id, const char *name,
+    const cJSON *arguments);
 
 /*
  * A tool.request of its worker. 1: it may be run; 0: it was refused, and

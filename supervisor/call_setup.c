@@ -11,6 +11,7 @@
 #include "supervisor/call_impl.h"
 
 #include "supervisor/call_access.h"
+#include "supervisor/call_lookup.h"
 
 #include "common/clock.h"
 #include "common/json.h"
@@ -308,7 +309,7 @@ call_begin(struct call *call)
 	if (call->state < CALL_ENDING)
 		make_bridge(call);
 	if (call->state < CALL_ENDING)
-		call_access_begin(call);
+		call_lookup_begin(call_access_lookup(call));
 }
 
 void

@@ -16,6 +16,7 @@
 #include "common/playout_ring.h"
 #include "supervisor/brief.h"
 #include "supervisor/call_access.h"
+#include "supervisor/call_lookup.h"
 #include "supervisor/call_rescue.h"
 #include "supervisor/call_transfer.h"
 #include "supervisor/fleet.h"
@@ -368,7 +369,7 @@ make_brief(const struct call *call, int *fd_out)
 	    .caller = &call->number,
 	    .caller_name = call->caller_name,
 	    .dialled = call->called,
-	    .customer = call_access_found(call),
+	    .customer = call_lookup_found(call_access_lookup(call)),
 	    .now = clock_wall(),
 	};
 
@@ -463,7 +464,7 @@ on_worker(struct worker *worker, const char *why, void *arg)
 	    "call=%s has worker pid=%d", call->id, (int)worker_pid(worker));
 	if (call->state == CALL_RESCUE)
 		call_rescue_go_on(call);
-	else if (!call_access_is_looking(call))
+	else if (!call_lookup_is_looking(call_access_lookup(call)))
 		assign(call);
 }
 

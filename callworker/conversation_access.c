@@ -47,7 +47,8 @@ void
 conversation_secret_begin(struct conversation *c, const char *say)
 {
 	conversation_enter(c);
-	if (c->phase != CONVERSATION_RUNNING)
+	/* One that is still starting has an uplink already. */
+	if (c->phase > CONVERSATION_RUNNING)
 		return;
 	if (!c->secret.open)
 		log_info("uplink is silent: digits are secret");

@@ -281,7 +281,7 @@ def test_a_pin_makes_staff_and_nobody_hears_it(world):
     world.expect("refused: tool=estado_interno .*the caller is public")
     world.answers(asking("estado_interno"), asking("identificar_personal"),
                   asking("estado_interno"), "Bien.")
-    start(world)
+    start(world, LOG_LEVEL="debug", LOG_TRANSCRIPTS="yes")
     call = world.call().hears(GREETING)
     call.says("cómo está todo")
     assert answered(call, 1)["error"] == STAFF_TOOL["unidentified"]

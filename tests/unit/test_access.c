@@ -274,6 +274,24 @@ a_right_pin_costs_nothing_and_forgives_nothing(void **state)
 }
 
 static void
+who_hangs_up_before_the_answer_has_tried(void **state)
+{
+	struct access_call *call;
+
+	(void)state;
+	for (int i = 0; i < LOCKOUT_NUMBER_MAX; i++) {
+		call = access_open(rig.access, "1.1", false);
+		assert_null(access_locked(call, TOOL_WHO_CUSTOMER, HOME));
+		access_factor_asked(call, HOME);
+		access_close(&call, true);
+	}
+	call = access_open(rig.access, "1.2", false);
+	assert_string_equal(
+	    access_locked(call, TOOL_WHO_CUSTOMER, HOME), "number");
+	access_close(&call, true);
+}
+
+static void
 a_service_that_is_down_costs_no_try(void **state)
 {
 	struct access_call *call = access_open(rig.access, "1.1", false);
@@ -599,6 +617,7 @@ main(void)
 	    TEST(withheld_numbers_are_one_number),
 	    TEST(who_changes_the_number_with_each_call_is_locked_out_too),
 	    TEST(a_right_pin_costs_nothing_and_forgives_nothing),
+	    TEST(who_hangs_up_before_the_answer_has_tried),
 	    TEST(a_service_that_is_down_costs_no_try),
 	    TEST(the_next_supervisor_knows_what_the_killed_one_knew),
 	    TEST(

@@ -348,6 +348,31 @@ a_customer_is_who_the_database_says(void **state)
 }
 
 static void
+an_answer_that_nobody_waits_for_is_a_try_and_proves_nothing(void **state)
+{
+	char detail[TOOL_QUEUE_DETAIL_SIZE];
+	cJSON *arguments = cJSON_CreateObject();
+
+	(void)state;
+	json_add_string(arguments, "contrato", "100202");
+	json_add_string(arguments, "documento", "79300400");
+	set_up(STEPS);
+	for (unsigned int i = 1; i <= 3; i++) {
+		assert_int_equal(
+		    start(factor_settings, arguments, detail), TOOL_STATUS_OK);
+		timers_settle(world.base);
+		assert_non_null(strstr(world.tool_asked, own(i)));
+		call_access_cancel(the_call(), PIN_JOB);
+		factor_answered(own(i), "ok", "100202");
+		assert_refused("call_8", "saldo", "Primero identifíquese.");
+	}
+	assert_int_equal(
+	    start(factor_settings, arguments, detail), TOOL_STATUS_REFUSED);
+	assert_string_equal(detail, LOCKED);
+	cJSON_Delete(arguments);
+}
+
+static void
 who_is_locked_out_meanwhile_is_not_looked_up(void **state)
 {
 	char detail[TOOL_QUEUE_DETAIL_SIZE];
@@ -460,6 +485,7 @@ main(void)
 	    TEST(wrong_ones_are_counted_and_nothing_is_not),
 	    TEST(an_entry_that_nobody_wants_any_more_ends),
 	    TEST(a_customer_is_who_the_database_says),
+	    TEST(an_answer_that_nobody_waits_for_is_a_try_and_proves_nothing),
 	    TEST(who_is_locked_out_meanwhile_is_not_looked_up),
 	    TEST(who_was_proved_is_nobody_else),
 	    TEST(the_brief_waits_for_what_is_known_of_the_number),

@@ -44,10 +44,20 @@ set_up(void **state)
 	config.arg = w;
 	config.clock_ms = fake_clock;
 	assert_int_equal(conversation_new(&w->c, &config), 0);
+	*state = w;
+	return 0;
+}
+
+static int
+set_up_running(void **state)
+{
+	struct fake_world *w;
+
+	set_up(state);
+	w = *state;
 	V.on_configured(w->c);
 	conversation_media_up(w->c);
 	w->lines[0] = '\0';
-	*state = w;
 	return 0;
 }
 
@@ -94,6 +104,21 @@ the_voice_hears_silence_while_digits_are_secret(void **state)
 	fake_pass(w, CONVERSATION_TAIL_MS - 20);
 	assert_false(is_heard(w));
 	fake_pass(w, 40);
+	assert_true(is_heard(w));
+}
+
+static void
+a_voice_that_is_not_configured_yet_hears_silence_too(void **state)
+{
+	struct fake_world *w = *state;
+
+	conversation_secret_begin(w->c, "Marque su clave");
+	assert_false(is_heard(w));
+	V.on_configured(w->c);
+	conversation_media_up(w->c);
+	assert_false(is_heard(w));
+	conversation_secret_end(w->c);
+	fake_pass(w, CONVERSATION_TAIL_MS + 20);
 	assert_true(is_heard(w));
 }
 
@@ -261,9 +286,13 @@ words_from_before_the_request_read_nothing_back(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, set_up_running, tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(the_voice_hears_silence_while_digits_are_secret),
+	    cmocka_unit_test_setup_teardown(
+		a_voice_that_is_not_configured_yet_hears_silence_too, set_up,
+		tear_down),
 	    TEST(what_was_dialled_too_early_is_forgotten),
 	    TEST(a_supervisor_that_never_says_the_end_does_not_make_deaf),
 	    TEST(nothing_runs_before_the_caller_has_answered),

@@ -148,6 +148,12 @@ enum {
 	/* Operation */                                                        \
 	X(control_socket, CONTROL_SOCKET, TEXT, "", 0, 107,                    \
 	    "socket of telefonistactl; empty: in systemd's runtime directory") \
+	X(records_dir, RECORDS_DIR, TEXT, "", 0, 255,                          \
+	    "folder of call records; empty: in systemd's state directory")     \
+	X(records_days, RECORDS_DAYS, NUMBER, "90", 0, 36500,                  \
+	    "days that call records are kept; 0: for ever")                    \
+	X(record_transcripts, RECORD_TRANSCRIPTS, SWITCH, "no", 0, 0,          \
+	    "write what is said to the call records")                          \
 	/* Log */                                                              \
 	X(log_file_path, LOG_FILE_PATH, TEXT, "", 0, 255,                      \
 	    "log file; empty: standard error or the journal")                  \

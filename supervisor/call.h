@@ -33,6 +33,7 @@ struct fleet;
 struct fleet_adopted;
 struct ledger;
 struct personas;
+struct records;
 struct rtp_ports;
 struct spares;
 struct tool_fan;
@@ -61,6 +62,7 @@ struct call_env {
 	struct tool_queue *tool_queue;
 	struct tool_fan *tool_fan; /* before it, for what its worker asks */
 	struct access *access;     /* NULL: every caller is of class PUBLIC */
+	struct records *records;   /* NULL: none are kept */
 	const struct config *config;
 	struct personas **personas; /* the generation for new calls */
 	struct tools **tools;

@@ -244,5 +244,6 @@ call_check_ended(struct call *call)
 	    call->worker != NULL || call->requests > 0)
 		return;
 	log_summary(call);
+	call_record_end(call);
 	call_set_state(call, CALL_ENDED, "nothing is left");
 }

@@ -131,6 +131,15 @@ void call_send(struct call *call, enum message_type type, cJSON *body);
 /* Where Asterisk expects our RTP: the caller can hear and be heard. */
 void call_send_media(struct call *call);
 
+/* call_record.c */
+
+/* Its journal is another than before, or was found: the record follows it. */
+void call_record_begin(struct call *call);
+/* Nobody writes there any more, for whatever reason. */
+void call_record_end(struct call *call);
+/* In on_gone of an ending call: the journal outlives us until it is written. */
+void call_record_keep(struct call *call, struct worker *worker);
+
 /* call_setup.c */
 void call_begin(struct call *call);
 /* Something became ready: goes as far as it can. */

@@ -323,8 +323,10 @@ on_gone(struct worker *worker, const char *how, void *arg)
 		call_take_worker(call);
 		break;
 	case CALL_TRANSFERRED:
+		call_record_end(call);
 		break;
 	case CALL_ENDING:
+		call_record_keep(call, worker);
 		call_check_ended(call);
 		break;
 	case CALL_ENDED:
@@ -434,6 +436,7 @@ assign(struct call *call)
 		call_fallback(call, "no memory for a call");
 		return;
 	}
+	call_record_begin(call);
 	/* One that cannot be told is gone, and on_gone says so. */
 	(void)call_assign(call);
 	call_set_state(call, CALL_ASSIGNED, "worker found");
@@ -543,6 +546,7 @@ call_worker_adopt(struct call *call, const struct fleet_adopted *adopted)
 	struct worker *worker = adopted->worker;
 
 	take_held(call, adopted->held);
+	call_record_begin(call);
 	call->synced = worker == NULL;
 	if (worker == NULL) {
 		*adopted->keep = true;

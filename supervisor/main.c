@@ -27,6 +27,7 @@
 #include "supervisor/local_ip.h"
 #include "supervisor/model.h"
 #include "supervisor/persona.h"
+#include "supervisor/records.h"
 #include "supervisor/rtp_port.h"
 #include "supervisor/spares.h"
 #include "supervisor/staff_pins.h"
@@ -82,6 +83,7 @@ static struct {
 	char local_ip[LOCAL_IP_SIZE];
 	struct calls *calls;
 	struct control *control; /* NULL: no socket */
+	struct records *records; /* NULL: none are kept */
 
 	bool stopping;
 	uint64_t leave_by_ms; /* 0: calls are still going on */
@@ -435,6 +437,7 @@ on_settled(void *arg)
 		spares_start(me.spares);
 		toolworkers_start(me.toolworkers);
 	}
+	records_settle(me.records);
 	ari_start(me.ari);
 	keeper_client_timezone(fleet_keeper(me.fleet), me.config.timezone);
 	keeper_client_ready(fleet_keeper(me.fleet));
@@ -526,6 +529,40 @@ init_access(void)
 	return ret;
 }
 
+static void
+on_written(unsigned token, void *arg)
+{
+	(void)arg;
+	if (token != 0)
+		fleet_release(me.fleet, token);
+}
+
+/* Calls are served without them, too. */
+static void
+init_records(void)
+{
+	char folder[RECORD_FOLDER_MAX];
+	const struct records_config config = {
+	    .base = me.base,
+	    .rules =
+		{
+		    .folder = folder,
+		    .transcripts = me.config.record_transcripts,
+		    .show_number = me.config.show_caller_number,
+		},
+	    .days = me.config.records_days,
+	    .on_written = on_written,
+	};
+	int ret;
+
+	records_folder(me.config.records_dir, folder, sizeof(folder));
+	if (folder[0] == '\0')
+		return;
+	ret = records_new(&me.records, &config);
+	if (ret < 0)
+		log_err("alarm=records no call records: %s", strerror(-ret));
+}
+
 static int
 init_calls(void)
 {
@@ -539,6 +576,7 @@ init_calls(void)
 	    .tool_queue = toolworkers_queue(me.toolworkers),
 	    .tool_fan = toolworkers_fan(me.toolworkers),
 	    .access = me.access,
+	    .records = me.records,
 	    .config = &me.config,
 	    .personas = &me.personas,
 	    .tools = &me.tools,
@@ -633,6 +671,7 @@ main_init(void)
 		    ledger_new(&me.ledger, me.base, me.ari, me.config.ari_app);
 	if (ret == 0)
 		ret = init_access();
+	init_records();
 	if (ret == 0)
 		ret = init_calls();
 	if (ret < 0)
@@ -651,6 +690,7 @@ main_deinit(void)
 	control_free(&me.control);
 	ari_free(&me.ari);
 	calls_free(&me.calls);
+	records_free(&me.records);
 	access_free(&me.access);
 	ledger_free(&me.ledger);
 	spares_free(&me.spares);

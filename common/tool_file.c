@@ -673,7 +673,24 @@ take_executor(struct reader *reader)
 	return settings;
 }
 
-/* Who has proved to be one customer could ask about another. */
+static bool
+mentions(const cJSON *value, const char *reference)
+{
+	const cJSON *item;
+
+	if (cJSON_IsString(value))
+		return strstr(value->valuestring, reference) != NULL;
+	cJSON_ArrayForEach(item, value) {
+		if (mentions(item, reference))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Who has proved to be one customer could ask about another, and whoever
+ * pretends to have a number could hear about its owner.
+ */
 static void
 warn_about_audience(const struct reader *reader)
 {
@@ -687,6 +704,12 @@ warn_about_audience(const struct reader *reader)
 		config_problem(reader->problems, false,
 		    "%s: \"who\": customers choose whom it is about: nothing "
 		    "in it is ${caller:customer}",
+		    reader->path);
+	if (reader->good && tool->read_only && tool->who != TOOL_WHO_SERVICE &&
+	    mentions(tool->settings, "${caller:number}"))
+		config_problem(reader->problems, false,
+		    "%s: \"executor\": what is found with ${caller:number} is "
+		    "told to whoever pretends to have that number",
 		    reader->path);
 }
 

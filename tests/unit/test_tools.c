@@ -328,6 +328,19 @@ what_customers_ask_is_about_themselves(void **state)
 	assert_int_equal(f->problems.count, 1);
 	assert_non_null(strstr(
 	    f->problems.list[0].text, "nothing in it is ${caller:customer}"));
+	add_file(f, "a.json", SQL("DSN=x", "${caller:number}", ""));
+	load(f);
+	assert_int_equal(f->problems.count, 1);
+	assert_non_null(
+	    strstr(f->problems.list[0].text, "pretends to have that number"));
+	add_file(f, "a.json",
+	    SQL("DSN=x", "${caller:number}", ",\"who\":\"service\""));
+	load(f);
+	assert_int_equal(f->problems.count, 0);
+	/* Where somebody calls back must be said. */
+	add_file(f, "a.json", ABOUT("", "\"${caller:number}\""));
+	load(f);
+	assert_int_equal(f->problems.count, 0);
 	assert_refused(f,
 	    ABOUT(",\"cache_s\":9,\"read_only\":true,\"stale\":\"{seconds}\"",
 		"\"${caller:number}\""),

@@ -111,8 +111,8 @@ record_heard(struct conversation *c, struct spoken *s)
 	free(heard);
 }
 
-static void
-record_if_done(struct conversation *c, struct spoken *s)
+void
+conversation_record_if_done(struct conversation *c, struct spoken *s)
 {
 	if (s->ended && s->over && !s->recorded)
 		record_heard(c, s);
@@ -132,7 +132,7 @@ cut_utterance(struct conversation *c, struct spoken *s)
 	confirm_heard(&c->confirm, s->confirm, s->heard_ms, !s->interrupted);
 	if (s->interrupted)
 		voice_interrupted(c->config.voice, s->id, s->heard_ms);
-	record_if_done(c, s);
+	conversation_record_if_done(c, s);
 }
 
 static bool
@@ -181,7 +181,7 @@ conversation_utterance_sent(
 	s->over = true;
 	s->heard_ms = heard_ms;
 	confirm_heard(&c->confirm, s->confirm, heard_ms, true);
-	record_if_done(c, s);
+	conversation_record_if_done(c, s);
 	if (s->tag == CONVERSATION_TAG_FAREWELL)
 		conversation_farewell_over(c, true);
 }
@@ -201,8 +201,12 @@ on_configured(void *arg)
 	struct conversation *c = conversation_enter(arg);
 	const struct brief *brief = c->config.brief;
 
-	if (c->phase != CONVERSATION_STARTING)
+	if (c->phase != CONVERSATION_STARTING) {
+		if (c->resume.voiceless && c->phase < CONVERSATION_LOST)
+			conversation_resume_speak(c);
 		return;
+	}
+	c->resume.voiceless = false;
 	conversation_set_phase(c, CONVERSATION_RUNNING, "voice configured");
 	c->config.ports->ready(c->config.arg);
 	if (brief->greeting[0] == '\0')
@@ -239,6 +243,17 @@ is_too_late(const struct conversation *c, int tag)
 	       tag != CONVERSATION_TAG_GREETING;
 }
 
+/* Before anything of it can be heard. */
+static void
+record_speaking(struct conversation *c, const struct spoken *s)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "id", s->id);
+	json_add_string(body, "tag", conversation_tag_name(s->tag));
+	conversation_record(c, JOURNAL_SPEAKING, body);
+}
+
 static void
 on_utterance(const char *utterance, int tag, void *arg)
 {
@@ -259,8 +274,11 @@ on_utterance(const char *utterance, int tag, void *arg)
 	}
 	if (tag == CONVERSATION_TAG_ASIDE) {
 		conversation_layers_aside(c, s);
+		if (!s->over)
+			record_speaking(c, s);
 		return;
 	}
+	record_speaking(c, s);
 	conversation_layers_hush(c, "the voice speaks");
 	c->awaiting = false;
 	c->heard_since_turn = true;
@@ -280,6 +298,33 @@ may_play(const struct conversation *c, const struct spoken *s)
 }
 
 static void
+on_words(const char *utterance, const char *text, void *arg)
+{
+	struct conversation *c = conversation_enter(arg);
+	struct spoken *s = spoken_find(&c->spoken, utterance);
+
+	/* The words of an aside are ours. */
+	if (s != NULL && !s->over && s->tag != CONVERSATION_TAG_ASIDE)
+		spoken_add_text(s, text);
+}
+
+/* The words that came go before the audio that they may belong to. */
+static void
+record_words(struct conversation *c, struct spoken *s)
+{
+	size_t len = s->text != NULL ? strlen(s->text) : 0;
+	cJSON *body;
+
+	if (len <= s->noted_len || s->tag == CONVERSATION_TAG_ASIDE)
+		return;
+	body = cJSON_CreateObject();
+	json_add_string(body, "id", s->id);
+	json_add_string(body, "text", s->text + s->noted_len);
+	conversation_record(c, JOURNAL_WORDS, body);
+	s->noted_len = len;
+}
+
+static void
 on_audio(const char *utterance, const uint8_t *g711, size_t len, void *arg)
 {
 	struct conversation *c = conversation_enter(arg);
@@ -289,6 +334,7 @@ on_audio(const char *utterance, const uint8_t *g711, size_t len, void *arg)
 
 	if (s == NULL || !may_play(c, s))
 		return;
+	record_words(c, s);
 	taken = CONVERSATION_PORT(c, play, utterance, g711, len);
 	if (taken > 0)
 		s->received_len += (size_t)taken;
@@ -322,7 +368,7 @@ end_utterance(struct conversation *c, struct spoken *s)
 	if (s->received_len == 0)
 		s->over = true; /* playout never knew it */
 	if (s->over)
-		record_if_done(c, s);
+		conversation_record_if_done(c, s);
 	else
 		CONVERSATION_PORT(c, play_end, s->id);
 }
@@ -360,6 +406,18 @@ conversation_voice_adds_no_more(struct conversation *c)
 }
 
 static void
+record_caller(struct conversation *c, bool speaks)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_bool(body, "speaks", speaks);
+	if (!speaks)
+		json_add_string(body, "turn", c->turn);
+	conversation_record(c, JOURNAL_CALLER, body);
+	c->turn[0] = '\0';
+}
+
+static void
 on_caller_started(uint32_t ago_ms, void *arg)
 {
 	struct conversation *c = conversation_enter(arg);
@@ -368,6 +426,7 @@ on_caller_started(uint32_t ago_ms, void *arg)
 	/* The goodbye is not interrupted; the service only hears silence. */
 	if (c->phase != CONVERSATION_RUNNING)
 		return;
+	record_caller(c, true);
 	c->caller_talking = true;
 	c->caller_stopped_ms = 0;
 	c->awaiting = false;
@@ -376,10 +435,19 @@ on_caller_started(uint32_t ago_ms, void *arg)
 	c->asked_silent = false;
 	c->sign_ms = c->now_ms;
 	conversation_layers_caller_acts(c, "caller speaks");
+	conversation_resume_caller_acts(c);
 	conversation_control_caller_acts(c);
 	conversation_interrupt(c, "caller speaks");
 	if (was_heard)
 		log_info("barge-in stopped playout after_ms=%u", ago_ms);
+}
+
+static void
+on_turn(const char *id, void *arg)
+{
+	struct conversation *c = conversation_enter(arg);
+
+	snprintf(c->turn, sizeof(c->turn), "%s", id);
 }
 
 static void
@@ -390,6 +458,7 @@ on_caller_stopped(void *arg)
 	c->caller_talking = false;
 	if (c->phase != CONVERSATION_RUNNING)
 		return;
+	record_caller(c, false);
 	confirm_spoke(&c->confirm);
 	c->caller_stopped_ms = c->now_ms;
 	c->layers.caller_ms = c->now_ms;
@@ -418,8 +487,10 @@ on_transcript(
 		return;
 	}
 	conversation_record(c, JOURNAL_ASSISTANT, body);
-	if (s != NULL)
+	if (s != NULL) {
 		spoken_set_text(s, text);
+		s->noted_len = s->text != NULL ? strlen(s->text) : 0;
+	}
 }
 
 static void
@@ -446,7 +517,11 @@ on_fault(enum voice_fault fault, const char *detail, bool fatal, void *arg)
 	json_add_string(body, "detail", detail);
 	json_add_bool(body, "fatal", fatal);
 	conversation_record(c, JOURNAL_ERROR, body);
-	if (fatal)
+	if (fatal && c->phase < CONVERSATION_LOST &&
+	    c->config.ports->fetch_voice != NULL &&
+	    c->config.ports->fetch_voice(fault, detail, c->config.arg))
+		conversation_voice_gone(c, fault, detail);
+	else if (fatal)
 		conversation_voice_is_lost(c, fault, detail);
 	else if (c->phase == CONVERSATION_RUNNING)
 		conversation_trouble(c, voice_fault_name(fault));
@@ -458,7 +533,9 @@ const struct voice_events conversation_voice_events = {
     .on_utterance = on_utterance,
     .on_audio = on_audio,
     .on_utterance_done = on_utterance_done,
+    .on_words = on_words,
     .on_caller_started = on_caller_started,
+    .on_turn = on_turn,
     .on_caller_stopped = on_caller_stopped,
     .on_transcript = on_transcript,
     .on_tool_call = conversation_on_tool_call,
@@ -473,8 +550,9 @@ void
 conversation_media_up(struct conversation *c)
 {
 	conversation_enter(c);
+	if (!c->media_up)
+		c->sign_ms = c->now_ms;
 	c->media_up = true;
-	c->sign_ms = c->now_ms;
 	log_info("talking: the caller is connected after_ms=%llu",
 	    (unsigned long long)(c->now_ms - c->started_ms));
 }
@@ -507,7 +585,7 @@ conversation_dtmf(struct conversation *c, char digit)
 	conversation_layers_caller_acts(c, "caller dials");
 	/* Something may have begun between two digits. */
 	if (dtmf_add(&c->dtmf, digit, c->now_ms) || conversation_is_heard(c) ||
-	    voice_is_busy(c->config.voice)) {
+	    conversation_voice_is_busy(c)) {
 		conversation_interrupt(c, "caller dials");
 		voice_stop(c->config.voice);
 	}
@@ -540,6 +618,8 @@ void
 conversation_tick(struct conversation *c)
 {
 	conversation_enter(c);
+	if (c->phase < CONVERSATION_LOST)
+		conversation_resume_tick(c);
 	if (c->phase == CONVERSATION_RUNNING) {
 		check_dtmf(c);
 		conversation_access_tick(c);
@@ -563,8 +643,15 @@ conversation_new(struct conversation **conversation_out,
 		return -ENOMEM;
 	c->config = *config;
 	c->now_ms = c->started_ms = c->sign_ms = config->clock_ms();
-	ret = voice_start(config->voice, config->brief, config->law);
+	if (config->history != NULL)
+		ret = conversation_resume(c);
+	else
+		ret = voice_start(
+		    config->voice, config->brief, config->law, NULL);
 	if (ret != 0) {
+		spoken_clear(&c->spoken);
+		tool_calls_clear(&c->tools);
+		conversation_resume_clear(c);
 		free(c);
 		return ret;
 	}
@@ -593,6 +680,7 @@ conversation_free(struct conversation **conversation)
 	spoken_clear(&c->spoken);
 	confirm_clear(&c->confirm);
 	tool_calls_clear(&c->tools);
+	conversation_resume_clear(c);
 	free(c);
 	*conversation = NULL;
 }

@@ -65,20 +65,34 @@ enum {
 	CONVERSATION_SECRET_MS = 1000,
 	/* What is queued may be heard when the voice is lost. */
 	CONVERSATION_LOST_MS = 3000,
+	/* Without a voice, whoever fetches another one; then it is lost. */
+	CONVERSATION_VOICELESS_MS = 20000,
+	/* A new voice that knows only that the caller was speaking: until he
+	 * goes on, or is asked to repeat it. */
+	CONVERSATION_REPEAT_MS = 1500,
 };
 
-/* Tags of voice_say(). */
+/* Tags of voice_say(): X(ENUM, "name in the journal"). */
+#define CONVERSATION_TAGS(X)                                                   \
+	X(ANSWER, "answer") /* VOICE_TAG_ANSWER */                             \
+	X(GREETING, "greeting")                                                \
+	X(STILL_THERE, "still_there")                                          \
+	X(ASIDE, "aside") /* of voice_aside(): while a tool runs */            \
+	X(TROUBLE, "trouble")                                                  \
+	X(FAREWELL, "farewell")                                                \
+	X(PERSON_WAIT, "person_wait")                                          \
+	X(NO_PERSON, "no_person")                                              \
+	X(SECRET, "secret") /* what may be dialled now */
+
 enum conversation_tag {
-	CONVERSATION_TAG_ANSWER = VOICE_TAG_ANSWER,
-	CONVERSATION_TAG_GREETING,
-	CONVERSATION_TAG_STILL_THERE,
-	CONVERSATION_TAG_ASIDE, /* of voice_aside(): while a tool runs */
-	CONVERSATION_TAG_TROUBLE,
-	CONVERSATION_TAG_FAREWELL,
-	CONVERSATION_TAG_PERSON_WAIT,
-	CONVERSATION_TAG_NO_PERSON,
-	CONVERSATION_TAG_SECRET, /* what may be dialled now */
+#define X(id, name) CONVERSATION_TAG_##id,
+	CONVERSATION_TAGS(X)
+#undef X
 };
+_Static_assert((int)CONVERSATION_TAG_ANSWER == (int)VOICE_TAG_ANSWER, "tags");
+
+const char *conversation_tag_name(int tag);
+int conversation_tag_find(const char *name); /* -ENOENT */
 
 /* What the conversation does to the world; all with ARG, all at once. */
 struct conversation_ports {
@@ -95,8 +109,28 @@ struct conversation_ports {
 	/* One entry of the call's history; BODY is taken. */
 	void (*record)(enum journal_type type, cJSON *body, void *arg);
 
-	/* The voice is configured and greets. */
+	/* A voice is configured: the first one and greets, or another one that
+	 * goes on. */
 	void (*ready)(void *arg);
+	/*
+	 * The voice's session is over. True: another one is being fetched,
+	 * conversation_change_voice() or conversation_voice_is_lost() follows;
+	 * false, or no such port: the voice is lost.
+	 */
+	bool (*fetch_voice)(
+	    enum voice_fault fault, const char *detail, void *arg);
+	/* The call so far, from its journal, to be freed; NULL: unreadable. */
+	struct history *(*history)(void *arg);
+	/* What playout knows of an utterance; false: nothing. */
+	bool (*find_played)(const char *utterance,
+	    struct playout_utterance *found_out, void *arg);
+	/*
+	 * Whether what the caller said in the turn that has no answer yet (or
+	 * is saying) is remembered as audio, and sends it to VOICE, which was
+	 * just started. May be NULL: it is not.
+	 */
+	bool (*has_turn)(void *arg);
+	void (*send_turn)(struct voice *voice, void *arg);
 	void (*request_tool)(const struct tool_call *call, void *arg);
 	/* The caller wants a person: an own call, its arguments the reason.
 	 * conversation_tool_result() says what came of it. */
@@ -121,6 +155,11 @@ struct conversation_config {
 	void *arg;
 	bool log_transcripts;
 	uint64_t (*clock_ms)(void); /* clock_now_ms(), or a test's */
+	/* Of the process that had the call before; NULL: it is a new one. Used
+	 * during conversation_new() only. */
+	struct history *history;
+	const char
+	    *leaving; /* why that one was saying goodbye; NULL, "": not */
 };
 
 struct conversation;
@@ -129,11 +168,37 @@ struct conversation;
 extern const struct voice_events conversation_voice_events;
 
 /*
- * Begins: the voice is told its brief; ready() and the greeting follow.
- * 0 or -errno; no port is called before it returns.
+ * Begins: the voice is told its brief; ready() and the greeting follow. With a
+ * history it goes on instead: nobody is greeted who has heard a word, what is
+ * queued is heard, what runs is asked for again with the same ids.
+ * 0 or -errno; only record, find_played, heard_ms, play_end, has_turn and
+ * send_turn are called before it returns, none of them for a new one.
  */
 int conversation_new(struct conversation **conversation_out,
     const struct conversation_config *config);
+
+/*
+ * The session is over, another one is being fetched: what was said of an
+ * utterance is heard, tools go on, nothing is said. For owners without the
+ * port fetch_voice.
+ */
+void conversation_voice_gone(
+    struct conversation *c, enum voice_fault fault, const char *detail);
+
+/*
+ * From now on VOICE, which is warm; it is told the history. The conversation
+ * listens to it; the caller of this closes the old one afterwards. 0 or
+ * -errno of voice_start(), or of reading the journal: then nothing is changed.
+ */
+int conversation_change_voice(struct conversation *c, struct voice *voice);
+
+/* No other one comes: an apology where possible, then voice_lost(). */
+void conversation_voice_is_lost(
+    struct conversation *c, enum voice_fault fault, const char *detail);
+
+/* A moment in which a change of voice is not noticed: nobody speaks, nothing
+ * is being said or prepared. */
+bool conversation_is_pausing(const struct conversation *c);
 
 /* Records what was not recorded yet. NULL-safe, clears. */
 void conversation_free(struct conversation **conversation);

@@ -57,8 +57,12 @@ conversation_secret_begin(struct conversation *c, const char *say)
 	/* Dialled too early: it may have been the beginning. */
 	explicit_bzero(&c->dtmf, sizeof(c->dtmf));
 	conversation_layers_hush(c, "the caller is to dial");
-	if (say[0] != '\0' &&
-	    voice_say(c->config.voice, say, CONVERSATION_TAG_SECRET) != 0)
+	if (say[0] == '\0' ||
+	    voice_say(c->config.voice, say, CONVERSATION_TAG_SECRET) == 0)
+		return;
+	if (c->resume.voiceless && c->resume.secret_say == NULL)
+		c->resume.secret_say = strdup(say);
+	else
 		log_warn("the caller cannot be asked to dial");
 }
 

@@ -84,6 +84,11 @@ record_person(struct conversation *c, const char *id, const char *member,
 static void
 tell_voice(struct conversation *c, const char *text)
 {
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "what", "told");
+	json_add_string(body, "text", text);
+	conversation_record(c, JOURNAL_NOTE, body);
 	if (voice_add_text(c->config.voice, text) == 0)
 		conversation_want_prompt(c, "");
 }
@@ -241,7 +246,6 @@ withdraw(struct conversation *c, const char *id, const char *why)
 	if (!tool_calls_take(&c->tools, id, &call))
 		return;
 	log_info("tool withdrawn name=%s id=%s (%s)", call.name, call.id, why);
-	CONVERSATION_PORT(c, cancel_tool, call.id);
 	if (call.own)
 		conversation_control_person_over(
 		    c, &call, TOOL_STATUS_CANCELLED, "");
@@ -249,6 +253,8 @@ withdraw(struct conversation *c, const char *id, const char *why)
 		conversation_answer_tool(c, call.id, call.name,
 		    c->now_ms - call.since_ms, TOOL_STATUS_CANCELLED,
 		    "Withdrawn by the caller: do not speak of it.");
+	/* On record before: a successor must not ask for it again. */
+	CONVERSATION_PORT(c, cancel_tool, call.id);
 	tool_call_clear(&call);
 	conversation_tool_gone(c);
 }
@@ -370,10 +376,26 @@ want_hang_up(struct conversation *c, const char *id, const char *name)
 		    c, BRIEF_PHRASE_GOODBYE, CONVERSATION_TAG_FAREWELL);
 }
 
+void
+conversation_control_hangs_up_still(
+    struct conversation *c, const char *id, const char *name)
+{
+	struct conversation_control *control = &c->control;
+
+	log_info("the voice hangs up still id=%s", id);
+	snprintf(control->hangup_id, sizeof(control->hangup_id), "%s", id);
+	snprintf(
+	    control->hangup_name, sizeof(control->hangup_name), "%s", name);
+	control->hangup_ms = c->now_ms;
+	if (!c->heard_since_turn)
+		conversation_say(
+		    c, BRIEF_PHRASE_GOODBYE, CONVERSATION_TAG_FAREWELL);
+}
+
 bool
 conversation_control_all_heard(const struct conversation *c)
 {
-	return !conversation_is_heard(c) && !voice_is_busy(c->config.voice);
+	return !conversation_is_heard(c) && !conversation_voice_is_busy(c);
 }
 
 static void

@@ -3,16 +3,18 @@
  * conversation_impl.h – the conversation's state, shared by conversation.c
  * (turns), conversation_tools.c (function calls), conversation_layers.c (what
  * is heard while they run), conversation_control.c (the call itself),
- * conversation_access.c (secret digits, requests to be confirmed) and
- * conversation_watch.c (what happens when nothing does). Nobody else includes
- * it.
+ * conversation_access.c (secret digits, requests to be confirmed),
+ * conversation_resume.c (from one voice to the next) and conversation_watch.c
+ * (what happens when nothing does). Nobody else includes it.
  */
 #ifndef CALLWORKER_CONVERSATION_IMPL_H
 #define CALLWORKER_CONVERSATION_IMPL_H
 
 #include "callworker/confirm.h"
 #include "callworker/conversation.h"
+#include "callworker/conversation_texts.h"
 #include "callworker/dtmf.h"
+#include "callworker/history.h"
 #include "callworker/spoken.h"
 #include "common/log.h"
 #include "common/sentence.h"
@@ -20,17 +22,6 @@
 enum {
 	CONVERSATION_REASON_SIZE = 32,
 };
-
-/* What the voice is told when the caller dials. */
-#define CONVERSATION_DTMF_TEXT "[El usuario marcó: %s]"
-
-/* Dialled alone, it leads to a person. */
-#define CONVERSATION_PERSON_KEY "0"
-
-/* How the search for a person went, as the tool's file says it. */
-#define CONVERSATION_PERSON_TEXT "[Sobre la persona que se buscó: %s]"
-#define CONVERSATION_NO_PERSON_TEXT                                            \
-	"[El usuario pidió una persona y no hay quién le atienda. Dígaselo.]"
 
 enum conversation_phase {
 	CONVERSATION_STARTING, /* the voice is told who it is */
@@ -84,8 +75,34 @@ struct conversation_secret {
 	uint64_t ended_ms; /* 0: never */
 };
 
+/* What a new voice is to say first, once nobody speaks. */
+enum conversation_owed {
+	CONVERSATION_OWED_NOTHING,
+	CONVERSATION_OWED_ANSWER, /* all that it needs is in its history */
+	CONVERSATION_OWED_REST,   /* of an utterance that broke off */
+	CONVERSATION_OWED_REPEAT, /* nobody knows what the caller said */
+};
+
+/* From the last word of one voice to the first of the next. */
+struct conversation_resume {
+	bool voiceless;        /* since one went, until another is configured */
+	uint64_t voiceless_ms; /* since when */
+	bool greet;            /* nobody has heard a word yet */
+	enum conversation_owed owed;
+	uint64_t owed_ms; /* not before */
+	bool heard_again; /* the caller's turn was sent to it once more */
+	char *words;      /* of OWED_REST: the last that were heard */
+	struct history_pending *pending; /* not in `tools` yet */
+	size_t pending_count;
+	bool repeat; /* requests that the supervisor may not have got */
+	char
+	    *secret_say; /* of conversation_secret_begin(), not yet asked for */
+};
+
 struct conversation {
 	struct conversation_config config;
+	struct voice no_voice; /* config.voice while there is none */
+	struct conversation_resume resume;
 	enum conversation_phase phase;
 	uint64_t now_ms;
 	uint64_t started_ms;
@@ -100,6 +117,7 @@ struct conversation {
 
 	/* Turns. */
 	bool caller_talking;
+	char turn[VOICE_ID_SIZE];   /* id of the one that ends now, or "" */
 	uint64_t caller_stopped_ms; /* 0: not since the last first audio */
 	bool heard_since_turn;      /* the voice said something since then */
 	bool prompt_due;            /* results or digits wait for the voice */
@@ -144,7 +162,16 @@ conversation_enter(void *arg)
 	return c;
 }
 
+/* A response may be on its way, or cannot: there is no voice yet. */
+static inline bool
+conversation_voice_is_busy(const struct conversation *c)
+{
+	return c->resume.voiceless || voice_is_busy(c->config.voice);
+}
+
 /* conversation.c */
+/* Both the voice and the playout are done with S: it is recorded, once. */
+void conversation_record_if_done(struct conversation *c, struct spoken *s);
 void conversation_set_phase(
     struct conversation *c, enum conversation_phase phase, const char *why);
 /* An aside is being heard, or about to be; then nothing else is. */
@@ -236,14 +263,32 @@ void conversation_layers_aside(struct conversation *c, struct spoken *s);
 void conversation_layers_tick(struct conversation *c);
 void conversation_layers_log_state(const struct conversation *c);
 
+/* The call ID of the voice's, unanswered when its voice went, hangs up. */
+void conversation_control_hangs_up_still(
+    struct conversation *c, const char *id, const char *name);
+
+/* conversation_resume.c */
+
+/* Goes on with what config.history says, in a new process. 0 or -errno. */
+int conversation_resume(struct conversation *c);
+/* The new voice is configured. */
+void conversation_resume_speak(struct conversation *c);
+/* Asks the voice to speak, about what it owes or what is new. False: it has
+ * nothing to say. */
+bool conversation_resume_prompt(struct conversation *c);
+/* The caller speaks: he will be answered, and nothing is owed any more. */
+void conversation_resume_caller_acts(struct conversation *c);
+void conversation_resume_tick(struct conversation *c);
+void conversation_resume_clear(struct conversation *c);
+
 /* conversation_watch.c */
 void conversation_watch(struct conversation *c);
 void conversation_hang_up(struct conversation *c, const char *reason);
+/* What is said when the call ends for REASON. */
+enum brief_phrase conversation_farewell_phrase(const char *reason);
 /* The voice owes an answer that will not come: apologise, or give up. */
 void conversation_trouble(struct conversation *c, const char *why);
 /* An utterance of the goodbye is over, HEARD or not. */
 void conversation_farewell_over(struct conversation *c, bool heard);
-void conversation_voice_is_lost(
-    struct conversation *c, enum voice_fault fault, const char *detail);
 
 #endif

@@ -85,7 +85,7 @@ static bool
 is_answer_due(const struct conversation *c)
 {
 	return c->tools.count == 0 &&
-	       (c->prompt_due || c->awaiting || voice_is_busy(c->config.voice));
+	       (c->prompt_due || c->awaiting || conversation_voice_is_busy(c));
 }
 
 void
@@ -281,7 +281,7 @@ conversation_layers_aside(struct conversation *c, struct spoken *s)
 {
 	/* Too late: somebody else is heard, or is about to be. */
 	if (is_taken(c) || c->tools.count == 0 || c->prompt_due ||
-	    voice_is_busy(c->config.voice)) {
+	    conversation_voice_is_busy(c)) {
 		s->over = s->interrupted = true;
 		voice_interrupted(c->config.voice, s->id, 0);
 		return;
@@ -309,7 +309,7 @@ conversation_layers_tick(struct conversation *c)
 	if (c->tools.count == 0)
 		c->layers.line_ms = 0;
 	else if (!is_taken(c) && !c->prompt_due &&
-		 !voice_is_busy(c->config.voice)) {
+		 !conversation_voice_is_busy(c)) {
 		check_stand_in(c);
 		check_line(c);
 	}

@@ -86,6 +86,18 @@ refuse_call(
 	answer(c, id, name, 0, TOOL_STATUS_INVALID_ARGUMENTS, text);
 }
 
+/* Before the supervisor gets it: what is not here was never asked for. */
+static void
+record_request(struct conversation *c, const struct tool_call *call)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "id", call->id);
+	json_add_string(body, "name", call->name);
+	json_add_string(body, "arguments", call->arguments);
+	conversation_record(c, JOURNAL_TOOL_REQUEST, body);
+}
+
 static void
 start_call(struct conversation *c, const struct brief_tool *tool,
     const char *id, const char *arguments)
@@ -105,6 +117,7 @@ start_call(struct conversation *c, const struct brief_tool *tool,
 		return;
 	}
 	log_info("tool called name=%s id=%s", tool->name, id);
+	record_request(c, &c->tools.list[c->tools.count - 1]);
 	CONVERSATION_PORT(c, request_tool, &c->tools.list[c->tools.count - 1]);
 	c->config.ports->changed(c->config.arg);
 }
@@ -247,12 +260,15 @@ expire_calls(struct conversation *c)
 		log_err("tool without an answer name=%s id=%s: answering "
 			"ourselves",
 		    call.name, call.id);
-		CONVERSATION_PORT(c, cancel_tool, call.id);
+		char id[VOICE_ID_SIZE];
+
+		memcpy(id, call.id, sizeof(id));
 		finish_call(c, &call, TOOL_STATUS_TIMEOUT,
 		    text[0] != '\0' || call.own
 			? text
 			: "The query did not answer in time. Say "
 			  "so, and do not invent an answer.");
+		CONVERSATION_PORT(c, cancel_tool, id);
 	}
 }
 
@@ -264,9 +280,9 @@ expire_calls(struct conversation *c)
 static void
 check_prompt(struct conversation *c)
 {
-	if (!c->prompt_due || c->caller_talking || c->dtmf.count > 0 ||
-	    conversation_control_hangs_up(c) ||
-	    voice_is_busy(c->config.voice) ||
+	if (!c->prompt_due || c->now_ms < c->resume.owed_ms ||
+	    c->caller_talking || c->dtmf.count > 0 ||
+	    conversation_control_hangs_up(c) || conversation_voice_is_busy(c) ||
 	    (!conversation_is_aside(c) &&
 		c->config.ports->remaining_ms(c->config.arg) >
 		    CONVERSATION_ALMOST_SAID_MS))
@@ -275,7 +291,7 @@ check_prompt(struct conversation *c)
 	    c->now_ms - c->prompt_ms < CONVERSATION_GATHER_MS)
 		return;
 	c->prompt_due = false;
-	if (voice_prompt(c->config.voice))
+	if (conversation_resume_prompt(c))
 		conversation_await(c);
 }
 

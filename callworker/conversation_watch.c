@@ -33,8 +33,8 @@ lose(struct conversation *c)
 	CONVERSATION_PORT(c, voice_lost, c->fault, c->detail);
 }
 
-static enum brief_phrase
-farewell_phrase(const char *reason)
+enum brief_phrase
+conversation_farewell_phrase(const char *reason)
 {
 	if (strcmp(reason, "limit") == 0)
 		return BRIEF_PHRASE_LIMIT_GOODBYE;
@@ -50,7 +50,7 @@ conversation_leave(struct conversation *c, const char *reason)
 	if (c->phase >= CONVERSATION_LEAVING)
 		return;
 	snprintf(c->reason, sizeof(c->reason), "%s", reason);
-	c->farewell = farewell_phrase(reason);
+	c->farewell = conversation_farewell_phrase(reason);
 	c->leave_ms = c->now_ms;
 	c->awaiting = false;
 	if (c->phase == CONVERSATION_STARTING || !c->media_up) {
@@ -102,7 +102,7 @@ watch_leaving(struct conversation *c)
 		/* It has said goodbye already, or is about to. */
 		if (conversation_control_all_heard(c))
 			c->farewell_sent_ms = c->now_ms;
-	} else if (!c->farewell_said &&
+	} else if (!c->farewell_said && !c->resume.voiceless &&
 		   (!conversation_is_heard(c) ||
 		       elapsed_ms >= CONVERSATION_LAST_SENTENCE_MS)) {
 		say_farewell(c);
@@ -176,7 +176,8 @@ watch_answer(struct conversation *c)
 	if (!c->awaiting)
 		return;
 	/* Somebody speaks, or a tool runs: that is not silence. */
-	if (c->caller_talking || c->tools.count > 0 || conversation_is_heard(c))
+	if (c->caller_talking || c->tools.count > 0 || c->resume.voiceless ||
+	    conversation_is_heard(c))
 		c->awaiting_ms = c->now_ms;
 	if (c->now_ms - c->awaiting_ms < CONVERSATION_QUIET_MS)
 		return;
@@ -207,7 +208,7 @@ watch_silence(struct conversation *c)
 		return;
 	if (c->caller_talking || c->tools.count > 0 || c->awaiting ||
 	    c->prompt_due || conversation_is_heard(c) ||
-	    voice_is_busy(c->config.voice))
+	    conversation_voice_is_busy(c))
 		c->sign_ms = c->now_ms;
 	if (c->asked_silent && limit_ms > CONVERSATION_STILL_THERE_MS)
 		limit_ms = CONVERSATION_STILL_THERE_MS;

@@ -7,6 +7,7 @@
  */
 #include "callworker/live_call.h"
 
+#include "callworker/history.h"
 #include "callworker/media.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -27,7 +28,9 @@ struct live_call {
 	struct journal *journal;
 	struct media *media;
 	struct conversation *conversation;
-	uint64_t media_up_ms; /* 0: not yet */
+	struct history *history; /* of a predecessor, until it is used */
+	uint64_t media_up_ms;    /* 0: not yet */
+	bool was_ready;
 };
 
 /* ---- what the conversation does --------------------------------------- */
@@ -69,6 +72,25 @@ port_remaining_ms(void *arg)
 	return playout_remaining_ms(playout_of(arg));
 }
 
+static bool
+port_find_played(
+    const char *utterance, struct playout_utterance *found_out, void *arg)
+{
+	return playout_find(playout_of(arg), utterance, found_out) == 0;
+}
+
+static struct history *
+port_history(void *arg)
+{
+	const struct live_call *call = arg;
+	struct history *history;
+	int ret = history_read(&history, call->assign.journal_fd);
+
+	if (ret != 0)
+		log_err("journal cannot be read: %s", strerror(-ret));
+	return history;
+}
+
 static void
 port_comfort(enum comfort_kind kind, void *arg)
 {
@@ -107,6 +129,9 @@ port_ready(void *arg)
 	struct live_call *call = arg;
 
 	record_session(call, "configured", "");
+	if (call->was_ready)
+		return; /* another voice in the same call */
+	call->was_ready = true;
 	supervisor_link_ready(call->config.link);
 	call->config.handlers->on_ready(call->config.arg);
 }
@@ -176,6 +201,8 @@ static const struct conversation_ports ports = {
     .comfort = port_comfort,
     .record = port_record,
     .ready = port_ready,
+    .history = port_history,
+    .find_played = port_find_played,
     .request_tool = port_request_tool,
     .request_person = port_request_person,
     .cancel_tool = port_cancel_tool,
@@ -229,6 +256,8 @@ live_call_media(struct live_call *call, const struct net_address *peer)
 		return 0; /* another peer, the same call */
 	log_info("media started peer=%s", text);
 	call->media_up_ms = clock_now_ms();
+	if (call->assign.talking_ms < call->media_up_ms)
+		call->media_up_ms -= call->assign.talking_ms;
 	playout_release(playout_of(call));
 	conversation_media_up(call->conversation);
 	return 0;
@@ -250,6 +279,7 @@ record_assign(struct live_call *call)
 	json_add_string(
 	    body, "codec", assign->law == G711_LAW_ALAW ? "alaw" : "ulaw");
 	json_add_string(body, "model", call->config.model);
+	json_add_int(body, "resumes", assign->resumes);
 	port_record(JOURNAL_CALL, body, call);
 }
 
@@ -290,7 +320,10 @@ attach(struct live_call *call, const char **what_out)
 	if (ret != 0)
 		return ret;
 	*what_out = "journal";
-	ret = journal_attach(&call->journal, call->assign.journal_fd);
+	if (call->assign.resumes > 0)
+		ret = history_read(&call->history, call->assign.journal_fd);
+	if (ret == 0)
+		ret = journal_attach(&call->journal, call->assign.journal_fd);
 	if (ret != 0)
 		return ret;
 	*what_out = "media";
@@ -312,6 +345,8 @@ converse(struct live_call *call)
 	    .arg = call,
 	    .log_transcripts = call->config.log_transcripts,
 	    .clock_ms = clock_now_ms,
+	    .history = call->history,
+	    .leaving = call->assign.leaving,
 	};
 	int ret = -ENOTCONN;
 
@@ -320,6 +355,7 @@ converse(struct live_call *call)
 	if (ret == 0)
 		voice_listen(config.voice, &conversation_voice_events,
 		    call->conversation);
+	history_free(&call->history);
 	return ret;
 }
 
@@ -327,6 +363,7 @@ static void
 destroy(struct live_call *call)
 {
 	conversation_free(&call->conversation);
+	history_free(&call->history);
 	media_free(&call->media);
 	journal_free(&call->journal);
 	brief_free(&call->brief);

@@ -270,6 +270,26 @@ playout_heard_ms(const struct playout *p, const char *utterance)
 	return u->sent / G711_BYTES_PER_MS;
 }
 
+int
+playout_find(const struct playout *p, const char *utterance,
+    struct playout_utterance *found_out)
+{
+	const struct playout_ring_utterance *u;
+
+	if (!playout_ring_id_is_valid(utterance))
+		return -ENOENT;
+	u = find_utterance(p, utterance);
+	if (u == NULL)
+		return -ENOENT;
+	*found_out = (struct playout_utterance){
+	    .taken_ms = u->taken / G711_BYTES_PER_MS,
+	    .sent_ms = u->sent / G711_BYTES_PER_MS,
+	    .ended = is_ended(u),
+	    .cancelled = is_cancelled(u),
+	};
+	return 0;
+}
+
 const char *
 playout_current(const struct playout *p)
 {

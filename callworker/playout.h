@@ -44,6 +44,14 @@ struct playout_flushed {
 	uint32_t dropped_ms; /* of all utterances, rounded up */
 };
 
+/* What is known of an utterance; in ms, rounded down. */
+struct playout_utterance {
+	uint32_t taken_ms;
+	uint32_t sent_ms;
+	bool ended;     /* no more audio of it will come */
+	bool cancelled; /* flushed */
+};
+
 struct playout_stats {
 	uint64_t speech_frames;  /* by this process */
 	uint64_t silence_frames; /* by this process */
@@ -96,6 +104,10 @@ uint32_t playout_remaining_ms(const struct playout *p);
  * complete ones too. -ENOENT when it is not among the last 16.
  */
 int64_t playout_heard_ms(const struct playout *p, const char *utterance);
+
+/* The same and more, also of what a predecessor queued. 0 or -ENOENT. */
+int playout_find(const struct playout *p, const char *utterance,
+    struct playout_utterance *found_out);
 
 /* Playing or next to play, or NULL; valid until another playout call. */
 const char *playout_current(const struct playout *p);

@@ -10,6 +10,7 @@
 
 #include "callworker/brief.h"
 #include "callworker/realtime_faults.h"
+#include "callworker/realtime_history.h"
 #include "callworker/realtime_responses.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -46,6 +47,10 @@ struct realtime {
 	void *arg;
 	struct websocket *ws;
 	struct realtime_responses *responses;
+	struct realtime_history history;
+	bool resumes; /* goes on with a history … */
+	bool updated; /* … and the rest is in force */
+	uint64_t updated_ms;
 	enum session_state state;
 	enum g711_law law;
 	unsigned long long lost_frames; /* dropped, and not counted as sent */
@@ -102,15 +107,35 @@ on_created(struct realtime *rt, const struct realtime_event *ev)
 	rt->events->on_up(ev->expires_s, rt->arg);
 }
 
+/* All that was asked for is in force, or as much as there will be. */
+static void
+get_ready(struct realtime *rt)
+{
+	set_state(rt, SESSION_READY,
+	    rt->resumes ? "it has the history" : "session.updated");
+	/* It has seen no event yet: what is asked for now is asked now. */
+	realtime_responses_tick(rt->responses, clock_now_ms());
+	rt->events->on_configured(rt->arg);
+}
+
 static void
 on_updated(struct realtime *rt)
 {
 	if (rt->state != SESSION_CONFIGURING)
 		return;
-	set_state(rt, SESSION_READY, "session.updated");
-	/* It has seen no event yet: what is asked for now is asked now. */
-	realtime_responses_tick(rt->responses, clock_now_ms());
-	rt->events->on_configured(rt->arg);
+	rt->updated = true;
+	rt->updated_ms = clock_now_ms();
+	if (rt->history.missing == 0)
+		get_ready(rt);
+}
+
+/* An event about the history. */
+static void
+on_history(struct realtime *rt)
+{
+	if (rt->state == SESSION_CONFIGURING && rt->updated &&
+	    rt->history.missing == 0)
+		get_ready(rt);
 }
 
 static void
@@ -221,8 +246,10 @@ on_message(struct websocket *ws, const char *data, size_t len, bool is_binary,
 		return;
 	}
 	/* Before that nobody listens to what a session says of its own. */
-	if (rt->state != SESSION_READY ||
-	    !realtime_responses_event(rt->responses, &ev, clock_now_ms()))
+	if (rt->resumes && realtime_history_event(&rt->history, &ev))
+		on_history(rt);
+	else if (rt->state != SESSION_READY ||
+		 !realtime_responses_event(rt->responses, &ev, clock_now_ms()))
 		on_other_event(rt, &ev);
 	realtime_event_free(&ev);
 	check_responses(rt);
@@ -276,8 +303,8 @@ realtime_listen(
 }
 
 static int
-realtime_start(
-    struct voice *voice, const struct brief *brief, enum g711_law law)
+realtime_start(struct voice *voice, const struct brief *brief,
+    enum g711_law law, const struct history *history)
 {
 	struct realtime *rt = from_voice(voice);
 	char id[REALTIME_ID_SIZE];
@@ -293,6 +320,10 @@ realtime_start(
 	ret = send_text(json, rt);
 	free(json);
 	rt->law = law;
+	rt->resumes = history != NULL;
+	if (ret == 0 && history != NULL)
+		ret =
+		    realtime_history_send(&rt->history, history, send_text, rt);
 	realtime_responses_set_lead_in(
 	    rt->responses, (uint32_t)json_int(brief->turn_detection,
 			       "prefix_padding_ms", REALTIME_LEAD_IN_MS));
@@ -326,7 +357,10 @@ realtime_send_audio(struct voice *voice, const uint8_t *g711, size_t len)
 	size_t n;
 	int ret;
 
-	if (rt->state != SESSION_READY)
+	/* The service takes everything in order: what comes before it has
+	 * said that it knows the history comes after it all the same. */
+	if (rt->state != SESSION_READY &&
+	    (rt->state != SESSION_CONFIGURING || !rt->resumes))
 		return -ENOTCONN;
 	n = realtime_encode_append(buf, g711, len);
 	ret = websocket_send_text_droppable(rt->ws, buf, n);
@@ -394,8 +428,12 @@ static void
 realtime_interrupted(
     struct voice *voice, const char *utterance, uint32_t heard_ms)
 {
-	realtime_responses_interrupted(
-	    from_voice(voice)->responses, utterance, heard_ms);
+	struct realtime *rt = from_voice(voice);
+
+	if (!realtime_history_interrupted(
+		&rt->history, utterance, heard_ms, send_text, rt))
+		realtime_responses_interrupted(
+		    rt->responses, utterance, heard_ms);
 }
 
 static bool
@@ -435,9 +473,16 @@ realtime_tick(struct voice *voice, uint64_t now_ms)
 		return;
 	if (rt->state == SESSION_OPEN && age_ms >= REALTIME_CREATED_MS)
 		fail(rt, VOICE_FAULT_TIMEOUT, "no session.created");
-	else if (rt->state == SESSION_CONFIGURING &&
+	else if (rt->state == SESSION_CONFIGURING && !rt->updated &&
 		 age_ms >= REALTIME_UPDATED_MS)
 		fail(rt, VOICE_FAULT_TIMEOUT, "no session.updated");
+	if (rt->state == SESSION_CONFIGURING && rt->updated &&
+	    now_ms - rt->updated_ms >= REALTIME_HISTORY_MS) {
+		log_warn("the voice does not say that it has the history "
+			 "missing=%zu",
+		    rt->history.missing);
+		get_ready(rt);
+	}
 	if (rt->state == SESSION_OVER)
 		return;
 	realtime_responses_tick(rt->responses, now_ms);
@@ -489,6 +534,7 @@ realtime_free(struct voice *voice)
 
 	websocket_free(&rt->ws);
 	realtime_responses_free(&rt->responses);
+	realtime_history_free(&rt->history);
 	free(rt);
 }
 

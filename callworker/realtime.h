@@ -17,6 +17,7 @@ enum {
 	REALTIME_UPDATED_MS = 8000,  /* session.update to session.updated */
 	REALTIME_PING_S = 2,         /* quiet so long: we ping */
 	REALTIME_DEAD_S = 5,         /* quiet so long: the session is lost */
+	REALTIME_HISTORY_MS = 3000,  /* from there until it has the history */
 	REALTIME_LEAD_IN_MS = 300,   /* before speech, if the brief is silent */
 	REALTIME_MALFORMED_MAX = 10, /* messages that are no event; then over */
 	REALTIME_MESSAGE_MAX = 2 << 20,       /* bytes of one message */

@@ -173,6 +173,7 @@ realtime_responses_error(
 	case REALTIME_PURPOSE_HUSH:
 	case REALTIME_PURPOSE_NONE:
 	case REALTIME_PURPOSE_UPDATE:
+	case REALTIME_PURPOSE_HISTORY:
 		break;
 	}
 	return false;

@@ -35,6 +35,7 @@ static const char *const purpose_names[] = {
     [REALTIME_PURPOSE_CUT] = "cut",
     [REALTIME_PURPOSE_ASIDE] = "aside",
     [REALTIME_PURPOSE_HUSH] = "hush",
+    [REALTIME_PURPOSE_HISTORY] = "history",
 };
 
 /* Says to the model, in the callers' language, what to do with one text. */
@@ -363,22 +364,58 @@ realtime_encode_session(
 	return print_event(event);
 }
 
-char *
-realtime_encode_text(
-    const char *event_id, const char *item_id, const char *text)
+/* A message of ROLE, whose words are of TYPE. */
+static void
+add_message(cJSON *event, const char *item_id, const char *role,
+    const char *type, const char *text)
 {
-	cJSON *event = new_event("conversation.item.create", event_id);
 	cJSON *item = add_object(event, "item");
 	cJSON *content, *part = cJSON_CreateObject();
 
 	json_add_string(item, "id", item_id);
 	json_add_string(item, "type", "message");
-	json_add_string(item, "role", "user");
+	json_add_string(item, "role", role);
 	content = cJSON_AddArrayToObject(item, "content");
-	json_add_string(part, "type", "input_text");
+	json_add_string(part, "type", type);
 	json_add_string(part, "text", text);
 	if (!cJSON_AddItemToArray(content, part))
 		cJSON_Delete(part);
+}
+
+char *
+realtime_encode_text(
+    const char *event_id, const char *item_id, const char *text)
+{
+	cJSON *event = new_event("conversation.item.create", event_id);
+
+	add_message(event, item_id, "user", "input_text", text);
+	return print_event(event);
+}
+
+char *
+realtime_encode_said(const char *event_id, const char *item_id,
+    const char *previous, const char *text)
+{
+	cJSON *event = new_event("conversation.item.create", event_id);
+
+	if (previous[0] != '\0')
+		json_add_string(event, "previous_item_id", previous);
+	add_message(event, item_id, "assistant", "output_text", text);
+	return print_event(event);
+}
+
+char *
+realtime_encode_call(const char *event_id, const char *item_id,
+    const char *call_id, const char *name, const char *arguments)
+{
+	cJSON *event = new_event("conversation.item.create", event_id);
+	cJSON *item = add_object(event, "item");
+
+	json_add_string(item, "id", item_id);
+	json_add_string(item, "type", "function_call");
+	json_add_string(item, "call_id", call_id);
+	json_add_string(item, "name", name);
+	json_add_string(item, "arguments", arguments);
 	return print_event(event);
 }
 

@@ -69,14 +69,15 @@ enum realtime_status {
 
 /* What an event_id of ours says that it was for. */
 enum realtime_purpose {
-	REALTIME_PURPOSE_NONE,   /* no event_id, or not one of ours */
-	REALTIME_PURPOSE_UPDATE, /* session.update */
-	REALTIME_PURPOSE_ASK,    /* response.create */
-	REALTIME_PURPOSE_CANCEL, /* response.cancel */
-	REALTIME_PURPOSE_ITEM,   /* conversation.item.create */
-	REALTIME_PURPOSE_CUT,    /* conversation.item.truncate or .delete */
-	REALTIME_PURPOSE_ASIDE,  /* response.create of an aside … */
-	REALTIME_PURPOSE_HUSH,   /* … and its response.cancel */
+	REALTIME_PURPOSE_NONE,    /* no event_id, or not one of ours */
+	REALTIME_PURPOSE_UPDATE,  /* session.update */
+	REALTIME_PURPOSE_ASK,     /* response.create */
+	REALTIME_PURPOSE_CANCEL,  /* response.cancel */
+	REALTIME_PURPOSE_ITEM,    /* conversation.item.create */
+	REALTIME_PURPOSE_CUT,     /* conversation.item.truncate or .delete */
+	REALTIME_PURPOSE_ASIDE,   /* response.create of an aside … */
+	REALTIME_PURPOSE_HUSH,    /* … and its response.cancel */
+	REALTIME_PURPOSE_HISTORY, /* an item of an earlier session */
 };
 
 /*
@@ -145,6 +146,14 @@ char *realtime_encode_session(
 /* A user's text as an item. */
 char *realtime_encode_text(
     const char *event_id, const char *item_id, const char *text);
+
+/* What the voice said as an item, after the item PREVIOUS ("": the last). */
+char *realtime_encode_said(const char *event_id, const char *item_id,
+    const char *previous, const char *text);
+
+/* A function call of an earlier session as an item. */
+char *realtime_encode_call(const char *event_id, const char *item_id,
+    const char *call_id, const char *name, const char *arguments);
 
 /* The result of a function call as an item. */
 char *realtime_encode_output(const char *event_id, const char *item_id,

@@ -272,6 +272,8 @@ on_audio(struct realtime_responses *rr, const struct realtime_event *ev)
 		if (rr->run.order.text == NULL)
 			rr->outbox.nudged = false; /* here is the answer */
 		events->on_utterance(u->id, u->tag, rr->config.events_arg);
+		if (!u->cut && u->text != NULL && events->on_words != NULL)
+			events->on_words(u->id, u->text, rr->config.events_arg);
 	}
 	if (!u->cut)
 		events->on_audio(u->id, g711, len, rr->config.events_arg);
@@ -283,12 +285,17 @@ on_voice_text(struct realtime_responses *rr, const struct realtime_event *ev)
 {
 	struct realtime_utterance *u =
 	    realtime_utterances_find(&rr->utterances, ev->item_id);
+	const struct voice_events *events = rr->config.events;
 
 	if (u == NULL || u->transcribed)
 		return;
-	if (ev->type == REALTIME_EVENT_TRANSCRIPT_DELTA)
+	if (ev->type == REALTIME_EVENT_TRANSCRIPT_DELTA) {
 		realtime_utterance_add_text(u, ev->text);
-	else if (ev->text[0] != '\0')
+		if (u->announced && !u->cut && !u->ended &&
+		    events->on_words != NULL)
+			events->on_words(
+			    u->id, ev->text, rr->config.events_arg);
+	} else if (ev->text[0] != '\0')
 		realtime_utterance_set_text(u, ev->text);
 }
 
@@ -328,11 +335,15 @@ on_speech_started(
 }
 
 static void
-on_speech_stopped(struct realtime_responses *rr)
+on_speech_stopped(struct realtime_responses *rr, const char *turn)
 {
+	const struct voice_events *events = rr->config.events;
+
 	rr->caller_talking = false;
 	rr->automatic_until_ms = rr->now_ms + REALTIME_AUTOMATIC_MS;
-	rr->config.events->on_caller_stopped(rr->config.events_arg);
+	if (events->on_turn != NULL)
+		events->on_turn(turn, rr->config.events_arg);
+	events->on_caller_stopped(rr->config.events_arg);
 }
 
 /* ---- the interface ---------------------------------------------------- */
@@ -388,7 +399,7 @@ dispatch(struct realtime_responses *rr, const struct realtime_event *ev)
 		on_speech_started(rr, ev);
 		return true;
 	case REALTIME_EVENT_SPEECH_STOPPED:
-		on_speech_stopped(rr);
+		on_speech_stopped(rr, ev->item_id);
 		return true;
 	case REALTIME_EVENT_ITEM_ADDED:
 	case REALTIME_EVENT_ITEM_CREATED:
@@ -461,7 +472,7 @@ check_caller(struct realtime_responses *rr)
 		 "after_ms=%llu silent_ms=%llu",
 	    (unsigned long long)(rr->now_ms - rr->talking_ms),
 	    (unsigned long long)(rr->now_ms - rr->loud_ms));
-	on_speech_stopped(rr);
+	on_speech_stopped(rr, "");
 }
 
 void

@@ -57,6 +57,20 @@ spoken_set_text(struct spoken *s, const char *text)
 	s->text = strndup(text, len);
 }
 
+void
+spoken_add_text(struct spoken *s, const char *text)
+{
+	size_t len = s->text != NULL ? strlen(s->text) : 0;
+	size_t more = utf8_cut(text, strlen(text), SPOKEN_TEXT_MAX - len);
+	char *grown = realloc(s->text, len + more + 1);
+
+	if (grown == NULL)
+		return;
+	memcpy(grown + len, text, more);
+	grown[len + more] = '\0';
+	s->text = grown;
+}
+
 uint32_t
 spoken_received_ms(const struct spoken *s)
 {

@@ -27,6 +27,7 @@ struct spoken {
 	bool over;             /* the caller hears no more of it */
 	bool interrupted;      /* by the caller, or by us */
 	bool recorded;         /* in the journal */
+	size_t noted_len;      /* bytes of TEXT that are in the journal */
 	char *text;            /* NULL: not known (yet) */
 };
 
@@ -45,6 +46,8 @@ struct spoken *spoken_begin(struct spoken_list *sl, const char *id, int tag);
 struct spoken *spoken_find(struct spoken_list *sl, const char *id);
 
 void spoken_set_text(struct spoken *s, const char *text);
+/* More of it, as it comes. */
+void spoken_add_text(struct spoken *s, const char *text);
 uint32_t spoken_received_ms(const struct spoken *s);
 
 /*

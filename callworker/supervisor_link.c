@@ -213,10 +213,23 @@ cut_text(char out[LINK_TEXT_SIZE], const cJSON *body, const char *key)
 	out[len] = '\0';
 }
 
+/* A number from 0 to MAX; 0 when it is absent. */
+static int
+read_count(const cJSON *body, const char *key, int64_t max, uint64_t *count_out)
+{
+	int64_t count = json_int(body, key, 0);
+
+	if (count < 0 || count > max)
+		return -EBADMSG;
+	*count_out = (uint64_t)count;
+	return 0;
+}
+
 static int
 read_assign(struct link_assign *assign, const cJSON *body)
 {
 	const char *codec = json_string(body, "codec");
+	uint64_t count;
 
 	if (copy_text(assign->call, sizeof(assign->call), body, "call") != 0 ||
 	    assign->call[0] == '\0')
@@ -226,6 +239,12 @@ read_assign(struct link_assign *assign, const cJSON *body)
 	cut_text(assign->caller_shown, body, "caller_shown");
 	cut_text(assign->called, body, "called");
 	cut_text(assign->persona, body, "persona");
+	cut_text(assign->leaving, body, "leaving");
+	if (read_count(body, "resumes", UINT32_MAX, &count) != 0)
+		return -EBADMSG;
+	assign->resumes = (uint32_t)count;
+	if (read_count(body, "talking_ms", INT64_MAX, &assign->talking_ms) != 0)
+		return -EBADMSG;
 	if (strcmp(codec, "ulaw") == 0)
 		assign->law = G711_LAW_ULAW;
 	else if (strcmp(codec, "alaw") == 0)

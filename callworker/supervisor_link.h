@@ -45,6 +45,10 @@ struct link_assign {
 	char called[LINK_TEXT_SIZE];
 	char persona[LINK_TEXT_SIZE];
 	enum g711_law law;
+	/* A call that another worker had: its successor goes on with it. */
+	uint32_t resumes;    /* the how many-th successor; 0: a new call */
+	uint64_t talking_ms; /* since the answer; 0: not answered */
+	char leaving[LINK_TEXT_SIZE]; /* why a goodbye was under way, or "" */
 	/* Owned by the handler, which closes them. */
 	int rtp_fd, journal_fd, playout_fd, brief_fd;
 };

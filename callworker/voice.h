@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 struct brief;
+struct history;
 struct voice;
 
 enum {
@@ -76,8 +77,14 @@ struct voice_events {
 	 */
 	void (*on_utterance_done)(const char *utterance, int tag,
 	    enum voice_end end, const char *why, void *arg);
+	/* More of what an utterance says, as it comes; on_transcript repeats
+	 * all of it. May be NULL. */
+	void (*on_words)(const char *utterance, const char *text, void *arg);
 	/* AGO_MS: how long ago the caller began, if the service says; else 0. */
 	void (*on_caller_started)(uint32_t ago_ms, void *arg);
+	/* Before on_caller_stopped: the turn's on_transcript will have this ID.
+	 * May be NULL. */
+	void (*on_turn)(const char *id, void *arg);
 	void (*on_caller_stopped)(void *arg);
 	/* What was said in one turn; may come long after the audio. */
 	void (*on_transcript)(enum voice_speaker who, const char *id,
@@ -104,8 +111,8 @@ struct voice_events {
 struct voice_ops {
 	void (*listen)(
 	    struct voice *voice, const struct voice_events *events, void *arg);
-	int (*start)(
-	    struct voice *voice, const struct brief *brief, enum g711_law law);
+	int (*start)(struct voice *voice, const struct brief *brief,
+	    enum g711_law law, const struct history *history);
 	int (*send_audio)(struct voice *voice, const uint8_t *g711, size_t len);
 	int (*say)(struct voice *voice, const char *text, int tag);
 	/* NULL: this service can say nothing beside the conversation. */
@@ -142,13 +149,18 @@ voice_listen(struct voice *v, const struct voice_events *events, void *arg)
 }
 
 /*
- * Tells a connected voice who it is; on_configured follows. BRIEF is copied.
- * 0 or -errno (-ENOTCONN before on_up, -ENOMEM).
+ * Tells a connected voice who it is; on_configured follows. HISTORY: it goes
+ * on with a conversation that another one had; NULL: it begins one. Of an
+ * utterance that is still being heard (not over) the voice then knows all, and
+ * voice_interrupted() is for it, too. What is added, said or heard from now on
+ * comes after the history. Both are copied. 0 or -errno (-ENOTCONN before
+ * on_up, -ENOMEM).
  */
 static inline int
-voice_start(struct voice *v, const struct brief *brief, enum g711_law law)
+voice_start(struct voice *v, const struct brief *brief, enum g711_law law,
+    const struct history *history)
 {
-	return v->ops->start(v, brief, law);
+	return v->ops->start(v, brief, law, history);
 }
 
 /*

@@ -39,7 +39,12 @@
 	X(NOTE, 13, "note")                                                    \
 	X(FULL, 14, "full")   /* written by the journal itself, once */        \
 	X(FINAL, 15, "final") /* journal_append_final */                       \
-	X(ASIDE, 16, "aside") /* as HEARD, of what the voice does not know */
+	X(ASIDE, 16, "aside") /* as HEARD, of what the voice does not know */  \
+	X(CALLER, 17, "caller")     /* the caller begins, or ends, a turn */   \
+	X(SPEAKING, 18, "speaking") /* an utterance begins: its tag */         \
+	X(WORDS, 19, "words")       /* what it says, as it comes */            \
+	X(BROKEN, 20, "broken") /* its voice went before it had said all */    \
+	X(TOOL_REQUEST, 21, "tool_request") /* goes to the supervisor now */
 
 enum journal_type {
 #define JOURNAL_ENUM(NAME, number, name) JOURNAL_##NAME = number,

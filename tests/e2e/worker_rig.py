@@ -48,7 +48,8 @@ JOURNAL_ENTRY = struct.Struct("<IHHIIQQ")
 JOURNAL_LEN = 4 << 20
 JOURNAL_TYPES = ("", "call", "state", "session", "user", "assistant", "heard",
                  "tool_call", "tool_progress", "tool_result", "dtmf", "usage",
-                 "error", "note", "full", "final", "aside")
+                 "error", "note", "full", "final", "aside", "caller",
+                 "speaking", "words", "broken", "tool_request")
 RING_STATE = struct.Struct("<QQQIIIIHHIII")
 RING_STATE_LEN = 56 + 16 * 80
 RING_AUDIO_LEN = 4 << 20

@@ -9,6 +9,7 @@
 #define TESTS_UNIT_FAKE_VOICE_H
 
 #include "callworker/conversation.h"
+#include "callworker/history.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -75,12 +76,28 @@ fake_of(const struct voice *voice)
 
 /* ---- the voice -------------------------------------------------------- */
 
+static void
+fake_note_history(struct fake_world *w, const struct history *h)
+{
+	static const char *const kinds[] = {
+	    "caller", "told", "voice", "call", "output"};
+
+	for (size_t i = 0; h != NULL && i < h->count; i++) {
+		const struct history_item *item = &h->items[i];
+
+		fake_note(w, "past %s %s%s %s", kinds[item->kind], item->id,
+		    item->call_id, item->text);
+	}
+}
+
 static int
-fake_start(struct voice *voice, const struct brief *brief, enum g711_law law)
+fake_start(struct voice *voice, const struct brief *brief, enum g711_law law,
+    const struct history *history)
 {
 	(void)brief;
 	(void)law;
 	fake_note(fake_of(voice), "start");
+	fake_note_history(fake_of(voice), history);
 	return 0;
 }
 
@@ -253,6 +270,20 @@ fake_remaining_ms(void *arg)
 	return (uint32_t)(left / 8);
 }
 
+static bool
+fake_find_played(const char *id, struct playout_utterance *found_out, void *arg)
+{
+	const struct fake_utterance *u = fake_find(arg, id);
+
+	if (u == NULL)
+		return false;
+	found_out->taken_ms = (uint32_t)(u->taken / 8);
+	found_out->sent_ms = (uint32_t)(u->sent / 8);
+	found_out->ended = u->ended;
+	found_out->cancelled = u->cancelled;
+	return true;
+}
+
 static void
 fake_comfort(enum comfort_kind kind, void *arg)
 {
@@ -271,7 +302,8 @@ fake_record(enum journal_type type, cJSON *body, void *arg)
 
 	if (type == JOURNAL_HEARD || type == JOURNAL_ASIDE ||
 	    type == JOURNAL_DTMF || type == JOURNAL_TOOL_PROGRESS ||
-	    type == JOURNAL_ERROR || type == JOURNAL_NOTE)
+	    type == JOURNAL_ERROR ||
+	    (type == JOURNAL_NOTE && cJSON_GetObjectItem(body, "text") == NULL))
 		fake_note(w, "record %s %s", journal_type_name(type), text);
 	free(text);
 	cJSON_Delete(body);
@@ -329,6 +361,7 @@ static const struct conversation_ports fake_ports = {
     .remaining_ms = fake_remaining_ms,
     .comfort = fake_comfort,
     .record = fake_record,
+    .find_played = fake_find_played,
     .ready = fake_ready,
     .request_tool = fake_request_tool,
     .request_person = fake_request_person,

@@ -430,8 +430,8 @@ a_tool_that_is_never_answered_gets_our_own_answer(void **state)
 	fake_pass(w, SECONDS(69));
 	assert_null(strstr(w->lines, "answer"));
 	fake_pass(w, SECONDS(2));
-	first = strstr(w->lines, "cancel c1\nanswer c1 {\"status\":"
-				 "\"timeout\",\"error\":\"No respondió\"}\n");
+	first = strstr(w->lines, "answer c1 {\"status\":\"timeout\","
+				 "\"error\":\"No respondió\"}\ncancel c1\n");
 	assert_non_null(first);
 	conversation_tool_result(w->c, "c1", TOOL_STATUS_OK, "late");
 	assert_null(strstr(first + 1, "late"));

@@ -104,8 +104,10 @@ voice_listens(struct voice *voice, const struct voice_events *events, void *arg)
 }
 
 static int
-voice_starts(struct voice *voice, const struct brief *brief, enum g711_law law)
+voice_starts(struct voice *voice, const struct brief *brief, enum g711_law law,
+    const struct history *history)
 {
+	(void)history;
 	(void)voice;
 	(void)brief;
 	(void)law;

@@ -126,7 +126,8 @@ on_up(int64_t expires_s, void *arg)
 	(void)expires_s;
 	assert_int_equal(voice_aside(client->voice, "Sigo", 7), -ENOTCONN);
 	assert_int_equal(brief_parse(&brief, text, strlen(text)), 0);
-	assert_int_equal(voice_start(client->voice, brief, G711_LAW_ULAW), 0);
+	assert_int_equal(
+	    voice_start(client->voice, brief, G711_LAW_ULAW, NULL), 0);
 	brief_free(&brief);
 }
 

@@ -295,8 +295,9 @@ on_gone(struct worker *worker, const char *how, void *arg)
 	case CALL_ASSIGNED:
 	case CALL_MEDIA:
 		end_questions(call);
-		log_warn("call=%s worker lost before the answer how=\"%s\"",
-		    call->id, how);
+		log_warn("call=%s worker lost before %s how=\"%s\"", call->id,
+		    call->adopted ? "it told how far it is" : "the answer",
+		    how);
 		if (call->adopted) {
 			call->lost_pid = worker_pid(worker);
 			keep_held(call, worker);

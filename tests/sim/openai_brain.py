@@ -133,11 +133,18 @@ class ScriptBrain:
             if said and said in text:
                 self._next_turn = number + 1
                 self._greeted = True
+                self._after = turns[number] if turns[number].get("calls") \
+                    else None
                 return
         for answer in script.get("texts", ()):
             if answer["contains"] in text:
                 self._pending = answer
                 return
+
+    def said(self):
+        """History: the voice has answered what came before."""
+        self._greeted = True
+        self._results.clear()
 
     def function_output(self, output):
         """The client delivered the result of a function call."""

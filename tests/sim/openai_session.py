@@ -423,6 +423,8 @@ class Session:
         elif data["type"] == "message" and data["role"] != "assistant":
             text = " ".join(part.get("text", "") for part in data["content"])
             self.brain.read(text, self.instructions)
+        elif data["type"] == "message":
+            self.brain.said()
 
     def _check_in_conversation(self, event):
         """What was said beside the conversation is no item of it, and a

@@ -110,15 +110,13 @@ set_timer(struct event *timer, uint64_t ms)
 /* -- secret digits ---------------------------------------------------------------- */
 
 static void
-send_secret(struct call *call, enum message_type type)
+send_secret(struct call *call, enum message_type type, const char *say)
 {
-	struct call_access *access = call->access;
 	cJSON *body = cJSON_CreateObject();
 
-	json_add_string(body, "id", access->secret_id);
+	json_add_string(body, "id", call->access->secret_id);
 	if (type == MESSAGE_SECRET_BEGIN)
-		json_add_string(body, "say",
-		    access->step == STEP_ENTRY ? access->tool.prompt : "");
+		json_add_string(body, "say", say);
 	call_send(call, type, body);
 }
 
@@ -133,7 +131,7 @@ begin_secret(struct call *call)
 	memcpy(access->secret_id, access->job, sizeof(access->secret_id));
 	secret_entry_begin(
 	    access->entry, access->tool.length, again, clock_now_ms());
-	send_secret(call, MESSAGE_SECRET_BEGIN);
+	send_secret(call, MESSAGE_SECRET_BEGIN, access->tool.prompt);
 	log_info("call=%s secret digits are awaited action=%s", call->id,
 	    access->tool.action);
 }
@@ -147,7 +145,7 @@ end_secret(struct call *call, const char *why)
 		return;
 	secret_entry_end(access->entry, clock_now_ms());
 	access->secret = false;
-	send_secret(call, MESSAGE_SECRET_END);
+	send_secret(call, MESSAGE_SECRET_END, "");
 	access_set_entering(access->record, false);
 	log_info("call=%s secret digits are over (%s)", call->id, why);
 }
@@ -511,14 +509,22 @@ void
 call_access_resume(struct call *call)
 {
 	struct call_access *access = call->access;
+	size_t len = 0;
 
-	if (access->step == STEP_ENTRY) {
-		/* He is asked again, perhaps in the middle of dialling. */
-		begin_secret(call);
-		set_timer(access->timer, SECRET_ENTRY_FIRST_MS);
-	} else if (access->secret) {
-		send_secret(call, MESSAGE_SECRET_BEGIN);
+	if (!access->secret)
+		return;
+	if (access->step == STEP_ENTRY)
+		secret_entry_digits(access->entry, &len);
+	if (access->step != STEP_ENTRY || len > 0) {
+		/* Who is dialling notices nothing, and goes on. */
+		send_secret(call, MESSAGE_SECRET_BEGIN, "");
+		return;
 	}
+	/* Whether he heard that he was asked is not known. */
+	secret_entry_begin(
+	    access->entry, access->tool.length, false, clock_now_ms());
+	set_timer(access->timer, SECRET_ENTRY_FIRST_MS);
+	send_secret(call, MESSAGE_SECRET_BEGIN, access->tool.prompt);
 }
 
 void

@@ -303,6 +303,51 @@ factor_answered(const char *id, const char *status, const char *output)
 }
 
 static void
+another_worker_keeps_silent_too_and_nobody_dials_twice(void **state)
+{
+	char detail[TOOL_QUEUE_DETAIL_SIZE];
+	const cJSON *begin;
+
+	(void)state;
+	for (int dialled = 0; dialled < 2; dialled++) {
+		set_up(STEPS);
+		world.warm = 1;
+		assert_int_equal(
+		    start(pin_settings, no_arguments, detail), TOOL_STATUS_OK);
+		if (dialled)
+			dial("48");
+		fake_worker_dies(world_worker(), "killed by signal 9");
+		assert_int_equal(told(MESSAGE_SECRET_BEGIN), 1);
+		begin = fake_worker_heard(world_worker(), MESSAGE_SECRET_BEGIN);
+		assert_string_equal(
+		    json_string(begin, "say"), dialled ? "" : "Marque.");
+		dial(dialled ? "2915#" : "482915#");
+		assert_told(TOOL_STATUS_OK, "Bien.");
+		assert_int_equal(told(MESSAGE_SECRET_END), 1);
+		assert_int_equal(told(MESSAGE_DTMF), 0);
+		access_teardown(NULL);
+		access_setup(NULL);
+	}
+}
+
+static void
+what_is_dialled_while_nobody_is_there_counts(void **state)
+{
+	char detail[TOOL_QUEUE_DETAIL_SIZE];
+
+	(void)state;
+	set_up(STEPS);
+	assert_int_equal(
+	    start(pin_settings, no_arguments, detail), TOOL_STATUS_OK);
+	fake_worker_dies(world_worker(), "killed by signal 9");
+	dial("482915#");
+	assert_told(TOOL_STATUS_OK, "Bien.");
+	world_give_worker(NULL);
+	assert_int_equal(told(MESSAGE_SECRET_BEGIN), 0);
+	assert_int_equal(told(MESSAGE_DTMF), 0);
+}
+
+static void
 a_customer_is_who_the_database_says(void **state)
 {
 	char detail[TOOL_QUEUE_DETAIL_SIZE];
@@ -484,6 +529,8 @@ main(void)
 	    TEST(a_pin_is_dialled_and_seen_by_nobody),
 	    TEST(wrong_ones_are_counted_and_nothing_is_not),
 	    TEST(an_entry_that_nobody_wants_any_more_ends),
+	    TEST(another_worker_keeps_silent_too_and_nobody_dials_twice),
+	    TEST(what_is_dialled_while_nobody_is_there_counts),
 	    TEST(a_customer_is_who_the_database_says),
 	    TEST(an_answer_that_nobody_waits_for_is_a_try_and_proves_nothing),
 	    TEST(who_is_locked_out_meanwhile_is_not_looked_up),

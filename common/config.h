@@ -106,8 +106,9 @@ enum {
 	    "time that live calls get to end after SIGTERM")                   \
 	X(fallback_context, FALLBACK_CONTEXT, TEXT, "", 0, 79,                 \
 	    "dialplan context for a call that we cannot take")                 \
-	X(fallback_sound, FALLBACK_SOUND, TEXT, "sound:tt-somethingwrong", 0,  \
-	    255, "media URI played when there is no FALLBACK_CONTEXT")         \
+	X(fallback_sound, FALLBACK_SOUND, TEXT,                                \
+	    "sound:telefonista-sin-servicio", 0, 255,                          \
+	    "media URI played when there is no FALLBACK_CONTEXT")              \
 	X(person_destination, PERSON_DESTINATION, TEXT, "persona", 1, 64,      \
 	    "a transfer's destination for callers who want a person")          \
 	X(default_country, DEFAULT_COUNTRY, NUMBER, "57", 1, 999,              \

@@ -134,7 +134,7 @@ check_asterisk(struct check *check)
 	    strchr(config->fallback_sound, ':') == NULL)
 		config_problem(check->problems, true,
 		    "FALLBACK_SOUND: \"%.80s\" is not a media URI, such as "
-		    "sound:tt-somethingwrong",
+		    "sound:telefonista-sin-servicio",
 		    config->fallback_sound);
 }
 

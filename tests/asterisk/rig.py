@@ -47,7 +47,7 @@ res_sorcery_astdb res_pjsip res_pjsip_session res_pjsip_sdp_rtp
 res_pjsip_caller_id res_pjsip_dtmf_info res_pjsip_nat res_pjsip_rfc3326
 res_pjsip_authenticator_digest res_pjsip_endpoint_identifier_ip
 res_pjsip_endpoint_identifier_user res_pjsip_endpoint_identifier_anonymous
-res_pjsip_pubsub res_musiconhold chan_pjsip format_gsm format_pcm format_wav
+res_pjsip_pubsub res_musiconhold chan_pjsip format_gsm format_wav
 format_sln codec_gsm codec_resample app_echo app_verbose app_queue
 bridge_holding
 """.split()
@@ -202,6 +202,19 @@ class AsteriskRig:
         moh.mkdir()
         (moh / "music.ulaw").write_bytes(moh_audio())
         (self.instance / "lib" / "keys").mkdir()
+        self._make_data()
+
+    def _make_data(self):
+        """What came with Asterisk, and the sounds that operators copy."""
+        data, ours = pathlib.Path("usr/share/asterisk"), self.instance / "data"
+        (ours / "sounds").mkdir(parents=True)
+        for folder in (data, data / "sounds"):
+            for entry in (self._root / folder).iterdir():
+                link = ours / folder.relative_to(data) / entry.name
+                if entry.name != "sounds":
+                    link.symlink_to("/" / folder / entry.name)
+        for sound in (SAMPLES / "sounds").iterdir():
+            shutil.copy(sound, ours / "sounds")
 
     @staticmethod
     def _discard_orphans(base):
@@ -294,10 +307,11 @@ class AsteriskRig:
             "astetcdir": "/etc", "astvarlibdir": "/lib", "astdbdir": "/lib",
             "astkeydir": "/lib", "astspooldir": "/spool",
             "astrundir": "/run", "astlogdir": "/log", "astcachedir": "/cache",
+            "astdatadir": "/data",
         }
         return ("[directories]\n" + "".join(
             "%s => %s%s\n" % (k, self.inside, v) for k, v in places.items()) +
-            "astmoddir => %s\nastdatadir => /usr/share/asterisk\n"
+            "astmoddir => %s\n"
             "astagidir => /usr/share/asterisk/agi-bin\n"
             "[options]\nverbose = 3\nnofork = yes\nnocolor = yes\n"
             % module_dir)

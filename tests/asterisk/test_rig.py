@@ -140,7 +140,7 @@ def test_without_the_application_the_caller_gets_to_people(ast):
         assert phone.end_reason == "BYE"
     tries = ast.log.count("Stasis app 'openai-app' doesn't exist") - before
     assert tries == 11
-    assert "Playing 'ss-noservice" in ast.log
+    assert "Playing 'telefonista-sin-servicio" in ast.log
 
 
 def test_an_application_that_comes_back_gets_the_waiting_caller(ast):

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from ari_app import AriApp
+from rig import SAMPLES
 from service_world import ABRUPT, OTHERS, others_things, samples
 from softphones import Baresip, sipp
 from tests.e2e.test_tools import calling, outputs
@@ -251,6 +252,8 @@ def test_a_taken_application_name_is_not_fought_for(world):
 
 # The fallback
 
+# What the samples say in Spanish, from Asterisk's disk.
+SORRY = (SAMPLES / "sounds/telefonista-sin-servicio.ulaw").read_bytes()
 NO_VOICE = ("no voice session", "alarm=openai_", "goes to the fallback",
             r"callworker exited with status 4 \(voice service lost\)")
 
@@ -262,21 +265,19 @@ def test_without_openai_callers_go_to_people(world):
     world.service.wait_log("alarm=openai_key")
     call = world.call().to_fallback(why="the API key is not accepted")
     call.ended()
+    assert SORRY in call.phone.recording.payload()
     assert tone(GREETING) not in call.phone.recording.payload()
 
 
 def test_without_a_fallback_the_caller_hears_a_sound_and_is_let_go(world):
-    sorry = speech("disculpe", ms=700)
-    (world.rig.instance / "lib/sorry.ulaw").write_bytes(sorry)
     world.openai.faults.always("handshake", "http", status=503)
     world.allow(*NO_VOICE)
-    world.make(FALLBACK_CONTEXT=None, ANSWER_TIMEOUT_MS=3000,
-               FALLBACK_SOUND=f"sound:{world.rig.inside}/lib/sorry").start()
+    world.make(FALLBACK_CONTEXT=None, ANSWER_TIMEOUT_MS=3000).start()
     world.service.wait_log("ari listing -> up")
     call = world.call()
     call.ended()
     assert call.phone.sip.end_reason == "BYE"
-    assert sorry in call.phone.recording.payload()
+    assert SORRY in call.phone.recording.payload()
 
 
 def test_without_the_service_the_caller_rings_on_and_goes_to_people(world):

@@ -186,14 +186,15 @@ def test_without_a_fallback_context_a_sound_is_played_and_it_ends(world):
     world.start(FALLBACK_CONTEXT=None)
     world.ari.fault("POST", "/channels/externalMedia", status=500)
     call = world.call().ended(why="no media channel")
-    assert [name for name, _, _ in call.phone.heard] == ["tt-somethingwrong"]
+    assert [name for name, _, _ in call.phone.heard] == \
+        ["telefonista-sin-servicio"]
     assert call.phone.hung_up_by == "agent"
 
 
 def test_a_sound_that_does_not_exist_still_ends_the_call(world):
     world.expect("goes to the fallback")
     allow_failures(world)
-    world.ari.sounds["tt-somethingwrong"] = None
+    world.ari.sounds["telefonista-sin-servicio"] = None
     world.start(FALLBACK_CONTEXT=None)
     world.ari.fault("POST", "/channels/externalMedia", status=500)
     world.call().ended(why="no media channel")

@@ -298,6 +298,7 @@ close_fds(struct link_assign *assign)
 	close_fd(&assign->journal_fd);
 	close_fd(&assign->playout_fd);
 	close_fd(&assign->brief_fd);
+	close_fd(&assign->uplink_fd);
 }
 
 static int

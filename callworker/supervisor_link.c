@@ -265,7 +265,8 @@ on_assign(struct supervisor_link *link, const cJSON *body, int *fds)
 	assign.journal_fd = fds[1];
 	assign.playout_fd = fds[2];
 	assign.brief_fd = fds[3];
-	fds[0] = fds[1] = fds[2] = fds[3] = -1;
+	assign.uplink_fd = fds[4];
+	fds[0] = fds[1] = fds[2] = fds[3] = fds[4] = -1;
 	snprintf(link->call, sizeof(link->call), "%s", assign.call);
 	link->handlers->on_assign(&assign, link->arg);
 	return 0;

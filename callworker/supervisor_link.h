@@ -50,7 +50,7 @@ struct link_assign {
 	uint64_t talking_ms; /* since the answer; 0: not answered */
 	char leaving[LINK_TEXT_SIZE]; /* why a goodbye was under way, or "" */
 	/* Owned by the handler, which closes them. */
-	int rtp_fd, journal_fd, playout_fd, brief_fd;
+	int rtp_fd, journal_fd, playout_fd, brief_fd, uplink_fd;
 };
 
 /* state: sent at each change, and as the answer to sync. */

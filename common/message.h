@@ -37,8 +37,9 @@
  *                  once), talking_ms (since the answer), leaving (why its
  *                  predecessor was saying goodbye, or ""); descriptors: RTP
  *                  socket, journal, playout, brief (a sealed memfd: what
- *                  the voice is told, a JSON object); a successor's are
- *                  those that its predecessor had
+ *                  the voice is told, a JSON object), uplink (what the caller
+ *                  said last); a successor's are those that its predecessor
+ *                  had
  * media            call, address, port: the caller can hear and be heard
  * dtmf             call, digit; none while digits are secret
  * secret.begin     call, id, say: the caller is to dial what nobody may hear;
@@ -80,7 +81,7 @@
 
 enum {
 	MESSAGE_SIZE_MAX = 65536, /* bytes, whatever the table says */
-	MESSAGE_FDS_MAX = 4,
+	MESSAGE_FDS_MAX = 5,
 };
 
 /* Who may send or receive; a mask, since two kinds of worker say hello. */
@@ -104,7 +105,7 @@ enum message_side {
 	X(CALL_ACTION, "call.action", CALLWORKER, SUPERVISOR, 8192, 0)         \
 	X(BYE, "bye", CALLWORKER, SUPERVISOR, 8192, 0)                         \
 	X(SESSION_PREPARE, "session.prepare", SUPERVISOR, CALLWORKER, 8192, 0) \
-	X(CALL_ASSIGN, "call.assign", SUPERVISOR, CALLWORKER, 8192, 4)         \
+	X(CALL_ASSIGN, "call.assign", SUPERVISOR, CALLWORKER, 8192, 5)         \
 	X(MEDIA, "media", SUPERVISOR, CALLWORKER, 1024, 0)                     \
 	X(DTMF, "dtmf", SUPERVISOR, CALLWORKER, 1024, 0)                       \
 	X(SECRET_BEGIN, "secret.begin", SUPERVISOR, CALLWORKER, 4096, 0)       \

@@ -172,7 +172,8 @@ datagram_receive(int fd, struct datagram *datagram)
 	    .msg_iov = &iov,
 	    .msg_iovlen = 1,
 	    .msg_control = control.buf,
-	    .msg_controllen = sizeof(control.buf),
+	    /* Not the size of BUF: its padding has room for one more. */
+	    .msg_controllen = CMSG_LEN(sizeof(int) * MESSAGE_FDS_MAX),
 	};
 	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 

@@ -14,6 +14,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/playout_ring.h"
+#include "common/uplink_memory.h"
 #include "supervisor/brief.h"
 #include "supervisor/call_access.h"
 #include "supervisor/call_lookup.h"
@@ -356,6 +357,7 @@ static const enum keeper_held held_as[CALL_FD_COUNT] = {
     [CALL_FD_JOURNAL] = KEEPER_HELD_JOURNAL,
     [CALL_FD_PLAYOUT] = KEEPER_HELD_PLAYOUT,
     [CALL_FD_BRIEF] = KEEPER_HELD_BRIEF,
+    [CALL_FD_UPLINK] = KEEPER_HELD_UPLINK,
 };
 
 static int
@@ -388,11 +390,14 @@ make_memory(struct call *call)
 	call_close_fd(call, CALL_FD_JOURNAL);
 	call_close_fd(call, CALL_FD_PLAYOUT);
 	call_close_fd(call, CALL_FD_BRIEF);
+	call_close_fd(call, CALL_FD_UPLINK);
 	ret = journal_memfd_create(&call->fds[CALL_FD_JOURNAL]);
 	if (ret == 0)
 		ret = playout_memfd_create(&call->fds[CALL_FD_PLAYOUT]);
 	if (ret == 0)
 		ret = make_brief(call, &call->fds[CALL_FD_BRIEF]);
+	if (ret == 0)
+		ret = uplink_memory_create(&call->fds[CALL_FD_UPLINK]);
 	return ret;
 }
 

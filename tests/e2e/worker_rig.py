@@ -53,6 +53,8 @@ JOURNAL_TYPES = ("", "call", "state", "session", "user", "assistant", "heard",
 RING_STATE = struct.Struct("<QQQIIIIHHIII")
 RING_STATE_LEN = 56 + 16 * 80
 RING_AUDIO_LEN = 4 << 20
+UPLINK_STATE = struct.Struct("<QQQQQQII")
+UPLINK_FRAMES = 1500
 
 TOOL = {
     "name": "consultar_mikrotik", "description": "Consulta la red.",
@@ -109,6 +111,16 @@ def playout_memfd():
                        RING_AUDIO_LEN, 4096 + RING_AUDIO_LEN)
     return memfd("playout", head + first + bytes(RING_STATE_LEN),
                  4096 + RING_AUDIO_LEN)
+
+
+def uplink_memfd():
+    def state(generation, crc):
+        return UPLINK_STATE.pack(generation, 0, 0, 0, 0, 0, 0, crc)
+    head = struct.pack("<QIIIIIIII", 0x314E494C50554654, 1,
+                       40 + 2 * UPLINK_STATE.size, UPLINK_STATE.size, 256,
+                       160, UPLINK_FRAMES, 256 + 160 * UPLINK_FRAMES, 0)
+    return memfd("uplink", head + state(1, zlib.crc32(state(1, 0))),
+                 256 + 160 * UPLINK_FRAMES)
 
 
 def read_journal(fd):
@@ -281,7 +293,8 @@ class Callworker:
         self.journal_fd = journal_memfd()
         text = json.dumps(the_brief or brief(), ensure_ascii=False).encode()
         fds = [os.dup(self.rtp.fileno()), self.journal_fd, playout_memfd(),
-               memfd("brief", text, seals=SHRINK | GROW | WRITE | SEAL)]
+               memfd("brief", text, seals=SHRINK | GROW | WRITE | SEAL),
+               uplink_memfd()]
         self._fds += fds
         self.send("call.assign", fds, call=CALL, caller="+573001234655",
                   caller_name="Ana", caller_shown="…4655", called="3241000752",

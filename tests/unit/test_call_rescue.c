@@ -2,6 +2,7 @@
 /* test_call_rescue.c – a caller is heard, and his worker dies. */
 #include "common/journal.h"
 #include "common/playout_ring.h"
+#include "common/uplink_memory.h"
 #include "supervisor/call_impl.h"
 #include "tests/unit/call_steps.h"
 
@@ -286,6 +287,7 @@ adopt(struct worker *worker, int assignments)
 	held[KEEPER_HELD_RTP] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	held[KEEPER_HELD_BRIEF] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	assert_int_equal(playout_memfd_create(&held[KEEPER_HELD_PLAYOUT]), 0);
+	assert_int_equal(uplink_memory_create(&held[KEEPER_HELD_UPLINK]), 0);
 	assert_int_equal(journal_memfd_create(&held[KEEPER_HELD_JOURNAL]), 0);
 	for (int i = 0; i < assignments; i++)
 		write_assignment(held[KEEPER_HELD_JOURNAL], "alaw");

@@ -59,13 +59,14 @@ a_worker_is_told_all_about_its_call_and_the_keeper_holds_it(void **state)
 	assert_string_equal(json_string(assign, "persona"), "soporte");
 	assert_int_equal(world_worker()->held,
 	    1u << KEEPER_HELD_RTP | 1u << KEEPER_HELD_JOURNAL |
-		1u << KEEPER_HELD_PLAYOUT | 1u << KEEPER_HELD_BRIEF);
+		1u << KEEPER_HELD_PLAYOUT | 1u << KEEPER_HELD_BRIEF |
+		1u << KEEPER_HELD_UPLINK);
 	assert_string_equal(world_worker()->held_call, ID);
 	assert_int_equal(json_int(assign, "resumes", -1), 0);
 	assert_int_equal(json_int(assign, "talking_ms", -1), 0);
 	assert_string_equal(json_string(assign, "leaving"), "");
 	/* All of it stays open here, for a successor. */
-	assert_int_equal(descriptors_open(), world.descriptors + 4);
+	assert_int_equal(descriptors_open(), world.descriptors + 5);
 }
 
 static void

@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "common/peer.h"
 #include "common/playout_ring.h"
+#include "common/uplink_memory.h"
 
 #include <event2/event.h>
 #include <setjmp.h>
@@ -32,7 +33,7 @@ struct rig {
 	struct link_assign assign;
 	bool assigned;
 	struct live_call *call;
-	int ring_fd, journal_fd, brief_fd, rtp_fd;
+	int ring_fd, journal_fd, brief_fd, rtp_fd, uplink_fd;
 };
 
 static void
@@ -145,6 +146,7 @@ setup(void **state)
 	assert_int_equal(supervisor_link_new(&rig->link, rig->base, pair[1],
 			     &link_handlers, rig),
 	    0);
+	assert_int_equal(uplink_memory_create(&rig->uplink_fd), 0);
 	rig->brief_fd = memfd_create("brief", MFD_CLOEXEC);
 	assert_int_equal(
 	    write(rig->brief_fd, brief, strlen(brief)), strlen(brief));
@@ -165,6 +167,7 @@ teardown(void **state)
 	peer_free(&rig->supervisor);
 	event_base_free(rig->base);
 	close(rig->brief_fd);
+	close(rig->uplink_fd);
 	close(rig->ring_fd);
 	close(rig->journal_fd);
 	close(rig->rtp_fd);
@@ -176,7 +179,8 @@ teardown(void **state)
 static const struct link_assign *
 assign(struct rig *rig, const char *caller_name)
 {
-	int fds[] = {rig->rtp_fd, rig->journal_fd, rig->ring_fd, rig->brief_fd};
+	int fds[] = {rig->rtp_fd, rig->journal_fd, rig->ring_fd, rig->brief_fd,
+	    rig->uplink_fd};
 	cJSON *body = cJSON_CreateObject();
 
 	json_add_string(body, "call", "1.1");
@@ -185,7 +189,7 @@ assign(struct rig *rig, const char *caller_name)
 	json_add_string(body, "caller_name", caller_name);
 	json_add_string(body, "persona", "soporte");
 	assert_int_equal(
-	    peer_send_fds(rig->supervisor, MESSAGE_CALL_ASSIGN, body, fds, 4),
+	    peer_send_fds(rig->supervisor, MESSAGE_CALL_ASSIGN, body, fds, 5),
 	    0);
 	while (!rig->assigned)
 		event_base_loop(rig->base, EVLOOP_ONCE);

@@ -54,7 +54,7 @@ every_message_has_a_sane_size_and_number_of_descriptors(void **state)
 		assert_in_range(
 		    message_fds((enum message_type)i), 0, MESSAGE_FDS_MAX);
 	}
-	assert_int_equal(message_fds(MESSAGE_CALL_ASSIGN), 4);
+	assert_int_equal(message_fds(MESSAGE_CALL_ASSIGN), 5);
 	assert_int_equal(message_fds(MESSAGE_MEDIA), 0);
 }
 

@@ -345,6 +345,19 @@ more_descriptors_than_there_is_room_for_close_the_peer(void **state)
 }
 
 static void
+one_descriptor_more_than_there_is_room_for_closes_the_peer(void **state)
+{
+	int fds[MESSAGE_FDS_MAX + 1];
+	const char *text = "{\"type\":\"bye\"}";
+
+	(void)state;
+	for (size_t i = 0; i < MESSAGE_FDS_MAX + 1; i++)
+		fds[i] = STDOUT_FILENO;
+	say_fds(text, strlen(text), fds, MESSAGE_FDS_MAX + 1);
+	assert_refused("wrong number of descriptors in message");
+}
+
+static void
 descriptors_of_what_is_malformed_are_closed(void **state)
 {
 	const int fds[1] = {STDOUT_FILENO};
@@ -371,8 +384,8 @@ too_few_descriptors_close_the_peer(void **state)
 static void
 the_handler_keeps_what_it_takes_and_the_rest_is_closed(void **state)
 {
-	const int fds[4] = {
-	    STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, STDOUT_FILENO};
+	const int fds[5] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO,
+	    STDOUT_FILENO, STDOUT_FILENO};
 	const char *text = "{\"type\":\"call.assign\"}";
 
 	(void)state;
@@ -380,7 +393,7 @@ the_handler_keeps_what_it_takes_and_the_rest_is_closed(void **state)
 	close(rig.other);
 	open_peer(MESSAGE_CALLWORKER, MESSAGE_SUPERVISOR);
 	rig.take = 2;
-	say_fds(text, strlen(text), fds, 4);
+	say_fds(text, strlen(text), fds, 5);
 	settle();
 	assert_int_equal(rig.messages, 1);
 	assert_int_equal(descriptors_open(), rig.descriptors + 3);
@@ -587,21 +600,21 @@ static void
 descriptors_that_wait_are_copies_and_do_not_leak(void **state)
 {
 	static char text[MESSAGE_SIZE_MAX];
-	const int fds[4] = {
-	    STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, STDOUT_FILENO};
+	const int fds[5] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO,
+	    STDOUT_FILENO, STDOUT_FILENO};
 
 	(void)state;
 	fill(5);
 	assert_int_equal(peer_send_fds(rig.peer, MESSAGE_CALL_ASSIGN,
-			     numbered(0, 1), fds, 4),
+			     numbered(0, 1), fds, 5),
 	    0);
-	assert_int_equal(descriptors_open(), rig.descriptors + 2 + 4);
+	assert_int_equal(descriptors_open(), rig.descriptors + 2 + 5);
 	while (hear(text, sizeof(text)) > 0)
 		settle();
 	assert_int_equal(descriptors_open(), rig.descriptors + 2);
 	/* And when the peer is freed first. */
 	fill(5);
-	peer_send_fds(rig.peer, MESSAGE_CALL_ASSIGN, numbered(0, 1), fds, 4);
+	peer_send_fds(rig.peer, MESSAGE_CALL_ASSIGN, numbered(0, 1), fds, 5);
 	peer_free(&rig.peer);
 }
 
@@ -638,6 +651,7 @@ main(void)
 	    TEST(
 		descriptors_that_nobody_asked_for_close_the_peer_and_are_closed),
 	    TEST(more_descriptors_than_there_is_room_for_close_the_peer),
+	    TEST(one_descriptor_more_than_there_is_room_for_closes_the_peer),
 	    TEST(descriptors_of_what_is_malformed_are_closed),
 	    TEST(too_few_descriptors_close_the_peer),
 	    TEST(the_handler_keeps_what_it_takes_and_the_rest_is_closed),

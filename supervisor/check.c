@@ -194,6 +194,8 @@ check_settings(struct check *check)
 	}
 	tools_check_secrets(check->tools, sources, &check->problems);
 	check_routers_secrets(check->routers, sources, &check->problems);
+	check_sql_strings(
+	    check->tools, &check->config, sources, &check->problems);
 	secret_sources_free(&sources);
 	for (size_t i = 0; i < personas_count(check->personas); i++)
 		add_model(check, brief_model(&check->config,
@@ -383,7 +385,7 @@ check_peers(struct check *check)
 	else if (!check_asterisk(base, &check->config, check->tools))
 		check->failed = true;
 	check_mikrotik(check, base);
-	check_sql(check->tools, &check->config, check->config_file);
+	check_sql(check->tools, &check->config);
 	event_base_free(base);
 }
 

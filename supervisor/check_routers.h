@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check_routers.h – the inventory of routers in `telefonista --check`. No
- * router is asked: that is `telefonista-toolworker --run`.
+ * check_routers.h – what the inventory of routers lacks, at start and in
+ * `telefonista --check`. No router is asked: that is `telefonista-toolworker
+ * --run`.
  */
 #ifndef SUPERVISOR_CHECK_ROUTERS_H
 #define SUPERVISOR_CHECK_ROUTERS_H

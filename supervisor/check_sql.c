@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check_sql.c – looks into unixODBC's own files, as `odbcinst -j` names them:
- * a section of odbcinst.ini is a driver, one of odbc.ini a data source.
+ * check_sql.c – looks for the secrets of connection strings, and into
+ * unixODBC's own files, as `odbcinst -j` names them: a section of odbcinst.ini
+ * is a driver, one of odbc.ini a data source.
  */
 #include "supervisor/check_sql.h"
 
@@ -26,8 +27,14 @@ enum {
 /* One tool's database. */
 struct subject {
 	const char *tool;
-	struct secret_sources *sources;
 	bool good;
+};
+
+/* One tool's secrets. */
+struct search {
+	const char *tool;
+	struct secret_sources *sources;
+	struct config_problems *problems;
 };
 
 static void
@@ -123,18 +130,65 @@ check_file(struct subject *subject, const char *dsn)
 	    subject->tool, path);
 }
 
-static void
-check_secret(const char *name, void *arg)
+/* The connection string of TOOL; NULL, and in WHY what is wrong with it. */
+static const char *
+find_string(const struct tool *tool, const struct config *config, char *buf,
+    size_t size, char *why)
 {
-	struct subject *subject = arg;
+	struct sql_tool sql;
+	const char *dsn;
+
+	why[0] = '\0';
+	if (sql_tool_read(
+		&sql, tool->settings, tool->parameters, on_problem, NULL) < 0)
+		return NULL;
+	dsn = sql_dsn_resolve(sql.dsn, config, buf, size);
+	return sql_dsn_check(dsn, why, SQL_DSN_WHY_SIZE) < 0 ? NULL : dsn;
+}
+
+static bool
+is_offered(const struct tool *tool)
+{
+	return tool->available && strcmp(tool->executor, "sql") == 0;
+}
+
+static void
+warn(const struct search *search, const char *why)
+{
+	config_problem(search->problems, false,
+	    "tool \"%s\": %s; until then it fails as \"unreachable\"",
+	    search->tool, why);
+}
+
+static void
+look(const char *name, void *arg)
+{
+	const struct search *search = arg;
 	char why[SECRET_SOURCE_WHY_SIZE];
 
-	if (subject->sources == NULL ||
-	    secret_sources_look(subject->sources, name, why, sizeof(why)) == 0)
-		return;
-	subject->good = false;
-	report_line(REPORT_WARNING, "database of %s: the secret %s: %s",
-	    subject->tool, name, why);
+	if (secret_sources_look(search->sources, name, why, sizeof(why)) < 0)
+		warn(search, why);
+}
+
+void
+check_sql_strings(const struct tools *tools, const struct config *config,
+    struct secret_sources *sources, struct config_problems *problems)
+{
+	char buf[SQL_DSN_MAX + 1], why[SQL_DSN_WHY_SIZE];
+
+	for (size_t i = 0; i < tools_count(tools); i++) {
+		const struct tool *tool = tools_at(tools, i);
+		struct search search = {tool->name, sources, problems};
+		const char *dsn;
+
+		if (!is_offered(tool))
+			continue;
+		dsn = find_string(tool, config, buf, sizeof(buf), why);
+		if (dsn != NULL)
+			sql_dsn_each_secret(dsn, look, &search);
+		else if (why[0] != '\0')
+			warn(&search, why);
+	}
 }
 
 static void
@@ -142,23 +196,13 @@ check_tool(struct subject *subject, const struct tool *tool,
     const struct config *config)
 {
 	char buf[SQL_DSN_MAX + 1], why[SQL_DSN_WHY_SIZE];
-	struct sql_tool sql;
-	const char *dsn;
+	const char *dsn = find_string(tool, config, buf, sizeof(buf), why);
 
-	if (sql_tool_read(
-		&sql, tool->settings, tool->parameters, on_problem, NULL) < 0)
-		return;
-	dsn = sql_dsn_resolve(sql.dsn, config, buf, sizeof(buf));
-	if (sql_dsn_check(dsn, why, sizeof(why)) < 0) {
-		report_line(REPORT_WARNING, "database of %s: %s: %s",
-		    subject->tool, sql.dsn, why);
-		return;
-	}
+	if (dsn == NULL)
+		return; /* check_sql_strings() says it */
 	check_driver(subject, dsn);
 	check_source(subject, dsn);
 	check_file(subject, dsn);
-	if (dsn != sql.dsn) /* else they stand in the tool's file */
-		sql_dsn_each_secret(dsn, check_secret, subject);
 	if (subject->good)
 		report_line(REPORT_OK,
 		    "database of %s: its driver or data source is installed",
@@ -166,23 +210,16 @@ check_tool(struct subject *subject, const struct tool *tool,
 }
 
 void
-check_sql(const struct tools *tools, const struct config *config,
-    const char *config_file)
+check_sql(const struct tools *tools, const struct config *config)
 {
-	struct secret_sources *sources = NULL;
-
-	if (secret_sources_new(&sources, config_file) < 0)
-		sources = NULL; /* then secrets are not looked for */
 	for (size_t i = 0; i < tools_count(tools); i++) {
 		const struct tool *tool = tools_at(tools, i);
 		struct subject subject = {
 		    .tool = tool->name,
-		    .sources = sources,
 		    .good = true,
 		};
 
-		if (tool->available && strcmp(tool->executor, "sql") == 0)
+		if (is_offered(tool))
 			check_tool(&subject, tool, config);
 	}
-	secret_sources_free(&sources);
 }

@@ -20,6 +20,8 @@
 #include "supervisor/ari.h"
 #include "supervisor/calls.h"
 #include "supervisor/check.h"
+#include "supervisor/check_routers.h"
+#include "supervisor/check_sql.h"
 #include "supervisor/control.h"
 #include "supervisor/fleet.h"
 #include "supervisor/keeper_client.h"
@@ -147,6 +149,8 @@ load_folders(const struct config *config, struct config_problems *problems)
 		goto out;
 	tools_use_routers(tools, router_inventory_count(routers));
 	tools_check_secrets(tools, me.secrets, problems);
+	check_routers_secrets(routers, me.secrets, problems);
+	check_sql_strings(tools, config, me.secrets, problems);
 	config_dir(config->persona_dir, "personas", folder, sizeof(folder));
 	ret = personas_load(&personas, folder, config, problems);
 	if (ret < 0)

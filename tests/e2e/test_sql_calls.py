@@ -63,6 +63,20 @@ def test_nobody_hears_of_an_account_whose_owner_is_not_known(world):
     assert "Ibáñez" not in output
 
 
+def test_what_databases_and_routers_lack_is_said_at_the_start(world):
+    (world.folder / "routers.json").write_text(json.dumps({"routers": [
+        {"name": "Guamal", "address": "192.0.2.1", "user": "u",
+         "password_secret": "TOOL_NO_ROUTER"}]}))
+    world.expect('router "Guamal": TOOL_NO_ROUTER ',
+                 'tool "consultar_cliente": TOOL_NO_DB ',
+                 'tool "detalle_curso": PWD must be a secret')
+    world.allow('tool "[a-z_]*": (TOOL_NO_DB|PWD must be)')
+    start(world, "detalle_curso", ROUTERS_FILE=world.folder / "routers.json",
+          CUSTOMERS_DSN="Driver=SQLite3;PWD=${secret:TOOL_NO_DB}",
+          COURSES_DSN="Driver=SQLite3;PWD=plain")
+    assert "plain" not in world.service.text()
+
+
 def test_a_database_that_is_gone_is_admitted(world):
     world.allow("tool query failed", "tool answered .*unreachable")
     world.answers(calling("detalle_curso", {"codigo": "ING1"}))

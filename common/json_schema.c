@@ -84,6 +84,16 @@ shown(const char *name)
 	return (int)utf8_cut(name, strlen(name), NAME_SHOWN_MAX);
 }
 
+/* Whether NAME is one that programs give a member, and not what people say. */
+static bool
+is_word(const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+
+	return name[0] != '\0' && name[strspn(name, letters)] == '\0';
+}
+
 /* Goes to a member or an item; returns the length to go back to. */
 static size_t
 enter(struct place *place, const char *name, int index)
@@ -370,9 +380,7 @@ fits_range(struct place *place, const cJSON *schema, const cJSON *arg,
 		fits = number < limit;
 		relation = "less than";
 	}
-	return fits ? 0
-		    : misfit(place, "is %.15g, but must be %s %.15g", number,
-			  relation, limit);
+	return fits ? 0 : misfit(place, "must be %s %.15g", relation, limit);
 }
 
 static int
@@ -437,6 +445,8 @@ fits_additional(struct place *place, const cJSON *schema, const cJSON *arg,
 		if (cJSON_GetObjectItemCaseSensitive(
 			properties, member->string) != NULL)
 			continue;
+		if (cJSON_IsFalse(arg) && !is_word(member->string))
+			return misfit(place, "has an unknown member");
 		if (cJSON_IsFalse(arg))
 			return misfit(place, "has an unknown member \"%.*s\"",
 			    shown(member->string), member->string);
@@ -571,6 +581,10 @@ check_member(struct place *place, const cJSON *object, const cJSON *member)
 
 	if (utf8_count(member->string, strlen(member->string)) < 0)
 		return misfit(place, "has a name that is not UTF-8");
+	if (cJSON_GetObjectItemCaseSensitive(object, member->string) !=
+		member &&
+	    !is_word(member->string))
+		return misfit(place, "names a member twice");
 	if (cJSON_GetObjectItemCaseSensitive(object, member->string) != member)
 		return misfit(place, "names \"%.*s\" twice",
 		    shown(member->string), member->string);

@@ -11,7 +11,9 @@
  * default, examples, deprecated, format, $schema, $id and $comment annotate.
  *
  * The reasons are written for the model that sent the value: they name the
- * place, what was found and what is wanted.
+ * place and what is wanted. They are logged too, and so never repeat the value
+ * itself, nor a name that nobody gave a member but the model, if it could be
+ * data: a number, for one, may be somebody's.
  */
 #ifndef COMMON_JSON_SCHEMA_H
 #define COMMON_JSON_SCHEMA_H

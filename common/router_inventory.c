@@ -53,7 +53,8 @@ struct reader {
 };
 
 static const char *const members[] = {"name", "aliases", "address", "api",
-    "tls", "ca_file", "pin_sha256", "user", "password_secret", "groups"};
+    "tls", "ca_file", "pin_sha256", "user", "password_secret", "groups",
+    "comments"};
 
 /* A fault of the router that is being read. */
 static void __attribute__((format(printf, 2, 3)))
@@ -356,6 +357,39 @@ take_credentials(struct reader *reader, struct router *router)
 			    "begins with " SECRET_TOOL_PREFIX);
 }
 
+/* People write customers' names there: only what the operator says is told. */
+static void
+take_comments(struct reader *reader, struct router *router)
+{
+	const cJSON *item = find_member(reader, "comments");
+
+	router->comments = cJSON_IsTrue(item);
+	if (item != NULL && !cJSON_IsBool(item))
+		bad(reader, "\"comments\" must be true or false");
+}
+
+/*
+ * A router answers one request of a user at a time, and is known by its name:
+ * with two names it would be asked twice at once.
+ */
+static void
+check_address(struct reader *reader, const struct router *router)
+{
+	const struct router_inventory *inventory = reader->inventory;
+
+	for (size_t i = 0; i < inventory->count; i++) {
+		const struct router *other = &inventory->list[i];
+
+		if (other->port == router->port &&
+		    strcasecmp(other->host, router->host) == 0 &&
+		    strcmp(other->user, router->user) == 0)
+			bad(reader,
+			    "\"%.40s\" has the same address and user; other "
+			    "names for one router are its \"aliases\"",
+			    other->name);
+	}
+}
+
 /*
  * Connections are kept and used again by host and port: all that is trusted
  * there must be trusted by every router there.
@@ -408,6 +442,8 @@ read_router(struct reader *reader)
 	take_tls(reader, &router);
 	take_trust(reader, &router);
 	take_credentials(reader, &router);
+	take_comments(reader, &router);
+	check_address(reader, &router);
 	check_pins(reader, &router);
 	if (!reader->good) {
 		release_router(&router);

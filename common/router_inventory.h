@@ -45,6 +45,7 @@ struct router {
 	const char *ca_file;               /* absolute, or NULL: the system's */
 	bool pinned;                       /* then PIN, and no CA, is trusted */
 	unsigned char pin[ROUTER_PIN_LEN]; /* SHA-256 of the certificate, DER */
+	bool comments; /* of interfaces and routes, may be told to callers */
 	const char *user;
 	const char *password_secret; /* TOOL_… */
 };

@@ -93,6 +93,25 @@ end(struct inquiry *inquiry, enum tool_status status, unsigned int hold_ms,
 	events.result(status, text, events.arg);
 }
 
+/* What is said of interfaces and routes is for callers of every class. */
+static void
+drop_comments(struct inquiry *inquiry)
+{
+	cJSON *record;
+
+	if (inquiry->router->comments ||
+	    (inquiry->query != ROUTEROS_QUERY_INTERFACES &&
+		inquiry->query != ROUTEROS_QUERY_GATEWAYS))
+		return;
+	cJSON_ArrayForEach(record, inquiry->records[0]) {
+		/* A router could send it twice. */
+		while (
+		    cJSON_GetObjectItemCaseSensitive(record, "comment") != NULL)
+			cJSON_DeleteItemFromObjectCaseSensitive(
+			    record, "comment");
+	}
+}
+
 static void
 answer(struct inquiry *inquiry)
 {
@@ -100,6 +119,7 @@ answer(struct inquiry *inquiry)
 	cJSON *json;
 	char *text;
 
+	drop_comments(inquiry);
 	for (size_t i = 0; i < ROUTEROS_COMMANDS_MAX; i++)
 		results.list[i] = inquiry->records[i];
 	json = routeros_answer(inquiry->query, inquiry->arguments, &results);

@@ -234,6 +234,22 @@ def test_nothing_in_the_lists_is_an_answer(rig, api):
 
 
 @pytest.mark.parametrize("api", APIS)
+def test_comments_are_told_where_the_operator_says_so(rig, api):
+    """But who may look for a customer may hear what is written of him."""
+    sim = rig.router()
+    entry = sim.entry("N", api)
+    del entry["comments"]
+    rig.start(entry)
+    for query, arguments in (("interfaces", {"interfaces": "sfp"}),
+                             ("gateways", {})):
+        status, answer = rig.ask(query, **arguments)
+        assert status == "ok" and "comment" not in json.dumps(answer)
+        assert len(answer[query]) == 2
+    assert rig.ask("find_customer", customer="juan perez")[1] == {
+        "found": [JUAN], "more": 0}
+
+
+@pytest.mark.parametrize("api", APIS)
 def test_long_lists_are_cut_and_say_so(rig, api):
     router = Router(interfaces=[
         interface(i, f"sfp{i}", rx=i * 1000, comment='"\\ñ' * 90)

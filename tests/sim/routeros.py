@@ -139,7 +139,8 @@ class RouterSim(base.Simulator):
         trust = {"ca_file": self.ca_file} if self.tls else {}
         return {"name": name, "address": f"{self.host}:{port}", "api": api,
                 "tls": self.tls, **trust, "user": "telefonista",
-                "password_secret": "TOOL_ROUTER_PASSWORD", **members}
+                "password_secret": "TOOL_ROUTER_PASSWORD", "comments": True,
+                **members}
 
     # Commands of a test
 

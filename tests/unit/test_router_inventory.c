@@ -66,6 +66,7 @@ a_router_has_all_that_is_said_of_it(void **state)
 	    "\"ca_file\":\"/dev/null\"},"
 	    "{\"name\":\"Roble\",\"address\":\"roble.example:8443\","
 	    "\"api\":\"binary\",\"user\":\"otro\",\"groups\":[],"
+	    "\"comments\":true,"
 	    "\"pin_sha256\":\"00112233445566778899aabbccddeeff"
 	    "00112233445566778899AABBCCDDEEFF\"}]}");
 	const struct router *router =
@@ -85,11 +86,13 @@ a_router_has_all_that_is_said_of_it(void **state)
 	assert_true(router->tls);
 	assert_false(router->pinned);
 	assert_string_equal(router->ca_file, "/dev/null");
+	assert_false(router->comments);
 	assert_string_equal(router->user, "telefonista");
 	assert_string_equal(router->password_secret, "TOOL_ROUTER_PASSWORD");
 	router = router_inventory_find(inventory, "Roble");
 	assert_int_equal(router->port, 8443);
 	assert_int_equal(router->api, ROUTER_API_BINARY);
+	assert_true(router->comments);
 	assert_string_equal(router->user, "otro");
 	assert_int_equal(router->group_count, 0);
 	assert_true(router->pinned);
@@ -163,6 +166,7 @@ faults_of_a_router_name_it_and_the_member(void **state)
 	    {"\"address\":\"a\",\"aliases\":\"x\"", "\"aliases\""},
 	    {"\"address\":\"a\",\"aliases\":[\"\"]", "\"aliases\""},
 	    {"\"address\":\"a\",\"groups\":[7]", "\"groups\""},
+	    {"\"address\":\"a\",\"comments\":1", "\"comments\""},
 	    {"\"address\":\"a\",\"password\":\"x\"",
 		"\"password\" is not a member"},
 	    {"\"address\":\"a\",\"name\":\"b\"", "there twice"},
@@ -181,6 +185,26 @@ faults_of_a_router_name_it_and_the_member(void **state)
 			fail_msg("%s: %s", rows[i][0], problems.list[0].text);
 		router_inventory_unref(&inventory);
 	}
+}
+
+static void
+one_router_has_one_entry_for_each_user(void **state)
+{
+	struct router_inventory *inventory;
+
+	(void)state;
+	inventory = parse(
+	    "{\"defaults\":{\"user\":\"u\",\"password_secret\":\"TOOL_X\"},"
+	    "\"routers\":[{\"name\":\"A\",\"address\":\"r.example\"},"
+	    "{\"name\":\"B\",\"address\":\"R.example:443\"},"
+	    "{\"name\":\"C\",\"address\":\"r.example:444\"},"
+	    "{\"name\":\"D\",\"address\":\"r.example\",\"user\":\"v\"}]}");
+	assert_int_equal(router_inventory_count(inventory), 3);
+	assert_null(router_inventory_find(inventory, "B"));
+	assert_int_equal(problems.count, 1);
+	assert_non_null(strstr(problems.list[0].text,
+	    "router 2 (\"B\"): \"A\" has the same address"));
+	router_inventory_unref(&inventory);
 }
 
 static void
@@ -262,7 +286,8 @@ faults_of_the_file_are_said_once(void **state)
 }
 
 #define ROUTER(name, more)                                                     \
-	"{\"name\":\"" name "\",\"address\":\"10.0.0.1\",\"user\":\"u\","      \
+	"{\"name\":\"" name "\",\"address\":\"10.0.0.1\",\"user\":\"u" name    \
+	"\","                                                                  \
 	"\"password_secret\":\"TOOL_X\"" more "}"
 
 static void
@@ -387,6 +412,7 @@ main(void)
 	    cmocka_unit_test(a_router_has_all_that_is_said_of_it),
 	    cmocka_unit_test(addresses_and_usual_ports),
 	    cmocka_unit_test(faults_of_a_router_name_it_and_the_member),
+	    cmocka_unit_test(one_router_has_one_entry_for_each_user),
 	    cmocka_unit_test(credentials_are_a_user_and_a_tools_secret),
 	    cmocka_unit_test(
 		a_password_in_the_clear_needs_the_routers_own_word),

@@ -373,6 +373,12 @@ peer_enqueue(struct peer *peer, const char *text, size_t len, const int *fds,
 	return 0;
 }
 
+bool
+peer_is_flushed(const struct peer *peer)
+{
+	return TAILQ_EMPTY(&peer->queue);
+}
+
 /* Writes what the socket takes; returns 0 when the queue is empty. */
 static int
 peer_write_queue(struct peer *peer)

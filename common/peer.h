@@ -67,6 +67,9 @@ int peer_send(struct peer *peer, enum message_type type, cJSON *body);
 int peer_send_fds(struct peer *peer, enum message_type type, cJSON *body,
     const int *fds, size_t nfds);
 
+/* Whether the socket has taken all that was sent. */
+bool peer_is_flushed(const struct peer *peer);
+
 /* The build that the other side named in its hello; "" before it. */
 const char *peer_build(const struct peer *peer);
 

@@ -88,7 +88,9 @@ struct ari {
 	struct event *probe_timer;
 	unsigned int probes_out; /* sent, not come back */
 
-	bool closing;        /* for good */
+	bool closing; /* for good */
+	bool held;    /* by ari_start_held() */
+	bool expect_replaced;
 	bool refused;        /* our password, and the alarm was given */
 	uint32_t generation; /* of the connection: late lists are dropped */
 	cJSON *channels;     /* while ARI_LISTING */
@@ -508,6 +510,11 @@ keep_for_later(struct ari *ari, cJSON *event)
 static void
 on_replaced(struct ari *ari)
 {
+	if (ari->expect_replaced) {
+		forget_connection(ari);
+		set_state(ari, ARI_REPLACED, "by our successor");
+		return;
+	}
 	log_err("alarm=ari_application_replaced another program uses the "
 		"Stasis application app=%s: no new calls arrive here; stop "
 		"that program, then send SIGHUP to take the name back",
@@ -563,7 +570,8 @@ on_open(struct websocket *ws, void *arg)
 	(void)ws;
 	ari->refused = false;
 	set_state(ari, ARI_LISTING, "events connected");
-	start_listing(ari);
+	if (!ari->held)
+		start_listing(ari);
 }
 
 static void
@@ -731,6 +739,38 @@ void
 ari_start(struct ari *ari)
 {
 	connect_now(ari);
+}
+
+void
+ari_start_held(struct ari *ari)
+{
+	ari->held = true;
+	connect_now(ari);
+}
+
+void
+ari_go_on(struct ari *ari)
+{
+	if (!ari->held)
+		return;
+	ari->held = false;
+	if (ari->state != ARI_LISTING)
+		return;
+	/* The lists are of now, not of when it connected. */
+	ari->callbacks.on_state(ari->state, ari->arg);
+	start_listing(ari);
+}
+
+void
+ari_expect_replaced(struct ari *ari, bool expect)
+{
+	ari->expect_replaced = expect;
+}
+
+bool
+ari_is_idle(const struct ari *ari)
+{
+	return LIST_EMPTY(&ari->requests);
 }
 
 void

@@ -70,6 +70,20 @@ const char *ari_state_name(enum ari_state state);
 /* Begins to connect. */
 void ari_start(struct ari *ari);
 
+/*
+ * The same, but keeps all events, unseen, and asks for no lists, until
+ * ari_go_on(): for a successor that takes the application's name while its
+ * predecessor still has answers to wait for.
+ */
+void ari_start_held(struct ari *ari);
+void ari_go_on(struct ari *ari);
+
+/* Whether losing the name is a successor's doing, and no alarm. */
+void ari_expect_replaced(struct ari *ari, bool expect);
+
+/* Whether every request has its answer. */
+bool ari_is_idle(const struct ari *ari);
+
 /* Where Asterisk is, as last resolved; NULL before. */
 const struct net_address *ari_address(const struct ari *ari);
 

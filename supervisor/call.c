@@ -534,6 +534,19 @@ call_started_ms(const struct call *call)
 	return call->started_ms;
 }
 
+bool
+call_is_quiet(const struct call *call)
+{
+	return (call->state == CALL_TALKING && !call_access_enters(call)) ||
+	       call->state == CALL_TRANSFERRED || call->state == CALL_ENDED;
+}
+
+bool
+call_is_synced(const struct call *call)
+{
+	return !call->adopted || call->synced || call->worker == NULL;
+}
+
 const char *
 call_caller(const struct call *call)
 {

@@ -167,6 +167,10 @@ const char *call_id(const struct call *call);
 enum call_state call_state(const struct call *call);
 uint64_t call_started_ms(const struct call *call); /* CLOCK_MONOTONIC */
 const char *call_state_name(enum call_state state);
+/* Nothing about it is half done, see calls_are_quiet(). */
+bool call_is_quiet(const struct call *call);
+/* Unless its worker, from an earlier supervisor, has yet to be heard. */
+bool call_is_synced(const struct call *call);
 /* E.164, or as the PBX gave it; "" for anonymous. */
 const char *call_caller(const struct call *call);
 /*

@@ -366,6 +366,12 @@ check_entry(struct call *call)
 }
 
 bool
+call_access_enters(const struct call *call)
+{
+	return call->access->step == STEP_ENTRY;
+}
+
+bool
 call_access_takes_digit(struct call *call, char digit)
 {
 	struct call_access *access = call->access;

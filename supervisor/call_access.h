@@ -55,6 +55,9 @@ bool call_access_hears(
 /* Whether DIGIT is secret: then nobody else may see it. */
 bool call_access_takes_digit(struct call *call, char digit);
 
+/* Whether secret digits are being dialled. */
+bool call_access_enters(const struct call *call);
+
 /* Its worker is another one, which must keep silent too. */
 void call_access_resume(struct call *call);
 

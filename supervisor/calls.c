@@ -97,6 +97,30 @@ calls_count(const struct calls *calls)
 	return n;
 }
 
+bool
+calls_are_quiet(const struct calls *calls)
+{
+	const struct seat *seat;
+
+	TAILQ_FOREACH(seat, &calls->seats, entry) {
+		if (!call_is_quiet(seat->call))
+			return false;
+	}
+	return true;
+}
+
+bool
+calls_are_synced(const struct calls *calls)
+{
+	const struct seat *seat;
+
+	TAILQ_FOREACH(seat, &calls->seats, entry) {
+		if (!call_is_synced(seat->call))
+			return false;
+	}
+	return true;
+}
+
 /* A call may say ENDED deep inside one of its functions: freed later. */
 static void
 on_bury(evutil_socket_t fd, short what, void *arg)

@@ -46,6 +46,15 @@ bool calls_drained(const struct calls *calls);
 void calls_each(
     struct calls *calls, void (*fn)(struct call *call, void *arg), void *arg);
 
+/*
+ * Whether each call is at rest: a successor would not have to set one up
+ * again, nor to ask a caller for secret digits from the start.
+ */
+bool calls_are_quiet(const struct calls *calls);
+
+/* Whether each adopted call's worker has said how far it is. */
+bool calls_are_synced(const struct calls *calls);
+
 size_t calls_count(const struct calls *calls); /* not yet ENDING */
 void calls_log_state(const struct calls *calls);
 

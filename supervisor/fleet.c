@@ -432,10 +432,18 @@ adopt(struct fleet *fleet, struct adoption *adoption)
 }
 
 static void
+give_order(struct fleet *fleet, enum keeper_op op)
+{
+	if (fleet->callbacks.on_order != NULL)
+		fleet->callbacks.on_order(op, fleet->callbacks.arg);
+}
+
+static void
 on_table_end(struct fleet *fleet)
 {
 	struct adoption *adoption;
 
+	give_order(fleet, KEEPER_TABLE_END);
 	while ((adoption = TAILQ_FIRST(&fleet->adoptions)) != NULL)
 		adopt(fleet, adoption);
 	fleet->callbacks.on_settled(fleet->callbacks.arg);
@@ -467,6 +475,11 @@ on_keeper(const struct keeper_message *m, int *fd, void *arg)
 		break;
 	case KEEPER_SIGNAL:
 		fleet->callbacks.on_signal(m->value, fleet->callbacks.arg);
+		break;
+	case KEEPER_YIELD:
+	case KEEPER_STAY:
+	case KEEPER_CONNECT:
+		give_order(fleet, (enum keeper_op)m->op);
 		break;
 	default:
 		log_warn("unknown report from the keeper op=%u", m->op);
@@ -532,6 +545,18 @@ fleet_count(const struct fleet *fleet)
 	TAILQ_FOREACH(worker, &fleet->workers, entry)
 		n++;
 	return n;
+}
+
+bool
+fleet_is_flushed(const struct fleet *fleet)
+{
+	const struct worker *worker;
+
+	TAILQ_FOREACH(worker, &fleet->workers, entry) {
+		if (worker->peer != NULL && !peer_is_flushed(worker->peer))
+			return false;
+	}
+	return keeper_client_is_flushed(fleet->keeper);
 }
 
 struct keeper_client *

@@ -49,6 +49,11 @@ struct fleet_adopted {
 };
 
 struct fleet_callbacks {
+	/*
+	 * KEEPER_YIELD, KEEPER_STAY or KEEPER_CONNECT was said; or the table
+	 * is complete, KEEPER_TABLE_END, before the first on_adopted.
+	 */
+	void (*on_order)(enum keeper_op op, void *arg);
 	/* Before on_settled, once per worker. The callee sets an owner. */
 	void (*on_adopted)(const struct fleet_adopted *adopted, void *arg);
 	/* The table of the old supervisor has been read: go. */
@@ -71,6 +76,8 @@ struct worker *fleet_spawn(
 /* Sends SIGNAL to every worker that has said hello. */
 void fleet_signal(struct fleet *fleet, int signal);
 size_t fleet_count(const struct fleet *fleet);
+/* Whether keeper and workers have, or will read, all that was sent. */
+bool fleet_is_flushed(const struct fleet *fleet);
 
 void worker_set_owner(struct worker *worker, const struct worker_owner *owner);
 /* As peer_send(); a worker that cannot be told will be reported gone. */

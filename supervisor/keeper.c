@@ -6,14 +6,11 @@
  * Invariant: while any worker lives, either a supervisor runs or the time at
  * which the next one starts is known.
  */
-#include "supervisor/keeper.h"
+#include "supervisor/keeper_impl.h"
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "supervisor/keeper_children.h"
-#include "supervisor/keeper_link.h"
 #include "supervisor/keeper_notify.h"
-#include "supervisor/keeper_protocol.h"
 #include "supervisor/spawn.h"
 
 #include <errno.h>
@@ -33,81 +30,18 @@
 #include <unistd.h>
 
 enum {
-	RESTART_DELAY_FIRST_MS = 0,
-	RESTART_DELAY_MAX_MS = 5000,
 	SUPERVISOR_START_MS = 30000,  /* from its start to its first word */
 	SUPERVISOR_SILENCE_MS = 5000, /* without a word: hung */
 	WATCH_MS = 1000,
 	WATCH_LATE_MS = 3000, /* the keeper itself was late: no verdict */
-	STEADY_MS = 10000,    /* a supervisor that ran this long was healthy */
 	STOP_NOW_MS = 2000,   /* for the supervisor to hang up all calls */
 	STOP_TERM_MS = 3000,  /* SIGTERM to SIGKILL for what is left over */
-	STOP_RESTARTS_MAX = 3,
 	DESCRIPTORS_WANTED = 65536, /* five for each of thousands of calls */
 };
 
-static struct {
-	struct keeper_config config;
-	struct keeper_children children;
-	int signals; /* signalfd */
-	int memory;  /* PROC_FD_MEMORY of every supervisor */
-
-	pid_t supervisor; /* 0: not running */
-	int channel;      /* to it, or -1 */
-	struct keeper_link_queue queue;
-	bool ready_once; /* some supervisor said KEEPER_READY */
-	uint64_t started_ms;
-	uint64_t heard_ms;      /* from it; 0: nothing yet */
-	uint64_t watched_ms;    /* last turn of the watch */
-	uint64_t restart_at_ms; /* 0: no restart is due */
-	uint64_t restart_delay_ms;
-
-	int stop_signal;            /* 0: running */
-	bool stop_now;              /* told so twice */
-	uint64_t stop_now_by_ms;    /* then without a supervisor */
-	unsigned int stop_restarts; /* supervisors that died while stopping */
-	uint64_t kill_at_ms;        /* while stopping, after the supervisor */
-	bool finished;              /* the loop ends */
-	int exit_status;
-} keeper = {.signals = -1, .memory = -1, .channel = -1};
+struct keeper_state keeper = {.signals = -1, .memory = -1};
 
 /* -- what the supervisor orders ------------------------------------------ */
-
-/* A new one gets the whole table; one that is stuck or confused must go. */
-static void
-supervisor_is_useless(int error)
-{
-	if (keeper.supervisor == 0)
-		return;
-	log_err("supervisor cannot be talked to, killing it pid=%d error=%s",
-	    (int)keeper.supervisor, strerror(error));
-	kill(keeper.supervisor, SIGKILL);
-}
-
-/* That it is gone will be seen when it is reaped. */
-static void
-channel_wrote(int ret)
-{
-	if (ret < 0 && ret != -EAGAIN && ret != -EPIPE && ret != -ECONNRESET)
-		supervisor_is_useless(-ret);
-}
-
-static void
-tell_supervisor(const struct keeper_message *message, int fd)
-{
-	if (keeper.channel >= 0)
-		channel_wrote(keeper_link_post(
-		    &keeper.queue, keeper.channel, message, fd));
-}
-
-static void
-channel_close(void)
-{
-	if (keeper.channel >= 0)
-		close(keeper.channel);
-	keeper.channel = -1;
-	keeper_link_queue_clear(&keeper.queue);
-}
 
 static void
 on_spawn(const struct keeper_message *order)
@@ -120,7 +54,7 @@ on_spawn(const struct keeper_message *order)
 	struct keeper_child *child = NULL;
 	int ret = -EINVAL;
 
-	if (keeper.supervisor == 0)
+	if (keeper.supervisor->pid == 0)
 		return; /* the last words of a dead one */
 	if (order->role == PROC_ROLE_CALLWORKER ||
 	    order->role == PROC_ROLE_TOOLWORKER)
@@ -129,13 +63,14 @@ on_spawn(const struct keeper_message *order)
 		    keeper.config.secrets[order->role], &child);
 	if (ret < 0 || child == NULL) {
 		answer.value = -ret;
-		tell_supervisor(&answer, -1);
+		keeper_tell(keeper.supervisor, &answer, -1);
 		return;
 	}
 	answer.op = KEEPER_SPAWNED;
 	answer.child = child->number;
 	answer.pid = child->pid;
-	tell_supervisor(&answer, child->held[KEEPER_HELD_CHANNEL]);
+	keeper_tell(
+	    keeper.supervisor, &answer, child->held[KEEPER_HELD_CHANNEL]);
 }
 
 static void
@@ -164,12 +99,25 @@ on_status(const struct keeper_message *order)
 	keeper_notify(text);
 }
 
+static int
+dup_binary(int fd)
+{
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
 static void
 on_ready(void)
 {
+	struct keeper_supervisor *supervisor = keeper.supervisor;
+
 	if (!keeper.ready_once)
 		keeper_notify("READY=1");
-	keeper.ready_once = true;
+	keeper.ready_once = supervisor->ready = true;
+	keeper.failures = 0;
+	keeper_binary_close(&keeper.good);
+	keeper.good = supervisor->binary;
+	keeper.good.fd = dup_binary(supervisor->binary.fd);
+	keeper_reload_end();
 }
 
 static void
@@ -211,172 +159,80 @@ on_order(const struct keeper_message *order, int *fd)
 			keeper.stop_signal = SIGTERM;
 		keeper_notify("STOPPING=1");
 		return;
+	case KEEPER_RELOADED:
+		keeper_reload_settings(order->value);
+		return;
+	case KEEPER_YIELDING:
+	case KEEPER_YIELD_FAILED:
+		keeper_standby_order(
+		    keeper.supervisor, (enum keeper_op)order->op);
+		return;
+	case KEEPER_PREPARED:
 	case KEEPER_SPAWNED:
 	case KEEPER_SPAWN_FAILED:
 	case KEEPER_EXITED:
 	case KEEPER_HELD:
 	case KEEPER_TABLE_END:
 	case KEEPER_SIGNAL:
+	case KEEPER_YIELD:
+	case KEEPER_STAY:
+	case KEEPER_CONNECT:
 		break;
 	}
 	log_warn("unknown order from the supervisor op=%u", order->op);
 }
 
+/* All that one that stands by may say before it has taken over. */
 static void
-read_orders(void)
+on_standby_order(const struct keeper_message *order)
+{
+	if (order->op == KEEPER_PREPARED)
+		keeper_standby_order(keeper.standby, KEEPER_PREPARED);
+	else if (order->op != KEEPER_ALIVE)
+		log_warn(
+		    "order of a supervisor that stands by op=%u", order->op);
+}
+
+void
+keeper_read_orders(struct keeper_supervisor *supervisor)
 {
 	struct keeper_message order;
 
 	for (;;) {
 		int fd = -1;
-		int got = keeper_link_receive(keeper.channel, &order, &fd);
+		int got = keeper_link_receive(supervisor->channel, &order, &fd);
 
 		if (got == 0)
 			return;
 		if (got < 0) {
 			if (got != -EPIPE)
-				supervisor_is_useless(-got);
-			channel_close();
+				keeper_channel_wrote(supervisor, got);
+			keeper_channel_close(supervisor);
 			return;
 		}
-		keeper.heard_ms = clock_now_ms();
-		on_order(&order, &fd);
+		supervisor->heard_ms = clock_now_ms();
+		if (supervisor == keeper.supervisor)
+			on_order(&order, &fd);
+		else
+			on_standby_order(&order);
 		if (fd >= 0)
 			close(fd);
-		if (keeper.channel < 0)
+		if (supervisor->channel < 0)
 			return;
 	}
 }
 
-/* -- the supervisor ------------------------------------------------------- */
-
-/* What is held, so that a new supervisor goes on where the old one died. */
-static void
-send_table(void)
-{
-	struct keeper_message end = {.op = KEEPER_TABLE_END};
-	struct keeper_child *child;
-
-	TAILQ_FOREACH(child, &keeper.children.list, entry) {
-		struct keeper_message row = {
-		    .op = KEEPER_HELD,
-		    .child = child->number,
-		    .pid = child->pid,
-		    .role = child->role,
-		};
-
-		memcpy(row.text, child->text, sizeof(row.text));
-		for (uint32_t i = 0; i < KEEPER_HELD_COUNT; i++) {
-			if (child->held[i] < 0)
-				continue;
-			row.held = i;
-			tell_supervisor(&row, child->held[i]);
-			end.value++;
-		}
-	}
-	tell_supervisor(&end, -1);
-	if (keeper.stop_signal != 0) {
-		struct keeper_message stop = {
-		    .op = KEEPER_SIGNAL, .value = keeper.stop_signal};
-
-		tell_supervisor(&stop, -1);
-	}
-}
-
-static void
-finish(int status)
+void
+keeper_finish(int status)
 {
 	keeper.finished = true;
 	keeper.exit_status = status;
 }
 
-/* Returns in how many milliseconds. */
-static uint64_t
-supervisor_retry_later(void)
-{
-	uint64_t now_ms = clock_now_ms();
-	uint64_t delay_ms = keeper.restart_delay_ms;
-
-	if (now_ms - keeper.started_ms >= STEADY_MS)
-		delay_ms = RESTART_DELAY_FIRST_MS;
-	keeper.restart_at_ms = now_ms + delay_ms;
-	keeper.restart_delay_ms = delay_ms == 0 ? 100 : delay_ms * 2;
-	if (keeper.restart_delay_ms > RESTART_DELAY_MAX_MS)
-		keeper.restart_delay_ms = RESTART_DELAY_MAX_MS;
-	/* Whoever stops the service does not wait for ever. */
-	if (keeper.stop_signal != 0 &&
-	    ++keeper.stop_restarts > STOP_RESTARTS_MAX)
-		finish(PROC_EXIT_INTERNAL);
-	return delay_ms;
-}
-
-static void
-supervisor_start(void)
-{
-	struct spawn_descriptors descriptors = {
-	    .secrets = keeper.config.secrets[PROC_ROLE_SUPERVISOR],
-	    .memory = keeper.memory,
-	};
-	pid_t pid = -EINVAL;
-	int pair[2];
-
-	keeper.restart_at_ms = 0;
-	keeper.started_ms = clock_now_ms();
-	keeper.heard_ms = 0;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
-		keeper_link_enlarge(pair[0]);
-		descriptors.channel = pair[1];
-		pid = spawn(PROC_ROLE_SUPERVISOR, &descriptors,
-		    keeper.config.config_file);
-		close(pair[1]);
-		if (pid < 0)
-			close(pair[0]);
-	} else {
-		pid = -errno;
-	}
-	if (pid < 0) {
-		log_err(
-		    "supervisor could not be started error=%s", strerror(-pid));
-		supervisor_retry_later();
-		return;
-	}
-	keeper.supervisor = pid;
-	keeper.channel = pair[0];
-	log_info("supervisor started pid=%d", (int)pid);
-	send_table();
-}
-
-static bool
-exited_with(int status, enum proc_exit code)
+bool
+keeper_exited_with(int status, enum proc_exit code)
 {
 	return WIFEXITED(status) && WEXITSTATUS(status) == (int)code;
-}
-
-static void
-supervisor_exited(const char *how, int status)
-{
-	uint64_t delay_ms;
-
-	keeper.supervisor = 0;
-	if (keeper.channel >= 0)
-		read_orders(); /* its last ones count */
-	channel_close();
-	/* One that dies while it says goodbye to calls is replaced, too. */
-	if (keeper.stop_signal != 0 &&
-	    (keeper.stop_now || exited_with(status, PROC_EXIT_OK) ||
-		exited_with(status, PROC_EXIT_CONFIG))) {
-		log_info("supervisor ended %s", how);
-		finish(PROC_EXIT_OK);
-		return;
-	}
-	if (exited_with(status, PROC_EXIT_CONFIG) && !keeper.ready_once) {
-		finish(PROC_EXIT_CONFIG);
-		return;
-	}
-	delay_ms = supervisor_retry_later();
-	log_err("supervisor ended %s, calls go on, starting it again "
-		"delay_ms=%llu",
-	    how, (unsigned long long)delay_ms);
 }
 
 /* -- signals -------------------------------------------------------------- */
@@ -413,7 +269,7 @@ child_exited(struct keeper_child *child, int status, const struct rusage *usage)
 	};
 
 	child->pid = 0;
-	tell_supervisor(&message, -1);
+	keeper_tell(keeper.supervisor, &message, -1);
 	if (keeper_child_holds_nothing(child))
 		keeper_children_release(&keeper.children, child);
 }
@@ -430,14 +286,18 @@ reap(void)
 		char how[96];
 
 		describe_status(status, how, sizeof(how));
-		if (pid == keeper.supervisor) {
-			supervisor_exited(how, status);
+		if (pid == keeper.supervisor->pid) {
+			keeper_supervisor_exited(how, status);
+			continue;
+		}
+		if (pid == keeper.standby->pid) {
+			keeper_standby_exited(how);
 			continue;
 		}
 		child = keeper_children_find_pid(&keeper.children, pid);
 		if (child == NULL)
-			continue;           /* a fork whose exec failed */
-		if (keeper.supervisor == 0) /* nobody else would say it */
+			continue;                /* a fork whose exec failed */
+		if (keeper.supervisor->pid == 0) /* nobody else would say it */
 			log_write(keeper.finished || status == 0
 				      ? LOG_LEVEL_INFO
 				      : LOG_LEVEL_WARN,
@@ -451,15 +311,15 @@ reap(void)
 static void
 stop_again(const struct keeper_message *message)
 {
-	if (keeper.supervisor == 0) {
-		finish(PROC_EXIT_OK);
+	if (keeper.supervisor->pid == 0) {
+		keeper_finish(PROC_EXIT_OK);
 	} else if (keeper.stop_now) {
-		kill(keeper.supervisor, SIGKILL);
+		kill(keeper.supervisor->pid, SIGKILL);
 	} else {
 		log_warn("told to stop a second time, hanging up all calls");
 		keeper.stop_now = true;
 		keeper.stop_now_by_ms = clock_now_ms() + STOP_NOW_MS;
-		tell_supervisor(message, -1);
+		keeper_tell(keeper.supervisor, message, -1);
 	}
 }
 
@@ -471,11 +331,11 @@ check_stop_now(void)
 	    clock_now_ms() < keeper.stop_now_by_ms)
 		return;
 	keeper.stop_now_by_ms = 0;
-	if (keeper.supervisor == 0)
+	if (keeper.supervisor->pid == 0)
 		return;
 	log_warn("supervisor takes too long to stop, killing it pid=%d",
-	    (int)keeper.supervisor);
-	kill(keeper.supervisor, SIGKILL);
+	    (int)keeper.supervisor->pid);
+	kill(keeper.supervisor->pid, SIGKILL);
 }
 
 static void
@@ -491,12 +351,15 @@ on_stop(int sig)
 	keeper.stop_signal = SIGTERM;
 	log_info("stopping signal=%d", sig);
 	keeper_notify("STOPPING=1");
-	if (keeper.supervisor != 0)
-		tell_supervisor(&message, -1);
+	/* Unless it has the name already: then it is told instead. */
+	if (keeper.standby_step < KEEPER_STANDBY_CONNECTING)
+		keeper_standby_stop("the service is stopping");
+	if (keeper.supervisor->pid != 0)
+		keeper_tell(keeper.supervisor, &message, -1);
 	else if (keeper_children_live(&keeper.children))
 		keeper.restart_at_ms = clock_now_ms(); /* for the goodbyes */
 	else
-		finish(PROC_EXIT_OK);
+		keeper_finish(PROC_EXIT_OK);
 }
 
 static void
@@ -505,7 +368,8 @@ log_state(void)
 	struct keeper_child *child;
 
 	log_info("keeper state supervisor=%d stopping=%s",
-	    (int)keeper.supervisor, keeper.stop_signal != 0 ? "yes" : "no");
+	    (int)keeper.supervisor->pid,
+	    keeper.stop_signal != 0 ? "yes" : "no");
 	TAILQ_FOREACH(child, &keeper.children.list, entry)
 		log_info("keeper state child=%u pid=%d role=%s call=%s",
 		    child->number, (int)child->pid, proc_role_name(child->role),
@@ -532,10 +396,10 @@ read_signals(void)
 			break;
 		case SIGUSR1:
 			log_state();
-			tell_supervisor(&message, -1);
+			keeper_tell(keeper.supervisor, &message, -1);
 			break;
 		case SIGHUP:
-			tell_supervisor(&message, -1);
+			keeper_reload_begin();
 			break;
 		}
 	}
@@ -565,26 +429,63 @@ watch_supervisor(void)
 {
 	uint64_t now_ms = clock_now_ms();
 	bool late = now_ms - keeper.watched_ms > WATCH_LATE_MS;
-	uint64_t since_ms =
-	    keeper.heard_ms != 0 ? keeper.heard_ms : keeper.started_ms;
-	uint64_t limit_ms =
-	    keeper.heard_ms != 0 ? SUPERVISOR_SILENCE_MS : SUPERVISOR_START_MS;
+	uint64_t since_ms = keeper.supervisor->heard_ms != 0
+				? keeper.supervisor->heard_ms
+				: keeper.supervisor->started_ms;
+	uint64_t limit_ms = keeper.supervisor->heard_ms != 0
+				? SUPERVISOR_SILENCE_MS
+				: SUPERVISOR_START_MS;
 
 	keeper.watched_ms = now_ms;
-	if (keeper.supervisor == 0 || now_ms - since_ms < limit_ms)
+	if (keeper.supervisor->pid == 0 || now_ms - since_ms < limit_ms)
 		return;
-	keeper.heard_ms = now_ms;
-	if (late || proc_is_traced(keeper.supervisor))
+	keeper.supervisor->heard_ms = now_ms;
+	if (late || proc_is_traced(keeper.supervisor->pid))
 		return;
 	log_err("supervisor hangs, killing it pid=%d silent_ms=%llu",
-	    (int)keeper.supervisor, (unsigned long long)(now_ms - since_ms));
-	kill(keeper.supervisor, SIGKILL);
+	    (int)keeper.supervisor->pid,
+	    (unsigned long long)(now_ms - since_ms));
+	kill(keeper.supervisor->pid, SIGKILL);
+}
+
+/*
+ * systemd is told that the service is well only while a supervisor turns its
+ * loop (or is debugged): without one no call is answered. That Asterisk or
+ * the voice service is away is no reason to end the calls there are.
+ */
+static void
+feed_watchdog(void)
+{
+	const struct keeper_supervisor *supervisor = keeper.supervisor;
+	uint64_t now_ms = clock_now_ms();
+
+	if (keeper.dog_every_ms == 0 || supervisor->pid == 0 ||
+	    now_ms - keeper.dog_fed_ms < keeper.dog_every_ms)
+		return;
+	if ((supervisor->heard_ms == 0 ||
+		now_ms - supervisor->heard_ms >= SUPERVISOR_SILENCE_MS) &&
+	    !proc_is_traced(supervisor->pid))
+		return;
+	keeper.dog_fed_ms = now_ms;
+	keeper_notify("WATCHDOG=1");
+}
+
+/* WATCHDOG_USEC, as sd_watchdog_enabled(3) has it: fed twice in that time. */
+static void
+read_watchdog(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC");
+	const char *pid = getenv("WATCHDOG_PID");
+
+	if (usec == NULL || (pid != NULL && atoi(pid) != (int)getpid()))
+		return;
+	keeper.dog_every_ms = strtoull(usec, NULL, 10) / 2000;
 }
 
 static uint64_t
 watch_at_ms(void)
 {
-	return keeper.supervisor != 0 ? clock_now_ms() + WATCH_MS : 0;
+	return keeper.supervisor->pid != 0 ? clock_now_ms() + WATCH_MS : 0;
 }
 
 /* -- the loop ------------------------------------------------------------- */
@@ -606,23 +507,38 @@ sooner(uint64_t a_ms, uint64_t b_ms)
 	return b_ms == 0 || (a_ms != 0 && a_ms < b_ms) ? a_ms : b_ms;
 }
 
+static short
+wanted_events(const struct keeper_supervisor *supervisor)
+{
+	return supervisor->queue.count > 0 ? POLLIN | POLLOUT : POLLIN;
+}
+
+static void
+serve_channel(struct keeper_supervisor *supervisor, short events)
+{
+	if ((events & POLLOUT) != 0)
+		keeper_channel_wrote(supervisor,
+		    keeper_link_flush(&supervisor->queue, supervisor->channel));
+	if (events != 0 && supervisor->channel >= 0)
+		keeper_read_orders(supervisor);
+}
+
 static void
 turn(uint64_t wake_at_ms)
 {
-	struct pollfd pfds[2] = {
+	struct keeper_supervisor *supervisor = keeper.supervisor;
+	struct keeper_supervisor *standby = keeper.standby;
+	struct pollfd pfds[3] = {
 	    {.fd = keeper.signals, .events = POLLIN},
-	    {.fd = keeper.channel, .events = POLLIN},
+	    {.fd = supervisor->channel, .events = wanted_events(supervisor)},
+	    {.fd = standby->channel, .events = wanted_events(standby)},
 	};
 
-	if (keeper.queue.count > 0)
-		pfds[1].events |= POLLOUT;
-	if (poll(pfds, 2, wait_ms(wake_at_ms)) < 0)
+	if (poll(pfds, 3, wait_ms(wake_at_ms)) < 0)
 		return;
-	if ((pfds[1].revents & POLLOUT) != 0)
-		channel_wrote(keeper_link_flush(&keeper.queue, keeper.channel));
 	/* Orders first: what a supervisor said before it died counts. */
-	if (pfds[1].revents != 0 && keeper.channel >= 0)
-		read_orders();
+	serve_channel(supervisor, pfds[1].revents);
+	serve_channel(standby, pfds[2].revents);
 	if (pfds[0].revents != 0)
 		read_signals();
 }
@@ -676,6 +592,22 @@ make_memory(void)
 		    strerror(errno));
 }
 
+static void
+run_turn(void)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	if (keeper.restart_at_ms != 0 && now_ms >= keeper.restart_at_ms)
+		keeper_supervisor_start();
+	check_stop_now();
+	keeper_standby_turn(now_ms);
+	keeper_reload_turn(now_ms);
+	turn(sooner(watch_at_ms(),
+	    sooner(keeper.restart_at_ms, keeper.stop_now_by_ms)));
+	watch_supervisor();
+	feed_watchdog();
+}
+
 int
 keeper_run(const struct keeper_config *config)
 {
@@ -683,8 +615,9 @@ keeper_run(const struct keeper_config *config)
 
 	keeper.config = *config;
 	keeper_children_init(&keeper.children);
-	keeper_link_queue_init(&keeper.queue);
+	keeper_supervisor_init();
 	raise_descriptor_limit();
+	read_watchdog();
 	make_memory();
 	keeper.watched_ms = clock_now_ms();
 	ret = open_signals();
@@ -692,16 +625,10 @@ keeper_run(const struct keeper_config *config)
 		log_err("signals cannot be read error=%s", strerror(-ret));
 		return PROC_EXIT_INTERNAL;
 	}
-	supervisor_start();
-	while (!keeper.finished) {
-		if (keeper.restart_at_ms != 0 &&
-		    clock_now_ms() >= keeper.restart_at_ms)
-			supervisor_start();
-		check_stop_now();
-		turn(sooner(watch_at_ms(),
-		    sooner(keeper.restart_at_ms, keeper.stop_now_by_ms)));
-		watch_supervisor();
-	}
+	keeper_supervisor_start();
+	while (!keeper.finished)
+		run_turn();
+	keeper_standby_stop("the service has stopped");
 	end_children();
 	log_info("stopped status=%d", keeper.exit_status);
 	return keeper.exit_status;

@@ -212,3 +212,18 @@ keeper_client_stopping(struct keeper_client *client)
 
 	send_order(client, &order, NULL, -1);
 }
+
+void
+keeper_client_say(
+    struct keeper_client *client, enum keeper_op op, int32_t value)
+{
+	struct keeper_message order = {.op = op, .value = value};
+
+	send_order(client, &order, NULL, -1);
+}
+
+bool
+keeper_client_is_flushed(const struct keeper_client *client)
+{
+	return client->queue.count == 0;
+}

@@ -6,6 +6,8 @@
 #include "common/proc.h"
 #include "supervisor/keeper_protocol.h"
 
+#include <stdbool.h>
+
 struct event_base;
 struct keeper_client;
 
@@ -36,5 +38,10 @@ void keeper_client_status(struct keeper_client *client, const char *text);
 void keeper_client_timezone(struct keeper_client *client, const char *zone);
 void keeper_client_ready(struct keeper_client *client);
 void keeper_client_stopping(struct keeper_client *client);
+/* OP is one that has nothing but a VALUE. */
+void keeper_client_say(
+    struct keeper_client *client, enum keeper_op op, int32_t value);
+/* Whether the keeper has, or will read, all that was said. */
+bool keeper_client_is_flushed(const struct keeper_client *client);
 
 #endif

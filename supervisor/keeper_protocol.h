@@ -6,7 +6,22 @@
  * child has a number that is never used twice while the keeper lives. The
  * keeper holds a duplicate of each descriptor that must outlive a process
  * (enum keeper_held); a new supervisor gets them all as KEEPER_HELD, then
- * KEEPER_TABLE_END, before anything else.
+ * KEEPER_TABLE_END, before anything else. An upgrade makes two builds of this
+ * talk: a number keeps its meaning, new ones are added at the end of their
+ * list, and who does not know one logs it.
+ *
+ * A supervisor is replaced by one that stands by (supervisor/handover.h):
+ *
+ *   keeper             old                        new
+ *   starts the new one                            reads its settings
+ *   ◀────────────────────────────────── PREPARED
+ *   YIELD ───────────▶ until no call is half made
+ *   ◀──────── YIELDING goes on as ever
+ *   CONNECT ────────────────────────────────────▶ takes the application's
+ *                      ApplicationReplaced ◀····· name in Asterisk; keeps
+ *                      no event comes any more    all events for later
+ *                      last answers, exit
+ *   HELD …, TABLE_END ──────────────────────────▶ lists, then the events
  */
 #ifndef SUPERVISOR_KEEPER_PROTOCOL_H
 #define SUPERVISOR_KEEPER_PROTOCOL_H
@@ -24,6 +39,10 @@ enum keeper_op {
 	KEEPER_TIMEZONE,  /* text: TIMEZONE, so that all logs have one clock */
 	KEEPER_ALIVE,     /* every second: the supervisor does not hang */
 	KEEPER_STOPPING,  /* told to end: exit when the supervisor has */
+	KEEPER_RELOADED,  /* SIGHUP was done; value = enum keeper_reloaded */
+	KEEPER_PREPARED,  /* the one that stands by could take over */
+	KEEPER_YIELDING,  /* may be replaced: let the other one connect */
+	KEEPER_YIELD_FAILED, /* the other one did not: stays */
 
 	/* keeper to supervisor */
 	KEEPER_SPAWNED = 64, /* seq, child, pid, role; descriptor: channel */
@@ -32,6 +51,16 @@ enum keeper_op {
 	KEEPER_HELD,         /* child, pid (0: dead), role, held, text, fd */
 	KEEPER_TABLE_END,    /* value = how many KEEPER_HELD came before */
 	KEEPER_SIGNAL,       /* value = signal that the service was sent */
+	KEEPER_YIELD,        /* another one stands by: finish and exit */
+	KEEPER_STAY,         /* it does not, after all */
+	KEEPER_CONNECT,      /* to the one that stands by: to Asterisk */
+};
+
+/* Whether another supervisor may take over now. */
+enum keeper_reloaded {
+	KEEPER_RELOADED_ALL,
+	KEEPER_RELOADED_NOTHING, /* the settings have errors */
+	KEEPER_RELOADED_PART,    /* some would harm the calls there are */
 };
 
 enum keeper_held {

@@ -4,7 +4,8 @@
  *
  * A table of contents: each room is made here, in order, and freed in the
  * reverse order. It is a child of the keeper, which hands it what an earlier
- * supervisor left before anything else happens.
+ * supervisor left before anything else happens. With --standby that one still
+ * works: until the table comes, nothing of the service is touched.
  */
 #include "common/clock.h"
 #include "common/config.h"
@@ -24,6 +25,7 @@
 #include "supervisor/check_sql.h"
 #include "supervisor/control.h"
 #include "supervisor/fleet.h"
+#include "supervisor/handover.h"
 #include "supervisor/keeper_client.h"
 #include "supervisor/ledger.h"
 #include "supervisor/local_ip.h"
@@ -52,6 +54,8 @@ enum {
 	TURN_MS = 500,
 	TURN_STOPPING_MS = 50,
 	LEAVE_MS = 2000, /* for workers to go; then the keeper ends them */
+	SYNC_TURN_MS = 5,
+	SYNC_MS = 1000, /* for adopted workers to say how far they are */
 };
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
@@ -63,12 +67,17 @@ enum {
 static struct {
 	const char *config_file;
 	bool check;
+	bool standby;   /* another supervisor works: wait for the table */
+	bool settled;   /* the table has been read */
+	bool connected; /* to Asterisk, while standing by */
 	struct config config;
 	pid_t keeper;
 
 	struct event_base *base;
 	struct event *signal_events[SIGNAL_COUNT];
 	struct event *timer;
+	struct event *sync_timer;
+	uint64_t sync_by_ms;
 	struct resolver *resolver;
 	struct fleet *fleet;
 	struct personas *personas;
@@ -86,6 +95,7 @@ static struct {
 	struct calls *calls;
 	struct control *control; /* NULL: no socket */
 	struct records *records; /* NULL: none are kept */
+	struct handover *handover;
 
 	bool stopping;
 	uint64_t leave_by_ms; /* 0: calls are still going on */
@@ -186,7 +196,10 @@ keep_text(struct config_problems *problems, const char *key, char *fresh,
 	snprintf(fresh, CONFIG_TEXT_MAX, "%s", old);
 }
 
-/* Of another Asterisk or application we would not hear how calls end. */
+/*
+ * Of another Asterisk or application we would not hear how calls end, nor
+ * would a successor that takes over now.
+ */
 static void
 keep_asterisk(struct config *fresh, struct config_problems *problems)
 {
@@ -217,10 +230,35 @@ ari_settings_differ(const struct config *a, const struct config *b)
 }
 
 static void
+find_local_ip(void)
+{
+	const struct net_address *asterisk = ari_address(me.ari);
+	int ret = -EADDRNOTAVAIL;
+
+	if (me.local_ip[0] != '\0')
+		return;
+	if (me.config.local_ip_address[0] != '\0') {
+		snprintf(me.local_ip, sizeof(me.local_ip), "%.*s",
+		    LOCAL_IP_SIZE - 1, me.config.local_ip_address);
+		ret = 0;
+	} else if (asterisk != NULL) {
+		ret = local_ip_towards(asterisk, me.local_ip);
+	}
+	if (ret < 0)
+		log_err("alarm=local_ip no address at which Asterisk reaches "
+			"us, set LOCAL_IP_ADDRESS error=%s",
+		    strerror(-ret));
+	else
+		log_info("media address is %s", me.local_ip);
+}
+
+static void
 reload(void)
 {
 	struct config_problems problems = {0};
 	struct config fresh = me.config;
+	enum keeper_reloaded result = KEEPER_RELOADED_ALL;
+	size_t count;
 	bool reconnect;
 
 	log_info("reading the configuration again");
@@ -228,11 +266,16 @@ reload(void)
 	model_apply(&fresh, clock_wall(), &problems);
 	if (config_problems_fatal(&problems) == 0)
 		load_folders(&fresh, &problems);
+	count = problems.count;
 	keep_asterisk(&fresh, &problems);
+	if (problems.count > count)
+		result = KEEPER_RELOADED_PART;
 	startup_log_problems(&problems);
 	if (config_problems_fatal(&problems) > 0) {
 		log_err("the configuration has errors, the old one stays");
 		config_wipe(&fresh);
+		keeper_client_say(fleet_keeper(me.fleet), KEEPER_RELOADED,
+		    KEEPER_RELOADED_NOTHING);
 		return;
 	}
 	reconnect = ari_settings_differ(&fresh, &me.config) ||
@@ -244,12 +287,16 @@ reload(void)
 	rtp_ports_init(
 	    &me.ports, me.config.rtp_port_min, me.config.rtp_port_max);
 	me.local_ip[0] = '\0';
+	if (ari_address(me.ari) != NULL)
+		find_local_ip(); /* some call may be about to need it */
 	keeper_client_timezone(fleet_keeper(me.fleet), me.config.timezone);
 	fleet_signal(me.fleet, SIGHUP); /* log files */
 	spares_reload(me.spares);
 	toolworkers_reload(me.toolworkers);
 	if (reconnect)
 		ari_reconnect(me.ari, "configuration read again");
+	keeper_client_say(
+	    fleet_keeper(me.fleet), KEEPER_RELOADED, (int32_t)result);
 }
 
 /* -- ending ------------------------------------------------------------------------- */
@@ -273,6 +320,7 @@ stop(void)
 	}
 	me.stopping = true;
 	log_info("stopping");
+	handover_stay(me.handover, "the service is stopping");
 	keeper_client_stopping(fleet_keeper(me.fleet));
 	spares_stop(me.spares);
 	calls_drain(me.calls);
@@ -315,6 +363,14 @@ static void
 handle_signal(int sig, void *arg)
 {
 	(void)arg;
+	if (!me.settled) {
+		if (sig == SIGTERM || sig == SIGINT)
+			finish(PROC_EXIT_OK);
+		return; /* nothing is ours yet */
+	}
+	/* What it means the successor is told, too. */
+	if (handover_is_over(me.handover))
+		return;
 	switch (sig) {
 	case SIGTERM:
 	case SIGINT:
@@ -340,6 +396,13 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 }
 
 static void
+on_handed_over(void *arg)
+{
+	(void)arg;
+	finish(PROC_EXIT_OK);
+}
+
+static void
 on_keeper_gone(void *arg)
 {
 	(void)arg;
@@ -348,29 +411,6 @@ on_keeper_gone(void *arg)
 }
 
 /* -- Asterisk ------------------------------------------------------------------------------ */
-
-static void
-find_local_ip(void)
-{
-	const struct net_address *asterisk = ari_address(me.ari);
-	int ret = -EADDRNOTAVAIL;
-
-	if (me.local_ip[0] != '\0')
-		return;
-	if (me.config.local_ip_address[0] != '\0') {
-		snprintf(me.local_ip, sizeof(me.local_ip), "%.*s",
-		    LOCAL_IP_SIZE - 1, me.config.local_ip_address);
-		ret = 0;
-	} else if (asterisk != NULL) {
-		ret = local_ip_towards(asterisk, me.local_ip);
-	}
-	if (ret < 0)
-		log_err("alarm=local_ip no address at which Asterisk reaches "
-			"us, set LOCAL_IP_ADDRESS error=%s",
-		    strerror(-ret));
-	else
-		log_info("media address is %s", me.local_ip);
-}
 
 static void
 on_snapshot(const cJSON *channels, const cJSON *bridges, void *arg)
@@ -392,6 +432,8 @@ static void
 on_ari_state(enum ari_state state, void *arg)
 {
 	(void)arg;
+	if (me.calls == NULL)
+		return; /* standing by */
 	calls_on_ari_state(me.calls, state);
 	show_state();
 }
@@ -433,16 +475,44 @@ on_adopted(const struct fleet_adopted *adopted, void *arg)
 	}
 }
 
+/* Before a worker says that its call talks, digits would be ignored. */
+static void
+on_sync_turn(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (!calls_are_synced(me.calls) && clock_now_ms() < me.sync_by_ms)
+		return;
+	event_del(me.sync_timer);
+	ari_go_on(me.ari);
+}
+
+/* A predecessor that still works lets us connect before it ends. */
+static void
+start_ari(void)
+{
+	static const struct timeval interval = {.tv_usec = SYNC_TURN_MS * 1000};
+
+	if (!me.connected) {
+		ari_start(me.ari);
+		return;
+	}
+	me.sync_by_ms = clock_now_ms() + SYNC_MS;
+	event_add(me.sync_timer, &interval);
+}
+
 static void
 on_settled(void *arg)
 {
 	(void)arg;
+	me.settled = true;
 	if (!me.stopping) {
 		spares_start(me.spares);
 		toolworkers_start(me.toolworkers);
 	}
 	records_settle(me.records);
-	ari_start(me.ari);
+	start_ari();
 	keeper_client_timezone(fleet_keeper(me.fleet), me.config.timezone);
 	keeper_client_ready(fleet_keeper(me.fleet));
 	log_info("ready app=%s model=%s max_calls=%ld", me.config.ari_app,
@@ -457,6 +527,7 @@ parse_args(int argc, char **argv)
 	static const struct option longs[] = {
 	    {"config", required_argument, NULL, 'c'},
 	    {"check", no_argument, NULL, 'k'},
+	    {"standby", no_argument, NULL, 's'},
 	    {NULL, 0, NULL, 0},
 	};
 	int c;
@@ -466,6 +537,8 @@ parse_args(int argc, char **argv)
 			me.config_file = optarg;
 		else if (c == 'k')
 			me.check = true;
+		else if (c == 's')
+			me.standby = true;
 		else
 			exit(PROC_EXIT_CONFIG);
 	}
@@ -640,21 +713,82 @@ open_control(void)
 }
 
 static int
+init_handover(void)
+{
+	const struct handover_env env = {
+	    .base = me.base,
+	    .fleet = me.fleet,
+	    .ari = me.ari,
+	    .calls = me.calls,
+	    .on_done = on_handed_over,
+	};
+
+	return handover_new(&me.handover, &env);
+}
+
+/* What a predecessor used until now is ours. */
+static void
+take_over(void)
+{
+	static const struct timeval interval = {.tv_usec = TURN_MS * 1000};
+	int ret = init_access();
+
+	init_records();
+	if (ret == 0)
+		ret = init_calls();
+	if (ret == 0)
+		ret = init_handover();
+	if (ret == 0 && event_add(me.timer, &interval) < 0)
+		ret = -ENOMEM;
+	if (ret < 0) {
+		log_err("cannot take over error=%s", strerror(-ret));
+		exit(PROC_EXIT_INTERNAL); /* the keeper starts another one */
+	}
+	open_control();
+}
+
+static void
+on_order(enum keeper_op op, void *arg)
+{
+	(void)arg;
+	if (op == KEEPER_TABLE_END) {
+		take_over();
+	} else if (op == KEEPER_CONNECT && !me.settled && !me.connected) {
+		me.connected = true;
+		ari_start_held(me.ari);
+	} else if (op == KEEPER_YIELD && me.settled && !me.stopping) {
+		handover_begin(me.handover);
+	} else if (op == KEEPER_STAY && me.settled) {
+		handover_stay(me.handover, "the keeper says so");
+	}
+}
+
+static int
+init_timers(void)
+{
+	me.timer = event_new(me.base, -1, EV_PERSIST, on_turn, NULL);
+	me.sync_timer = event_new(me.base, -1, EV_PERSIST, on_sync_turn, NULL);
+	return me.timer == NULL || me.sync_timer == NULL ? -ENOMEM : 0;
+}
+
+static int
 main_init(void)
 {
 	static const struct fleet_callbacks callbacks = {
+	    .on_order = on_order,
 	    .on_adopted = on_adopted,
 	    .on_settled = on_settled,
 	    .on_signal = handle_signal,
 	    .on_keeper_gone = on_keeper_gone,
 	};
-	static const struct timeval interval = {.tv_usec = TURN_MS * 1000};
 	int ret;
 
 	me.base = event_base_new();
 	if (me.base == NULL)
 		return -ENOMEM;
 	ret = init_signals();
+	if (ret == 0)
+		ret = init_timers();
 	if (ret == 0)
 		ret = resolver_new(&me.resolver, me.base, NULL);
 	if (ret == 0)
@@ -673,23 +807,15 @@ main_init(void)
 	if (ret == 0)
 		ret =
 		    ledger_new(&me.ledger, me.base, me.ari, me.config.ari_app);
-	if (ret == 0)
-		ret = init_access();
-	init_records();
-	if (ret == 0)
-		ret = init_calls();
-	if (ret < 0)
-		return ret;
-	me.timer = event_new(me.base, -1, EV_PERSIST, on_turn, NULL);
-	if (me.timer == NULL || event_add(me.timer, &interval) < 0)
-		return -ENOMEM;
-	open_control();
-	return 0;
+	if (ret == 0 && me.standby)
+		keeper_client_say(fleet_keeper(me.fleet), KEEPER_PREPARED, 0);
+	return ret;
 }
 
 static void
 main_deinit(void)
 {
+	handover_free(&me.handover);
 	/* First what calls others back, so that nobody is called any more. */
 	control_free(&me.control);
 	ari_free(&me.ari);
@@ -712,6 +838,8 @@ main_deinit(void)
 	}
 	if (me.timer != NULL)
 		event_free(me.timer);
+	if (me.sync_timer != NULL)
+		event_free(me.sync_timer);
 	if (me.base != NULL)
 		event_base_free(me.base);
 	config_wipe(&me.config);
@@ -727,7 +855,8 @@ main(int argc, char **argv)
 	if (me.check)
 		return check_run(me.config_file);
 	title_set_name("telef-super");
-	title_set("telefonista: supervisor starting");
+	title_set("telefonista: supervisor %s",
+	    me.standby ? "stands by" : "starting");
 	log_init("supervisor", LOG_LEVEL_INFO);
 	me.keeper = getppid();
 	startup_lock_memory();

@@ -71,8 +71,8 @@ child_signals(void)
 
 /* In the child. Never returns; reports errno of exec through ERROR_FD. */
 static _Noreturn void
-child_exec(const struct spawn_descriptors *descriptors, int error_fd,
-    pid_t keeper, char *const argv[])
+child_exec(const struct spawn_descriptors *descriptors, int binary,
+    int error_fd, pid_t keeper, char *const argv[])
 {
 	/* Out of the way of the numbers that are about to be placed. */
 	int channel = fcntl(descriptors->channel, F_DUPFD, 16);
@@ -83,6 +83,7 @@ child_exec(const struct spawn_descriptors *descriptors, int error_fd,
 			 ? -1
 			 : fcntl(descriptors->memory, F_DUPFD, 16);
 	int report = fcntl(error_fd, F_DUPFD, 16);
+	int image = binary < 0 ? -1 : fcntl(binary, F_DUPFD, 16);
 	int null_low = open("/dev/null", O_RDONLY);
 	int null = fcntl(null_low, F_DUPFD, 16);
 	int failure;
@@ -94,7 +95,8 @@ child_exec(const struct spawn_descriptors *descriptors, int error_fd,
 		_exit(PROC_EXIT_ORPHAN);
 	if (channel < 0 || report < 0 || null < 0 ||
 	    (secrets < 0 && descriptors->secrets >= 0) ||
-	    (memory < 0 && descriptors->memory >= 0)) {
+	    (memory < 0 && descriptors->memory >= 0) ||
+	    (image < 0 && binary >= 0)) {
 		report = error_fd;
 		goto fail;
 	}
@@ -105,9 +107,16 @@ child_exec(const struct spawn_descriptors *descriptors, int error_fd,
 	    place(memory, PROC_FD_MEMORY) < 0)
 		goto fail;
 	report = dup2(report, PROC_FD_COUNT);
-	close_range(PROC_FD_COUNT + 1, ~0u, 0);
+	if (image >= 0)
+		image = dup2(image, PROC_FD_COUNT + 1);
+	close_range(PROC_FD_COUNT + (image >= 0 ? 2 : 1), ~0u, 0);
 	fcntl(report, F_SETFD, FD_CLOEXEC);
-	execv(argv[0], argv);
+	if (image < 0) {
+		execv(argv[0], argv);
+	} else {
+		fcntl(image, F_SETFD, FD_CLOEXEC);
+		execveat(image, "", argv, environ, AT_EMPTY_PATH);
+	}
 fail:
 	failure = errno;
 	(void)!write(report, &failure, sizeof(failure));
@@ -129,9 +138,16 @@ exec_result(int fd)
 
 /* What a role is started with; NULL-terminated. */
 struct command {
-	char path[4096 + 64];
+	char path[SPAWN_PATH_SIZE];
 	char *argv[5];
 };
+
+void
+spawn_path(char path[SPAWN_PATH_SIZE], enum proc_role role)
+{
+	snprintf(path, SPAWN_PATH_SIZE, "%s/telefonista-%s", spawner.folder,
+	    proc_role_name(role));
+}
 
 static void
 command_fill(struct command *command, enum proc_role role,
@@ -140,8 +156,7 @@ command_fill(struct command *command, enum proc_role role,
 	int argc = 0;
 
 	memset(command->argv, 0, sizeof(command->argv));
-	snprintf(command->path, sizeof(command->path), "%s/telefonista-%s",
-	    spawner.folder, proc_role_name(role));
+	spawn_path(command->path, role);
 	command->argv[argc++] = command->path;
 	/* execv(3) does not write to its arguments. */
 	if (config_file != NULL) {
@@ -156,17 +171,26 @@ pid_t
 spawn(enum proc_role role, const struct spawn_descriptors *descriptors,
     const char *config_file)
 {
+	return spawn_binary(role, -1, descriptors, config_file, NULL);
+}
+
+pid_t
+spawn_binary(enum proc_role role, int binary,
+    const struct spawn_descriptors *descriptors, const char *config_file,
+    const char *argument)
+{
 	struct command command;
 	int pipe_fds[2], ret;
 	pid_t keeper = getpid();
 	pid_t pid;
 
-	command_fill(&command, role, config_file, NULL);
+	command_fill(&command, role, config_file, argument);
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return -errno;
 	pid = fork();
 	if (pid == 0)
-		child_exec(descriptors, pipe_fds[1], keeper, command.argv);
+		child_exec(
+		    descriptors, binary, pipe_fds[1], keeper, command.argv);
 	ret = pid < 0 ? -errno : 0;
 	close(pipe_fds[1]);
 	if (pid > 0)

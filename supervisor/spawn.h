@@ -20,6 +20,13 @@ struct spawn_descriptors {
  */
 int spawn_find_binaries(void);
 
+enum {
+	SPAWN_PATH_SIZE = 4096 + 64,
+};
+
+/* The binary of ROLE, which may be missing. */
+void spawn_path(char path[SPAWN_PATH_SIZE], enum proc_role role);
+
 /*
  * Starts ROLE with `--config CONFIG_FILE` (NULL: without) and exactly the
  * descriptors of common/proc.h; the caller keeps its own and closes them.
@@ -27,6 +34,14 @@ int spawn_find_binaries(void);
  */
 pid_t spawn(enum proc_role role, const struct spawn_descriptors *descriptors,
     const char *config_file);
+
+/*
+ * The same with the binary BINARY (O_PATH), which need not have a name any
+ * more, and one more ARGUMENT; -1 and NULL: as spawn().
+ */
+pid_t spawn_binary(enum proc_role role, int binary,
+    const struct spawn_descriptors *descriptors, const char *config_file,
+    const char *argument);
 
 /*
  * Becomes ROLE with ARGUMENT, keeping environment and terminal: for a command

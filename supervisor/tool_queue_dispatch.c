@@ -10,6 +10,9 @@
  * that its tool says, or a quarter. Jobs of a dead target fill their own part
  * and wait for each other; nobody else waits for them.
  *
+ * After another supervisor a job whose second run would do harm waits until
+ * every worker has said what runs there: it may be the first one.
+ *
  * Parts of divided questions, of which there may be hundreds, have places of
  * their own on each worker, so that they keep nobody else waiting.
  *
@@ -30,7 +33,7 @@ struct places {
 	struct tool_slot *parts; /* for one of a divided question */
 	struct tool_slot *empty; /* for an exclusive one */
 	size_t open;             /* workers that take jobs */
-	bool parts_wait;         /* some worker has not said what runs there */
+	bool unsure;             /* some worker has not said what runs there */
 };
 
 static bool
@@ -47,7 +50,7 @@ find_places(const struct tool_queue *queue, struct places *places)
 	*places = (struct places){0};
 	TAILQ_FOREACH(slot, &queue->slots, entry) {
 		places->open += !slot->closed;
-		places->parts_wait |= slot->expected;
+		places->unsure |= slot->expected;
 		if (!is_open(slot))
 			continue;
 		if (slot->jobs == 0 &&
@@ -113,11 +116,11 @@ reserve(struct tool_queue *queue, const struct places *places)
 static struct tool_slot *
 place_for(const struct tool_job *job, const struct places *places)
 {
+	if (places->unsure && (job->part || !job->read_only))
+		return NULL;
 	if (job->exclusive)
 		return places->empty;
-	if (job->part)
-		return places->parts_wait ? NULL : places->parts;
-	return places->shared;
+	return job->part ? places->parts : places->shared;
 }
 
 /* The request whose turn it is, of those whose job can run now. */

@@ -121,8 +121,12 @@ on_state(struct tool_queue *queue, struct worker *worker, const cJSON *body)
 
 	if (slot == NULL)
 		return;
-	if (slot->expected && json_array(body, "jobs") != NULL)
-		slot->expected = slot->closed = false;
+	if (slot->expected && json_array(body, "jobs") != NULL) {
+		slot->expected = false;
+		/* An earlier supervisor told it to go when it is done. */
+		slot->closed =
+		    strcmp(json_string(body, "state"), "draining") == 0;
+	}
 	cJSON_ArrayForEach(id, json_array(body, "jobs")) {
 		if (cJSON_IsString(id))
 			adopt(queue, slot, id->valuestring);

@@ -280,6 +280,12 @@ on_message(
 	bool first = !member->up;
 
 	member->up = true;
+	/* Told so by an earlier supervisor. */
+	if (type == MESSAGE_STATE && !member->leaving &&
+	    strcmp(json_string(body, "state"), "draining") == 0) {
+		member->leaving = true;
+		fill(member->pool);
+	}
 	if (type == MESSAGE_STATE &&
 	    strcmp(json_string(body, "why"), "health") == 0)
 		member->health_ms = 0;

@@ -10,6 +10,7 @@ import signal
 import time
 
 from tests.e2e.service import REPO
+from tests.e2e.test_records import finished
 from tests.e2e.world import GREETING, PERSONA, TOOL
 from tests.sim import rtp
 
@@ -176,6 +177,20 @@ def pin(world, call, digits, count, results):
     return output
 
 
+def recorded(world):
+    """Settings with which all that the journal has is kept."""
+    return {"RECORDS_DIR": world.folder / "records",
+            "RECORD_TRANSCRIPTS": "yes"}
+
+
+def record_of(world, call):
+    call.hangup().gone()
+    [path] = finished(world, world.folder / "records")
+    text = path.read_text()
+    assert "tool_call" in text and GREETING in text
+    return text
+
+
 def silent_between(call, first, last):
     """Whether the service was given silence, bit by bit."""
     heard = bytes(call.session.input_audio)[first:last]
@@ -262,7 +277,7 @@ def test_a_customer_dials_what_nobody_else_may_know(world):
                            {"contrato": JOSE["contract"]})
                     for _ in range(2)),
                   asking("consultar_cliente"))
-    start(world)
+    start(world, **recorded(world))
     call = world.call().hears(GREETING)
     assert pin(world, call, "11112222#", 1, 1) == said(
         "identificar_cliente", "wrong").replace("{left}", "2")
@@ -270,7 +285,8 @@ def test_a_customer_dials_what_nobody_else_may_know(world):
         "identificar_cliente", "granted")
     call.says("tres")
     assert "José Ángel Ibáñez" in answered(call, 3)["result"]
-    for text in (everything_at_openai(world), world.service.text()):
+    for text in (everything_at_openai(world), world.service.text(),
+                 record_of(world, call)):
         assert "79300400" not in text and "11112222" not in text
 
 
@@ -281,7 +297,7 @@ def test_a_pin_makes_staff_and_nobody_hears_it(world):
     world.expect("refused: tool=estado_interno .*the caller is public")
     world.answers(asking("estado_interno"), asking("identificar_personal"),
                   asking("estado_interno"), "Bien.")
-    start(world, LOG_LEVEL="debug", LOG_TRANSCRIPTS="yes")
+    start(world, LOG_LEVEL="debug", LOG_TRANSCRIPTS="yes", **recorded(world))
     call = world.call().hears(GREETING)
     call.says("cómo está todo")
     assert answered(call, 1)["error"] == STAFF_TOOL["unidentified"]
@@ -302,7 +318,8 @@ def test_a_pin_makes_staff_and_nobody_hears_it(world):
     assert "todo en orden" in answered(call, 3)["result"]
     told = everything_at_openai(world)
     assert "El usuario marcó" not in told and "482915" not in told
-    assert not re.search(r"4 ?8 ?2 ?9 ?1 ?5", world.service.text())
+    for text in (world.service.text(), record_of(world, call)):
+        assert not re.search(r"4 ?8 ?2 ?9 ?1 ?5", text)
     assert world.service.find(r"class=staff \(PIN of ana\)")
 
 

@@ -456,6 +456,27 @@ def test_a_pin_begun_under_the_old_supervisor_is_asked_for_again(world):
     assert "El usuario marcó" not in everything_at_openai(world)
 
 
+def test_a_pin_goes_on_when_the_worker_dies_and_the_next_one_is_deaf(world):
+    world.expect("callworker killed by signal", "worker lost how=",
+                 "alarm=rescue")
+    world.answers(asking("identificar_personal"))
+    start(world, WARM_WORKERS=2)
+    call = world.call().hears(GREETING)
+    call.says("soy ana")
+    dials(call, "482")
+    first = call.session
+    call.rescued()
+    call.says("cuatro ocho dos", ms=600)
+    call.phone.dtmf("915#")
+    world.service.wait_log(r"class=staff \(PIN of ana\)")
+    heard = [bytes(s.input_audio) for s in world.openai.sessions
+             if s is not first]
+    assert any(heard)
+    for audio in heard:
+        assert audio.strip(rtp.SILENCE[call.codec]) == b""
+    assert "El usuario marcó" not in everything_at_openai(world)
+
+
 # -- what must be confirmed ---------------------------------------------------------
 
 

@@ -16,9 +16,10 @@ DATADIR ?= $(PREFIX)/share/telefonista
 PYTHON  := /usr/bin/python3
 JOBS    := $(shell nproc)
 
-PKGS    := libevent_core libevent_extra libevent_openssl libwebsockets libcurl libcjson libssl libcrypto
+PKGS    := libevent_core libevent_extra libevent_openssl libwebsockets libcurl libcjson libssl libcrypto libseccomp
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+SECCOMP_LIBS := $(shell pkg-config --libs libseccomp 2>/dev/null)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wformat=2 -Wvla \
@@ -37,7 +38,7 @@ CFLAGS   := -std=c17 $(OPT) $(WARN) $(HARDEN) $(if $(CI),-Werror) $(EXTRA_CFLAGS
 LDFLAGS  := $(HARDEN_LD) -Wl,--as-needed $(EXTRA_CFLAGS)
 
 ROLES    := supervisor callworker toolworker
-# The keeper is libc only: its own list, no library of ours but these rooms.
+# The keeper is libc and libseccomp only: its own list, no room of ours but these.
 KEEPER_SRC := $(addprefix supervisor/,keeper.c keeper_children.c keeper_link.c keeper_main.c keeper_notify.c keeper_reload.c keeper_supervisor.c spawn.c)
 CTL_SRC := supervisor/telefonistactl.c
 SUPERVISOR_SRC := $(filter-out $(KEEPER_SRC) $(CTL_SRC),$(wildcard supervisor/*.c))
@@ -78,8 +79,8 @@ $(B)/%.a:
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-$(B)/telefonista: $(call obj,$(KEEPER_SRC)) $(call obj,common/log.c common/clock.c common/proc.c common/title.c common/secret.c)
-	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^
+$(B)/telefonista: $(call obj,$(KEEPER_SRC)) $(call obj,$(addprefix common/,log.c clock.c clock_utc.c proc.c title.c secret.c sandbox.c sandbox_filter.c sandbox_landlock.c sandbox_trap.c))
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(SECCOMP_LIBS)
 $(B)/telefonistactl: $(call obj,$(CTL_SRC) $(addprefix common/,json.c message.c proc.c))
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 $(B)/telefonista-voicecheck: $(call obj,$(VOICECHECK_SRC)) $(B)/libcommon.a

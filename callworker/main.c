@@ -7,6 +7,7 @@
  * only until the session's request is on its way.
  */
 #include "callworker/audio_priority.h"
+#include "callworker/call_wall.h"
 #include "callworker/live_call.h"
 #include "callworker/realtime.h"
 #include "callworker/supervisor_link.h"
@@ -205,6 +206,12 @@ on_prepare(const struct link_prepare *prepare, void *arg)
 	if (!config_has_secrets(&worker.config, PROC_ROLE_CALLWORKER)) {
 		on_voice_fault(
 		    VOICE_FAULT_KEY, "there is no OPENAI_API_KEY", true, NULL);
+		return;
+	}
+	if (call_wall_enter(&worker.config, prepare->url, prepare->ca_file) <
+	    0) {
+		on_voice_fault(
+		    VOICE_FAULT_INTERNAL, "there is no wall", true, NULL);
 		return;
 	}
 	ret = realtime_new(&worker.voice, &config);

@@ -155,6 +155,11 @@ enum {
 	    "days that call records are kept; 0: for ever")                    \
 	X(record_transcripts, RECORD_TRANSCRIPTS, SWITCH, "no", 0, 0,          \
 	    "write what is said to the call records")                          \
+	/* The system */                                                       \
+	X(sandbox, SANDBOX, CHOICE, "enforce", 0, 0,                           \
+	    "walls around each process: enforce, kill (for tests) or off")     \
+	X(run_as_root, RUN_AS_ROOT, SWITCH, "no", 0, 0,                        \
+	    "allow the service to run as root")                                \
 	/* Log */                                                              \
 	X(log_file_path, LOG_FILE_PATH, TEXT, "", 0, 255,                      \
 	    "log file; empty: standard error or the journal")                  \

@@ -9,6 +9,7 @@
 #include "common/log.h"
 
 #include "common/clock.h"
+#include "common/clock_utc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,15 +122,25 @@ escape(char *dst, size_t size, const char *src)
 	return n;
 }
 
+static const char *
+level_name(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_ERR:
+		return "error: ";
+	case LOG_LEVEL_WARN:
+		return "warning: ";
+	case LOG_LEVEL_INFO:
+		break;
+	case LOG_LEVEL_DEBUG:
+		return "debug: ";
+	}
+	return "";
+}
+
 static size_t
 format_head(char *buf, size_t size, enum log_level level)
 {
-	static const char *const names[] = {
-	    [LOG_LEVEL_ERR] = "error: ",
-	    [LOG_LEVEL_WARN] = "warning: ",
-	    [LOG_LEVEL_INFO] = "",
-	    [LOG_LEVEL_DEBUG] = "debug: ",
-	};
 	char date[40];
 	int n;
 
@@ -142,7 +153,7 @@ format_head(char *buf, size_t size, enum log_level level)
 	n += snprintf(buf + n, size - (size_t)n, "%s[%d] %s%s%s",
 	    logger.process, (int)getpid(), logger.context,
 	    logger.context[0] != '\0' ? " " : "",
-	    logger.journal ? "" : names[level]);
+	    logger.journal ? "" : level_name(level));
 	return (size_t)n;
 }
 
@@ -194,6 +205,57 @@ log_write(enum log_level level, const char *fmt, ...)
 	if (logger.lost > 0 || !write_line(level, message))
 		logger.lost++;
 	errno = saved_errno;
+}
+
+/* Appends TEXT as far as it fits; returns the new length. */
+static size_t
+append(char *line, size_t size, size_t len, const char *text)
+{
+	while (*text != '\0' && len + 1 < size)
+		line[len++] = *text++;
+	return len;
+}
+
+static size_t
+append_pid(char *line, size_t size, size_t len)
+{
+	char digits[24];
+	char *start = digits + sizeof(digits) - 1;
+	unsigned int pid = (unsigned int)getpid();
+
+	*start = '\0';
+	do {
+		*--start = (char)('0' + pid % 10);
+		pid /= 10;
+	} while (pid > 0);
+	return append(line, size, len, start);
+}
+
+void
+log_write_in_signal(enum log_level level, const char *message)
+{
+	const size_t size = LOG_LINE_MAX;
+	const char priority[] = {'<', (char)('0' + level), '>', '\0'};
+	char line[LOG_LINE_MAX];
+	char date[CLOCK_UTC_SIZE];
+	size_t n = 0;
+
+	if (level > logger.level || !stderr_has_room())
+		return;
+	clock_format_utc(date);
+	n = append(line, size, n, logger.journal ? priority : date);
+	n = append(line, size, n, logger.journal ? "" : " ");
+	n = append(line, size, n, logger.process);
+	n = append(line, size, n, "[");
+	n = append_pid(line, size, n);
+	n = append(line, size, n, "] ");
+	n = append(line, size, n, logger.context);
+	n = append(line, size, n, logger.context[0] != '\0' ? " " : "");
+	if (!logger.journal)
+		n = append(line, size, n, level_name(level));
+	n = append(line, size, n, message);
+	line[n++] = '\n';
+	(void)!write(STDERR_FILENO, line, n);
 }
 
 bool

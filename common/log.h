@@ -50,6 +50,12 @@ int log_to_file(const char *path);
 void log_write(enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/*
+ * The same of a plain MESSAGE, for handlers of signals: async-signal-safe,
+ * which is why its date is in UTC.
+ */
+void log_write_in_signal(enum log_level level, const char *message);
+
 #define log_err(...)   log_write(LOG_LEVEL_ERR, __VA_ARGS__)
 #define log_warn(...)  log_write(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...)  log_write(LOG_LEVEL_INFO, __VA_ARGS__)

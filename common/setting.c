@@ -37,6 +37,7 @@ static const struct {
     {"VAD_EAGERNESS", {"auto", "low", "medium", "high"}},
     {"NOISE_REDUCTION", {"near_field", "far_field", "off"}},
     {"LOG_LEVEL", {"error", "warning", "info", "debug"}},
+    {"SANDBOX", {"enforce", "kill", "off"}},
     {"SHOW_CALLER_NUMBER", {"last4", "full", "no"}},
 };
 

@@ -3,6 +3,7 @@
 #include "common/startup.h"
 
 #include "common/log.h"
+#include "common/sandbox.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 const char *
 startup_parse_args(int argc, char **argv)
@@ -66,6 +68,25 @@ startup_apply_log(const struct config *config)
 		log_err("alarm=log_file LOG_FILE_PATH cannot be opened path=%s "
 			"error=%s",
 		    config->log_file_path, strerror(-ret));
+}
+
+void
+startup_check_system(
+    const struct config *config, struct config_problems *problems)
+{
+	if (geteuid() == 0 && !config->run_as_root)
+		config_problem(problems, true,
+		    "RUN_AS_ROOT: the service does not run as root: start it "
+		    "as a user of its own (adduser --system --group "
+		    "telefonista), or set RUN_AS_ROOT=yes");
+	if (sandbox_mode_by_name(config->sandbox) == SANDBOX_OFF)
+		config_problem(problems, false,
+		    "SANDBOX=off: there are no walls around processes; only "
+		    "for debugging");
+	else if (sandbox_landlock_abi() == 0)
+		config_problem(problems, false,
+		    "SANDBOX: this kernel has no Landlock: whoever takes a "
+		    "process over reads what our user may read");
 }
 
 static void

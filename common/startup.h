@@ -24,6 +24,13 @@ void startup_lock_memory(void);
 /* LOG_LEVEL and LOG_FILE_PATH; again after the file was rotated (SIGHUP). */
 void startup_apply_log(const struct config *config);
 
+/*
+ * Whether this is a place for the service: not root, unless RUN_AS_ROOT says
+ * so; and what its walls (common/sandbox.h) lack here.
+ */
+void startup_check_system(
+    const struct config *config, struct config_problems *problems);
+
 /* Each problem on a line: fatal ones as errors, the others as warnings. */
 void startup_log_problems(const struct config_problems *problems);
 

@@ -5,7 +5,8 @@
 set -eu
 
 BUILD="gcc make pkg-config libevent-dev libwebsockets-dev
-	libcurl4-openssl-dev libcjson-dev libssl-dev unixodbc-dev sqlite3"
+	libcurl4-openssl-dev libcjson-dev libssl-dev libseccomp-dev
+	unixodbc-dev sqlite3"
 RUN="ca-certificates tzdata libodbc2 libsqliteodbc odbc-mariadb odbc-postgresql"
 DEMO="python3 python3-aiohttp python3-cryptography python3-websockets openssl
 	espeak-ng procps tzdata"

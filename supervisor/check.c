@@ -187,6 +187,7 @@ check_settings(struct check *check)
 		return -1;
 	config_load(&check->config, check->config_file, PROC_ROLE_SUPERVISOR,
 	    &check->problems);
+	startup_check_system(&check->config, &check->problems);
 	model_apply(&check->config, clock_wall(), &check->problems);
 	if (load_folders(check) < 0) {
 		secret_sources_free(&sources);

@@ -555,6 +555,7 @@ load_configuration(void)
 		return -ENOMEM;
 	config_load(
 	    &me.config, me.config_file, PROC_ROLE_SUPERVISOR, &problems);
+	startup_check_system(&me.config, &problems);
 	model_apply(&me.config, clock_wall(), &problems);
 	if (config_problems_fatal(&problems) == 0)
 		ret = load_folders(&me.config, &problems);

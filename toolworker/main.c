@@ -21,6 +21,7 @@
 #include "toolworker/run.h"
 #include "toolworker/sql_executor.h"
 #include "toolworker/tool_secrets.h"
+#include "toolworker/tool_wall.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -370,7 +371,8 @@ main_init(void)
 {
 	int ret;
 
-	if ((ret = init_loop()) < 0 || (ret = init_channel()) < 0 ||
+	if ((ret = tool_wall_enter(&toolworker.config)) < 0 ||
+	    (ret = init_loop()) < 0 || (ret = init_channel()) < 0 ||
 	    (ret = init_network()) < 0 || (ret = init_executors()) < 0 ||
 	    (ret = init_jobs()) < 0)
 		return ret;

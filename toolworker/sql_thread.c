@@ -158,7 +158,10 @@ run_cancel(void *arg)
 
 /* -- on the loop -------------------------------------------------------------- */
 
-/* No signal is for a thread: they are the loop's events. */
+/*
+ * No signal is for a thread: they are the loop's events. But SIGSYS is raised
+ * by what a thread itself does (common/sandbox.h).
+ */
 static int
 start(pthread_t *thread_out, void *(*fn)(void *arg), void *arg)
 {
@@ -167,6 +170,7 @@ start(pthread_t *thread_out, void *(*fn)(void *arg), void *arg)
 	int ret;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS);
 	if (pthread_attr_init(&attributes) != 0)
 		return -ENOMEM;
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);

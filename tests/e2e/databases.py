@@ -54,6 +54,8 @@ def make_folder():
     folder = Path(tempfile.mkdtemp(prefix="telefonista-db."))
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
+        # Our processes, though root's, have no capability to pass by modes.
+        folder.chmod(0o755)
     return folder
 
 

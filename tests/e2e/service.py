@@ -22,6 +22,9 @@ SANITIZED = "asan" in str(BUILD)
 # generous, since machines differ and no test measures with it.
 PATIENCE = 40 if SANITIZED else 20
 
+# Tests may run as root, and whatever breaks a wall shall be seen.
+WALLS = {"RUN_AS_ROOT": "yes", "SANDBOX": os.environ.get("SANDBOX", "kill")}
+
 LEVEL = re.compile(r"^\S+ [\w-]+\[\d+\] (?:\S+=\S* )*(error|warning): ")
 SANITIZER = re.compile(
     r"AddressSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:|"
@@ -73,7 +76,7 @@ class Service:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, cwd=self.folder,
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8",
-                     **self.environment})
+                     **WALLS, **self.environment})
         return self
 
     @property

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.service import WALLS
 from tests.sim.ari import AriSim
 from tests.sim.mikrotik import MikrotikSim
 from tests.sim.openai_realtime import OpenAISim
@@ -67,7 +68,7 @@ class Rig:
         file.chmod(0o600)
         report = Report(subprocess.run(
             [BUILD / "telefonista", "--config", file, "--check"],
-            env={"PATH": "/usr/bin:/bin", **(environment or {})},
+            env={"PATH": "/usr/bin:/bin", **WALLS, **(environment or {})},
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=PATIENCE))
         for secret in (self.ari.password, self.openai.api_key):
@@ -339,7 +340,7 @@ def test_secrets_come_from_the_environment_and_from_files(rig):
 def test_configuration_file_is_missing(rig):
     process = subprocess.run(
         [BUILD / "telefonista", "--config", rig.directory / "none.env",
-         "--check"], env={"PATH": "/usr/bin:/bin"}, capture_output=True,
+         "--check"], env={"PATH": "/usr/bin:/bin", **WALLS}, capture_output=True,
         text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
     report = Report(process)
     assert report.status == 2

@@ -197,6 +197,12 @@ def may_be_first():
                           stderr=subprocess.DEVNULL).returncode == 0
 
 
+def may_be_first_later():
+    """… also without a capability, which spares give away."""
+    return subprocess.run(["prlimit", "--rtprio=1", "true"], check=False,
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
 @pytest.mark.parametrize("priority", ["yes", "no"])
 def test_a_call_goes_before_all_other_work_once_it_is_heard(world, priority):
     world.start(AUDIO_PRIORITY=priority)
@@ -207,4 +213,6 @@ def test_a_call_goes_before_all_other_work_once_it_is_heard(world, priority):
         call.wait_log("no real-time priority")
     assert os.sched_getscheduler(call.worker) & ~os.SCHED_RESET_ON_FORK == (
         os.SCHED_RR if first else os.SCHED_OTHER)
-    assert all(os.sched_getscheduler(pid) == os.SCHED_OTHER for pid in spares)
+    if not first or may_be_first_later():
+        assert all(os.sched_getscheduler(pid) == os.SCHED_OTHER
+                   for pid in spares)

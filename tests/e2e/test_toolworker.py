@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.service import WALLS
 from tests.sim.mikrotik import MikrotikSim
 
 REPO = Path(__file__).resolve().parents[2]
@@ -53,7 +54,7 @@ class Toolworker:
                 preexec_fn=lambda: os.dup2(theirs.fileno(), 3),
                 env={"PATH": "/usr/bin", "LC_ALL": "C.UTF-8",
                      **({"MIKROTIK_API_URL": url} if url else {}),
-                     **(environment or {})})
+                     **WALLS, **(environment or {})})
         theirs.close()
 
     def __enter__(self):

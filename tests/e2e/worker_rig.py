@@ -25,6 +25,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.service import WALLS
 from tests.sim import openai_voice
 from tests.sim.openai_realtime import OpenAISim
 
@@ -252,7 +253,8 @@ class Callworker:
                 pass_fds=(3, 4), preexec_fn=inherit,
                 env={"PATH": "/usr/bin", "LC_ALL": "C.UTF-8",
                      "LOG_TRANSCRIPTS": "yes", "LOG_LEVEL": "debug",
-                     "TELEFONISTA_DUMPABLE": "1", **(environment or {})})
+                     "TELEFONISTA_DUMPABLE": "1", **WALLS,
+                     **(environment or {})})
         theirs.close()
         for fd in inherited:
             os.close(fd)

@@ -6,7 +6,8 @@
 #   make check      the test suite          make run      a real Asterisk
 #   make check-asan unit tests, sanitized   make lint     linters and format
 #   make check-long tests of a minute       make bench    fifty calls in chaos
-#   make format     clang-format            make install  DESTDIR, PREFIX
+#   make fuzz       a million inputs each   make format   clang-format
+#   make install    DESTDIR, PREFIX
 
 B       := build
 CC      := gcc
@@ -145,13 +146,26 @@ check-long:
 check-stages:
 	@tests/check.sh
 
-# The same objects with sanitizers, in a tree of their own. Not -Werror: what
-# the instrumented code looks like to gcc 12 is no fault of ours.
-SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all \
-	-fno-omit-frame-pointer
+# The same objects with sanitizers, in a tree of their own, from which the fuzz
+# targets are linked, too: so clang, which has libFuzzer. Its warnings are
+# others than gcc's, which are enough.
+SANITIZE := -fsanitize=address,undefined,fuzzer-no-link \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer
+SANITIZED := $(MAKE) --no-print-directory B=build/asan CI= CC=clang WARN=-w \
+	OPT="-O1 -g" HARDEN=-fPIE EXTRA_CFLAGS="$(SANITIZE)" -j$(JOBS)
 check-asan:
-	$(MAKE) --no-print-directory B=build/asan CI= OPT="-O1 -g" \
-		HARDEN=-fPIE EXTRA_CFLAGS="$(SANITIZE)" -j$(JOBS) all unit
+	$(SANITIZED) all unit
+
+# Every parser of foreign bytes: see tests/fuzz/run.py. RUNS for each target.
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+RUNS    ?= 1000000
+.PHONY: fuzz fuzzers
+fuzzers: $(FUZZERS)
+$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(foreach r,$(ROLES),$(B)/lib$(r).a) $(B)/libcommon.a
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS) -lcmocka -lm
+fuzz:
+	$(SANITIZED) fuzzers
+	$(PYTHON) tests/fuzz/run.py --runs $(RUNS)
 
 # Fifty calls, tools that misbehave, toolworkers that are killed: see
 # tests/bench/__main__.py. BENCH="--seed 7 --seconds 30" and the like. Then one

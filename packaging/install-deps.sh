@@ -10,7 +10,8 @@ BUILD="gcc make pkg-config libevent-dev libwebsockets-dev
 RUN="ca-certificates tzdata libodbc2 libsqliteodbc odbc-mariadb odbc-postgresql"
 DEMO="python3 python3-aiohttp python3-cryptography python3-websockets openssl
 	espeak-ng procps tzdata"
-CHECK="libcmocka-dev clang-format clang-tidy cppcheck
+CHECK="libcmocka-dev clang clang-format clang-tidy cppcheck
+	libclang-rt-14-dev
 	python3-pytest python3-pytest-xdist python3-jsonschema
 	python3-librouteros git sox
 	debootstrap sip-tester baresip-core util-linux iproute2 systemd

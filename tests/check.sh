@@ -69,6 +69,7 @@ stage "end to end, real Asterisk" real_asterisk
 stage "installed, real systemd" \
 	/usr/bin/python3 -m pytest -q -n $((2 * jobs)) tests/packaging
 stage "sanitizers" sanitized
+stage "fuzz targets, briefly" make_quietly fuzz RUNS=10000
 end_lint
 
 printf '\n== make check: %d s\n' "$SECONDS"

@@ -26,7 +26,7 @@ enum {
 struct fake_request {
 	char method[8];
 	char path[2048];
-	char body[1024]; /* as JSON; "" if there was none */
+	char body[4096]; /* as JSON; "" if there was none */
 	ari_response_fn *fn;
 	void *arg;
 	bool open; /* not answered yet */

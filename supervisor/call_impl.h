@@ -90,9 +90,9 @@ struct call {
 	/* Its rescues, see call_rescue.h. */
 	unsigned int resumes; /* successors that it had */
 	uint64_t lost_ms;     /* when the last worker was lost; 0: none was */
-	pid_t lost_pid;
-	uint32_t kept;    /* what the keeper holds for a dead one, or 0 */
-	char leaving[32]; /* why the voice says goodbye, or "" */
+	pid_t lost_pid;       /* 0: it died before we were there */
+	uint32_t kept;        /* what the keeper holds for a dead one, or 0 */
+	char leaving[32];     /* why the voice says goodbye, or "" */
 	char digits[CALL_DIGITS_MAX + 1]; /* for the successor */
 
 	/* Figures, CLOCK_MONOTONIC ms. */

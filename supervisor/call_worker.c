@@ -557,6 +557,8 @@ call_worker_adopt(struct call *call, const struct fleet_adopted *adopted)
 	if (worker == NULL) {
 		*adopted->keep = true;
 		call->kept = adopted->child;
+		log_warn(
+		    "call=%s found again, worker lost meanwhile", call->id);
 		return;
 	}
 	own(call, worker);

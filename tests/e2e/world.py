@@ -93,6 +93,8 @@ def spurts(payload, codec="ulaw"):
 class Call:
     """One caller, and the session of the voice that talks with it."""
 
+    _former = ()                    # sessions of workers that died
+
     def __init__(self, world, phone):
         self.world, self.phone = world, phone
         self.id = phone.channel.id
@@ -107,7 +109,8 @@ class Call:
         if self._session is None:
             self._session = self.world.until(
                 lambda: next((s for s in reversed(self.world.openai.sessions)
-                              if self.phone.number in s.instructions), None),
+                              if self.phone.number in s.instructions
+                              and s not in self._former), None),
                 f"a session that knows {self.phone.number}")
         return self._session
 
@@ -156,10 +159,16 @@ class Call:
 
     # What happens to it
 
+    def forget_session(self):
+        """Its worker dies: what is asked of its session is the next one's."""
+        self._former = (*self._former, self.session)
+        self._session = None
+
     def rescued(self, number=signal.SIGKILL):
         """Its worker dies of a signal and another one goes on: (the one's
         pid, the other's pid, ms until it was given the call)."""
         old = self.worker
+        self.forget_session()
         self.world.service.signal(number, old)
         found = self.wait_log(rf"rescue from={old} to=(\d+) after_ms=(\d+)")
         return old, int(found.group(1)), int(found.group(2))

@@ -94,6 +94,26 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(foreach r,$(ROLES),$(B)/lib$(r).a) $(B)/libc
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS) -lcmocka -lm
 
+# The roles with fault points (common/fault_point.h), for tests/faults; never
+# shipped. Only what has any is compiled again, and takes the place of the same
+# object in the libraries.
+F := $(B)/faults
+FAULT_SRC := $(shell grep -l common/fault_point.h common/*.c $(ROLES:%=%/*.c))
+fault_obj  = $(patsubst %.c,$(F)/%.o,$(filter common/% $(1)/%,$(FAULT_SRC)) tests/faults/fault_point.c)
+$(F)/%.o: CPPFLAGS += -DTELEFONISTA_FAULT_POINTS
+$(F)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC    $@"; $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(F)/telefonista: $(B)/telefonista
+	@mkdir -p $(@D); cp $< $@
+define fault_role
+$(F)/telefonista-$(1): $(call fault_obj,$(1)) $(B)/$(1)/main.o $(B)/lib$(1).a $(B)/libcommon.a
+	@echo "  LD    $$@"; $$(CC) $$(LDFLAGS) -o $$@ $$^ $$(PKG_LIBS) -lm
+endef
+$(foreach r,$(ROLES),$(eval $(call fault_role,$(r))))
+.PHONY: faults
+faults: $(F)/telefonista $(ROLES:%=$(F)/telefonista-%)
+
 # What CUSTOMERS_DSN=example stands for; moved when it is whole.
 $(EXAMPLE_DB): $(sort $(wildcard etc/db/*.sql))
 	@mkdir -p $(@D)

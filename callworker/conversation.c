@@ -6,6 +6,7 @@
  * the voice still sends of it.
  */
 #include "callworker/conversation_impl.h"
+#include "common/fault_point.h"
 #include "common/json.h"
 
 #include <assert.h>
@@ -427,6 +428,7 @@ on_caller_started(uint32_t ago_ms, void *arg)
 	if (c->phase != CONVERSATION_RUNNING)
 		return;
 	record_caller(c, true);
+	FAULT_POINT("caller.started");
 	c->caller_talking = true;
 	c->caller_stopped_ms = 0;
 	c->awaiting = false;

@@ -11,6 +11,7 @@
  */
 #include "callworker/conversation_impl.h"
 #include "callworker/person_phrase.h"
+#include "common/fault_point.h"
 #include "common/json.h"
 #include "common/utf8.h"
 
@@ -364,6 +365,7 @@ want_hang_up(struct conversation *c, const char *id, const char *name)
 	snprintf(control->hangup_id, sizeof(control->hangup_id), "%s", id);
 	snprintf(
 	    control->hangup_name, sizeof(control->hangup_name), "%s", name);
+	FAULT_POINT("hang_up");
 	control->hangup_ms = c->now_ms;
 	c->prompt_due = false;
 	/* Nobody must answer while the voice says goodbye. */

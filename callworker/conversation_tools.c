@@ -8,6 +8,7 @@
  * the voice only says goodbye: no answer would be read.)
  */
 #include "callworker/conversation_impl.h"
+#include "common/fault_point.h"
 #include "common/json.h"
 #include "common/json_schema.h"
 
@@ -34,6 +35,7 @@ conversation_answer_tool(struct conversation *c, const char *id,
 	json_add_int(body, "elapsed_ms", (int64_t)elapsed_ms);
 	json_add_string(body, "output", output != NULL ? output : "");
 	conversation_record(c, JOURNAL_TOOL_RESULT, body);
+	FAULT_POINT("tool.answer");
 	ret = output == NULL ? -ENOMEM
 			     : voice_answer_tool(c->config.voice, id, output);
 	if (ret != 0)

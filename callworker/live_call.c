@@ -10,6 +10,7 @@
 #include "callworker/history.h"
 #include "callworker/media.h"
 #include "common/clock.h"
+#include "common/fault_point.h"
 #include "common/json.h"
 #include "common/log.h"
 
@@ -141,8 +142,10 @@ port_request_tool(const struct tool_call *tool, void *arg)
 {
 	const struct live_call *call = arg;
 
+	FAULT_POINT("tool.request");
 	supervisor_link_tool_request(
 	    call->config.link, tool->id, tool->name, tool->arguments);
+	FAULT_POINT("tool.requested");
 }
 
 static void
@@ -218,6 +221,7 @@ on_uplink_frame(const uint8_t *frame, void *arg)
 {
 	const struct live_call *call = arg;
 
+	FAULT_POINT("uplink");
 	conversation_uplink(call->conversation, frame, UPLINK_FRAME_LEN);
 }
 
@@ -402,6 +406,7 @@ live_call_new(
 	ret = converse(call);
 	if (ret != 0)
 		goto fail;
+	FAULT_POINT("call.assigned");
 	*call_out = call;
 	return 0;
 fail:

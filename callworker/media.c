@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 
 #include "common/clock.h"
+#include "common/fault_point.h"
 #include "common/log.h"
 
 #define BATCH         8u    /* datagrams of one recvmmsg */
@@ -113,6 +114,7 @@ send_frame(struct media *m)
 	struct rtp_packet header;
 
 	next_frame(m, &frame);
+	FAULT_POINT("rtp.send");
 	header = (struct rtp_packet){
 	    .seq = frame.seq,
 	    .timestamp = frame.timestamp,

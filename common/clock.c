@@ -2,6 +2,8 @@
 /* clock.c – monotonic and wall-clock time; see clock.h for who may use what. */
 #include "common/clock.h"
 
+#include "common/fault_point.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,7 +36,7 @@ wall_now(void)
 		offset_known = 1;
 	}
 	clock_gettime(CLOCK_REALTIME, &ts);
-	ts.tv_sec += offset_s;
+	ts.tv_sec += offset_s + FAULT_CLOCK_STEP_S();
 	return ts;
 }
 

@@ -104,10 +104,35 @@ on_voice_failed(struct call *call, const cJSON *body)
 	voice_lost(call);
 }
 
-/* Nobody is hung up on while he still hears ringing. */
+/* It was answered TALKED_MS ago, before this supervisor. */
+static void
+go_on(struct call *call, uint64_t talked_ms)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	call->talking_ms = talked_ms < now_ms ? now_ms - talked_ms : now_ms;
+	if (call->started_ms > call->talking_ms)
+		call->started_ms = call->talking_ms;
+	call->up = true;
+	call->worker_ready = true;
+	call_set_state(call, CALL_TALKING, "goes on");
+	call_rescue_over(call);
+}
+
+/*
+ * Nobody is hung up on while he still hears ringing. A worker that hangs up
+ * before it has said more to us has talked with him, and said so to a
+ * predecessor who did not listen any more.
+ */
 static void
 end_by_worker(struct call *call, const char *why)
 {
+	if (call->state == CALL_NEW && call->adopted) {
+		go_on(call, 0);
+		call->over = true;
+	}
+	if (call->over && !call->listed)
+		return; /* a person may have him: the lists tell */
 	if (call->state < CALL_TALKING)
 		call_fallback(call, why);
 	else
@@ -153,21 +178,6 @@ on_bye(struct call *call, const cJSON *body)
 	log_info("call=%s worker says bye %.*s", call->id, BYE_TEXT_MAX,
 	    text != NULL ? text : "");
 	free(text);
-}
-
-/* It was answered TALKED_MS ago, before this supervisor. */
-static void
-go_on(struct call *call, uint64_t talked_ms)
-{
-	uint64_t now_ms = clock_now_ms();
-
-	call->talking_ms = talked_ms < now_ms ? now_ms - talked_ms : now_ms;
-	if (call->started_ms > call->talking_ms)
-		call->started_ms = call->talking_ms;
-	call->up = true;
-	call->worker_ready = true;
-	call_set_state(call, CALL_TALKING, "goes on");
-	call_rescue_over(call);
 }
 
 /* Whoever takes its place says goodbye for the same reason. */

@@ -168,6 +168,21 @@ a_hang_up_that_the_dead_supervisor_did_not_carry_out_is_done_now(void **state)
 }
 
 static void
+a_hang_up_that_the_dead_supervisor_never_read_is_no_refusal(void **state)
+{
+	struct worker *worker = adopt_live();
+
+	(void)state;
+	act("hangup", "voice");
+	assert_int_equal(fake_ari.count, 0);
+	fake_worker_dies(worker, "exited with status 0");
+	snapshot("Up", true);
+	assert_int_equal(world_state(ID), CALL_ENDING);
+	assert_non_null(fake_ari_find("DELETE", "channels/" ID));
+	assert_null(fake_ari_find("POST", "/continue"));
+}
+
+static void
 a_call_that_had_not_been_answered_begins_anew(void **state)
 {
 	struct worker *worker = adopt_live();
@@ -315,6 +330,7 @@ main(void)
 	    TEST(a_goodbye_that_is_being_said_is_let_finish_but_not_for_ever),
 	    TEST(
 		a_hang_up_that_the_dead_supervisor_did_not_carry_out_is_done_now),
+	    TEST(a_hang_up_that_the_dead_supervisor_never_read_is_no_refusal),
 	    TEST(a_call_that_had_not_been_answered_begins_anew),
 	    TEST(a_call_whose_worker_died_with_the_supervisor_begins_anew),
 	    TEST(flags_of_the_first_attempt_do_not_reach_into_the_second),

@@ -60,6 +60,7 @@ class AriSim:
         self.ping_interval_s = 0        # WebSocket pings; 0: none
         self.media_start = 'after'      # M's StasisStart: after | before the
         self.media_start_delay_s = .003     # HTTP answer, or never
+        self.media_relay = None         # an impair_udp.UdpRelay for all RTP
         self.hangup_delay_s = .001      # DELETE /channels -> its events
         self.stasis_end_first = False   # StasisEnd before ChannelLeftBridge
         self.dialplan_wait_s = 1.0      # the loop around Stasis()

@@ -293,14 +293,17 @@ class Model:
         app = self.apps.get(app_name)
         leg = rtp.UnicastRtp(self.sim.engine, ident, fmt, peer,
                              self.sim.media_host, self.sim.report)
+        local = leg.local
+        if self.sim.media_relay:
+            leg.peer, local = self.sim.media_relay.between(leg.local, peer)
         name = f'UnicastRTP/{peer[0]}:{peer[1]}-0x{random.getrandbits(40):x}'
         channel = Channel(ident, name, 'Down', leg=leg)
         channel.vars.update(variables)
         channel.callers = self._callers_in(app)
         self.channels[ident] = channel
         self.emit('ChannelCreated', channel)
-        self._varset(channel, 'UNICASTRTP_LOCAL_ADDRESS', leg.local[0])
-        self._varset(channel, 'UNICASTRTP_LOCAL_PORT', str(leg.local[1]))
+        self._varset(channel, 'UNICASTRTP_LOCAL_ADDRESS', local[0])
+        self._varset(channel, 'UNICASTRTP_LOCAL_PORT', str(local[1]))
         line = {'app_name': 'AppDial2', 'app_data': '(Outgoing Line)'}
         channel.dialplan.update(line)
         self.emit('ChannelDialplan', channel, dialplan_app=line['app_name'],

@@ -345,7 +345,7 @@ class UnicastRtp:
         self.sent = self.received_count = self.dropped = 0
         self.first_ns = self.last_ns = 0
         self._last = None
-        self.sock = socket.socket(_family(host), socket.SOCK_DGRAM)
+        self.sock = socket.socket(family(host), socket.SOCK_DGRAM)
         self.sock.bind((host, 0))
         self.local = self.sock.getsockname()[:2]
         engine.read(self.sock, self)
@@ -419,6 +419,6 @@ class UnicastRtp:
         self.report(Violation(kind, self.channel, detail, t_ns))
 
 
-def _family(host):
+def family(host):
     version = ipaddress.ip_address(host).version
     return socket.AF_INET6 if version == 6 else socket.AF_INET

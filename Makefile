@@ -7,6 +7,7 @@
 #   make check-asan unit tests, sanitized   make lint     linters and format
 #   make check-long tests of a minute       make bench    fifty calls in chaos
 #   make fuzz       a million inputs each   make format   clang-format
+#   make check-faults  each fault in each phase of a call
 #   make install    DESTDIR, PREFIX
 
 B       := build
@@ -155,6 +156,14 @@ run: deps
 check:
 	@packaging/install-deps.sh build run demo check
 	@$(MAKE) --no-print-directory check-stages CI=1
+
+# Every fault in every phase of a call; the table is in $(F)/table.txt. Calls
+# mostly wait: more at once than there are cores.
+.PHONY: check-faults
+check-faults:
+	@packaging/install-deps.sh build run demo check
+	@$(MAKE) --no-print-directory -j$(JOBS) all faults CI=1
+	$(PYTHON) -m pytest -q -n $(shell echo $$((3 * $(JOBS)))) --all-faults tests/faults
 
 .PHONY: check-long
 check-long:

@@ -59,12 +59,14 @@ sanitized() {
 }
 
 export CI=1 PYTHONDONTWRITEBYTECODE=1
-stage "build" make_quietly -j"$jobs" all units
+stage "build" make_quietly -j"$jobs" all units faults
 begin_lint
 stage "unit tests" make_quietly unit
 stage "simulators" /usr/bin/python3 -m pytest -q -n "$jobs" tests/sim tests/demo
 # Calls mostly wait: more at once than there are cores.
 stage "end to end, simulators" /usr/bin/python3 -m pytest -q -n $((3 * jobs)) tests/e2e
+# A cell of each fault and of each phase; make check-faults runs them all.
+stage "faults, one each" /usr/bin/python3 -m pytest -q -n $((3 * jobs)) tests/faults
 stage "end to end, real Asterisk" real_asterisk
 stage "installed, real systemd" \
 	/usr/bin/python3 -m pytest -q -n $((2 * jobs)) tests/packaging

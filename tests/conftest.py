@@ -16,6 +16,8 @@ pytest.register_assert_rewrite("tests.e2e.service", "tests.e2e.world")
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true",
                      help="run the tests marked long, and no others")
+    parser.addoption("--all-faults", action="store_true",
+                     help="run every cell of tests/faults")
 
 
 def pytest_configure(config):
@@ -23,12 +25,16 @@ def pytest_configure(config):
         "markers", "slow: takes more than about ten seconds")
     config.addinivalue_line(
         "markers", "long: takes a minute and more; make check-long")
+    config.addinivalue_line(
+        "markers", "all_faults: make check-faults; others stand for it")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests marked long are not part of make check."""
+    """Tests marked long or all_faults are not part of make check."""
     wanted = config.getoption("--long")
     other = [item for item in items
-             if (item.get_closest_marker("long") is not None) != wanted]
+             if (item.get_closest_marker("long") is not None) != wanted
+             or item.get_closest_marker("all_faults") is not None
+             and not config.getoption("--all-faults")]
     config.hook.pytest_deselected(items=other)
     items[:] = [item for item in items if item not in other]

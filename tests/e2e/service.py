@@ -46,6 +46,7 @@ class Service:
         self.settings = dict(settings)
         self.secrets = dict(secrets)
         self.environment = dict(environment or {})
+        self.binary = BINARY
         self.config = self.folder / "telefonista.env"
         self.log = self.folder / "telefonista.log"
         self.process = None
@@ -71,7 +72,7 @@ class Service:
         """setpriv: should the test be killed, the keeper gets a SIGTERM."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", "--", str(BINARY),
+                ["setpriv", "--pdeathsig", "TERM", "--", str(self.binary),
                  "--config", str(self.config), *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, cwd=self.folder,

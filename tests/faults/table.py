@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""table.py – the matrix as text, one line per cell."""
+
+COLUMNS = (("fault", 29), ("phase", 16), ("kept", 13), ("gap ms", 13),
+           ("lost", 5), ("greeted", 8), ("next turn ms", 15), ("", 0))
+
+
+def _against(value, target):
+    """A measure beside what the project wants of it."""
+    if value is None:
+        return "-"
+    shown = f"{value:.0f}"
+    return f"{shown} (<={target:.0f})" if target is not None else shown
+
+
+def _line(values):
+    return "".join(text.ljust(width) for text, (_, width) in
+                   zip(values, COLUMNS)).rstrip()
+
+
+def _row(outcome, fault, phase):
+    later = outcome["later_ms"]
+    return _line((
+        fault, phase, outcome["kept"],
+        _against(outcome["gap_ms"], outcome["gap_target"]),
+        "-" if outcome["lost"] is None else str(outcome["lost"]),
+        "-" if outcome["greeted"] is None else str(outcome["greeted"]),
+        "-" if later is None else
+        ("+" if later > 0 else "") + _against(later, outcome["later_target"]),
+        "; ".join([outcome["verdict"], *outcome["notes"]]).strip("; ")))
+
+
+def render(outcomes, faults, phases, excused):
+    """OUTCOMES: {(fault, phase): dict of an Outcome}, EXCUSED: {(fault,
+    phase): why}; both in the order of the matrix."""
+    lines = [_line([name for name, _ in COLUMNS])]
+    for fault in faults:
+        for phase in phases:
+            key = fault.name, phase.name
+            if key in outcomes:
+                lines.append(_row(outcomes[key], fault.title, phase.title))
+            elif key in excused:
+                lines.append(_line((fault.title, phase.title, "not run: " +
+                                    excused[key])))
+    kept = [o["kept"] for o in outcomes.values()]
+    lines += ["", f"{len(outcomes)} cells; calls kept {kept.count('yes')}, "
+              f"lost {kept.count('no')}, ended with the PBX "
+              f"{kept.count('with the PBX')}. In brackets: what is wanted. "
+              "Next turn: against the same without the fault."]
+    return "\n".join(lines)

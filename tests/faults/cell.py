@@ -3,6 +3,7 @@
 of it: the cell of the matrix."""
 
 import dataclasses
+import json
 import time
 
 from tests.e2e.service import PATIENCE
@@ -144,7 +145,9 @@ class Cell:
     def run(self):
         fault, phase, world = self.fault, self.phase, self.world
         self.person = world.ari.person(PERSON)
-        world.make(**fault.prepare(self))
+        self.records = world.folder / "records"
+        settings = fault.prepare(self)
+        world.make(RECORDS_DIR=self.records, **settings)
         world.service.start()
         if self.log:
             world.service.log = self.log
@@ -191,6 +194,19 @@ class Cell:
         self.fault.finally_(self)
         self.fault.gone(self)
         world.until(lambda: not world.made(), lambda: f"gone: {world.made()}")
+        self.record_is_whole()
+
+    def record_is_whole(self):
+        """What the call has produced is on the disk, from its first line to
+        its last."""
+        name = f"[0-9]*/*-{self.call.id}.jsonl"
+        [path] = self.world.until(
+            lambda: list(self.records.glob(name)),
+            lambda: f"a record: {list(self.records.glob('*/*'))}")
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [line["n"] for line in lines] == list(
+            range(1, len(lines) + 1)), "the record has holes"
+        assert lines[0]["type"] == "call", f"begins with {lines[0]}"
 
     # What phases do
 

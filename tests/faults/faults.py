@@ -13,6 +13,7 @@ import subprocess
 
 import pytest
 
+from tests.e2e.installed import Installed, versions
 from tests.e2e.service import BUILD
 from tests.faults.cell import GREETING
 from tests.faults.points import FaultPage
@@ -156,19 +157,31 @@ class Supervisor(Fault):
 
 
 class Upgrade(Fault):
+    """As a package manager and `systemctl reload` do it."""
     name, title = "upgrade", "upgrade by reload"
     lost = lost_limit = 0
     gap_ms, later_ms = 100, 1000
 
+    def prepare(self, cell):
+        cell.installed = Installed(cell.world.folder / "bin")
+        cell.world.binary = cell.installed.path()
+        return {}
+
     def strike(self, cell):
         cell.old = cell.world.supervisor
+        cell.build = cell.installed.upgrade()
         cell.world.service.signal(signal.SIGHUP)
 
     def settle(self, cell):
+        cell.logged(r"supervisor ended with status 0 \(done\), another one "
+                    "takes over")
         cell.logged("ari listing -> up")
 
     def judge(self, cell):
+        self.settle(cell)
         assert cell.world.supervisor != cell.old, "the same supervisor"
+        assert list(versions(cell.world.service, "supervisor").values()) == \
+            [cell.build]
 
 
 # Asterisk
@@ -332,6 +345,7 @@ class FullDisk(Fault):
             subprocess.run, ["umount", "-l", place], check=False)
         cell.disk = place
         cell.log = place / "telefonista.log"
+        cell.records = place / "records"
         return {"LOG_FILE_PATH": cell.log}
 
     def strike(self, cell):

@@ -5,11 +5,9 @@ names them; whoever closes one takes it out."""
 LIVE = ("greeting", "listening", "speaking", "voice", "tool", "transfer",
         "farewell")
 NO_RECONNECT = "a lost voice session is not replaced yet"
-NO_UPGRADE = "a reload does not replace the supervisor yet"
 
 KNOWN_OPEN = {
     **{(fault, phase): NO_RECONNECT for phase in LIVE for fault in
        ("openai-reset", "openai-1011", "openai-expire", "openai-429",
         "openai-500", "openai-hole")},
-    **{("upgrade", phase): NO_UPGRADE for phase in ("setup", *LIVE)},
 }

@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "supervisor/keeper_image.h"
 #include "supervisor/keeper_notify.h"
 #include "supervisor/spawn.h"
 
@@ -288,6 +289,10 @@ reap(void)
 		describe_status(status, how, sizeof(how));
 		if (pid == keeper.supervisor->pid) {
 			keeper_supervisor_exited(how, status);
+			continue;
+		}
+		if (pid == keeper.trial) {
+			keeper_trial_exited(how, status);
 			continue;
 		}
 		if (pid == keeper.standby->pid) {
@@ -608,28 +613,70 @@ run_turn(void)
 	feed_watchdog();
 }
 
-int
-keeper_run(const struct keeper_config *config)
+/* 0 or an exit status of enum proc_exit. */
+static int
+begin(const struct keeper_config *config)
 {
 	int ret;
 
 	keeper.config = *config;
 	keeper_children_init(&keeper.children);
 	keeper_supervisor_init();
+	keeper_reload_init();
 	raise_descriptor_limit();
 	read_watchdog();
-	make_memory();
 	keeper.watched_ms = clock_now_ms();
 	ret = open_signals();
-	if (ret < 0) {
-		log_err("signals cannot be read error=%s", strerror(-ret));
-		return PROC_EXIT_INTERNAL;
-	}
-	keeper_supervisor_start();
+	if (ret == 0)
+		return 0;
+	log_err("signals cannot be read error=%s", strerror(-ret));
+	return PROC_EXIT_INTERNAL;
+}
+
+static int
+run(void)
+{
 	while (!keeper.finished)
 		run_turn();
 	keeper_standby_stop("the service has stopped");
 	end_children();
 	log_info("stopped status=%d", keeper.exit_status);
 	return keeper.exit_status;
+}
+
+int
+keeper_run(const struct keeper_config *config)
+{
+	int ret = begin(config);
+
+	if (ret != 0)
+		return ret;
+	make_memory();
+	keeper_supervisor_start();
+	return run();
+}
+
+int
+keeper_resume(const struct keeper_config *config, int image, int old)
+{
+	const char *why = "";
+	int ret = begin(config);
+
+	if (ret != 0)
+		return ret;
+	ret = keeper_image_read(image, &why);
+	if (ret < 0) {
+		log_err("alarm=upgrade the state of the keeper before this one "
+			"cannot be taken over error=%s %s",
+		    strerror(-ret), why);
+		close(keeper.signals);
+		return ret;
+	}
+	close(image);
+	if (old >= 0)
+		close(old);
+	log_info("goes on as the new keeper version=%s", proc_build_id());
+	reap(); /* who died meanwhile */
+	keeper_reload_resume();
+	return run();
 }

@@ -17,6 +17,14 @@ struct keeper_config {
 };
 
 /*
+ * Goes on where another program of this very process has stopped: IMAGE is
+ * its state (keeper_image.h), OLD its binary, or -1; both are taken. What
+ * CONFIG says of secrets is ignored. As keeper_run(), or -errno if that state
+ * makes no sense here; then nothing has been changed.
+ */
+int keeper_resume(const struct keeper_config *config, int image, int old);
+
+/*
  * Runs the service until it is told to stop. Returns an exit status of
  * enum proc_exit; every child is gone by then.
  */

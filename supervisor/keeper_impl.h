@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * keeper_impl.h – the keeper's state, shared by keeper.c (loop, signals,
- * orders), keeper_supervisor.c (the supervisor and the one that stands by)
- * and keeper_reload.c (SIGHUP: upgrades). Nobody else includes it.
+ * orders), keeper_supervisor.c (the supervisor and the one that stands by),
+ * keeper_reload.c (SIGHUP: upgrades) and keeper_image.c (through an exec).
+ * Nobody else includes it.
  */
 #ifndef SUPERVISOR_KEEPER_IMPL_H
 #define SUPERVISOR_KEEPER_IMPL_H
@@ -11,6 +12,7 @@
 #include "supervisor/keeper_children.h"
 #include "supervisor/keeper_link.h"
 #include "supervisor/keeper_protocol.h"
+#include "supervisor/spawn.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -61,6 +63,11 @@ struct keeper_state {
 	uint64_t restart_at_ms; /* 0: no restart is due */
 	uint64_t restart_delay_ms;
 
+	struct keeper_binary own; /* what this process runs */
+	char own_path[SPAWN_PATH_SIZE];
+	pid_t trial;           /* the new one, trying to read our state; or 0 */
+	uint64_t trial_by_ms;  /* then it has failed */
+	bool becoming;         /* it could: exec, as soon as nothing waits */
 	uint64_t reload_by_ms; /* a SIGHUP is being done until then, or 0 */
 	bool reload_again;     /* another one came meanwhile */
 
@@ -106,8 +113,14 @@ void keeper_standby_turn(uint64_t now_ms);
 
 /* -- keeper_reload.c ---------------------------------------------------------- */
 
+/* Remembers which program this is. */
+void keeper_reload_init(void);
 /* SIGHUP. */
 void keeper_reload_begin(void);
+/* … which an older program of this process began. */
+void keeper_reload_resume(void);
+/* The trial has ended: HOW is a sentence, STATUS wait(2)'s. */
+void keeper_trial_exited(const char *how, int status);
 /* The supervisor has read its settings; RESULT is enum keeper_reloaded. */
 void keeper_reload_settings(int32_t result);
 /* As far as it goes it is done: READY=1. */

@@ -5,12 +5,14 @@
 #include "common/secret.h"
 #include "common/title.h"
 #include "supervisor/keeper.h"
+#include "supervisor/keeper_image.h"
 #include "supervisor/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,9 @@
 struct options {
 	const char *config_file;
 	bool check;
+	bool resume_check;
+	int resume;     /* of an upgrade, see keeper_resume(); -1: none */
+	int resume_old; /* … and its binary; or -1 */
 };
 
 static const char usage[] =
@@ -45,6 +50,10 @@ parse_args(int argc, char **argv, struct options *options)
 	    {"check", no_argument, NULL, 'k'},
 	    {"version", no_argument, NULL, 'v'},
 	    {"help", no_argument, NULL, 'h'},
+	    /* What one program of the keeper says to the next. */
+	    {"resume-check", no_argument, NULL, 't'},
+	    {"resume", required_argument, NULL, 'r'},
+	    {"resume-old", required_argument, NULL, 'o'},
 	    {NULL, 0, NULL, 0},
 	};
 	int c;
@@ -60,6 +69,15 @@ parse_args(int argc, char **argv, struct options *options)
 		case 'v':
 			printf("telefonista %s\n", proc_build_id());
 			exit(PROC_EXIT_OK);
+		case 't':
+			options->resume_check = true;
+			break;
+		case 'r':
+			options->resume = atoi(optarg);
+			break;
+		case 'o':
+			options->resume_old = atoi(optarg);
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			exit(PROC_EXIT_OK);
@@ -111,10 +129,58 @@ make_title_room(void)
 	setenv(TITLE_ROOM_VARIABLE, room, 1);
 }
 
+/* Others could open the memfds through /proc/PID/fd. */
+static void
+hide_secrets(void)
+{
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		log_warn("core dumps cannot be switched off error=%s",
+		    strerror(errno));
+}
+
+/* Whether this program could go on with another one's state. */
+static int
+resume_check(void)
+{
+	const char *why = "";
+	int ret = keeper_image_check(PROC_FD_CHANNEL, &why);
+
+	if (ret == 0)
+		return PROC_EXIT_OK;
+	log_err("another keeper's state is not understood version=%s "
+		"error=%s %s",
+	    proc_build_id(), strerror(-ret), why);
+	return PROC_EXIT_INTERNAL;
+}
+
+/* Returns as keeper_run(), or not at all: the old program goes on. */
+static int
+resume(struct keeper_config *config, const struct options *options)
+{
+	char image[16];
+	/* execveat(2) does not write to its arguments. */
+	char *argv[] = {(char *)(uintptr_t) "telefonista",
+	    (char *)(uintptr_t) "--resume", image,
+	    (char *)(uintptr_t) "--config",
+	    (char *)(uintptr_t)config->config_file, NULL};
+	int ret;
+
+	hide_secrets(); /* which ones there are is in the state */
+	ret = keeper_resume(config, options->resume, options->resume_old);
+	if (ret >= 0)
+		return ret;
+	if (config->config_file == NULL)
+		argv[3] = NULL;
+	snprintf(image, sizeof(image), "%d", options->resume);
+	if (options->resume_old >= 0)
+		execveat(options->resume_old, "", argv, environ, AT_EMPTY_PATH);
+	return PROC_EXIT_INTERNAL;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct options options = {0};
+	struct options options = {.resume = -1, .resume_old = -1};
 	struct keeper_config config;
 	int ret;
 
@@ -129,10 +195,17 @@ main(int argc, char **argv)
 		    TELEFONISTA_LIBEXEC, strerror(-ret));
 		return PROC_EXIT_INTERNAL;
 	}
+	if (options.resume_check)
+		return resume_check();
 	config.config_file = absolute_path(options.config_file);
 	if (options.check) /* the supervisor's own; it needs no keeper */
 		return spawn_replace(
 		    PROC_ROLE_SUPERVISOR, config.config_file, "--check");
+	if (options.resume >= 0) {
+		make_title_room();
+		title_set("telefonista: keeper");
+		return resume(&config, &options);
+	}
 	ret = secret_take_environment(config.secrets);
 	if (ret < 0) {
 		log_err("secrets cannot be taken out of the environment "
@@ -140,12 +213,10 @@ main(int argc, char **argv)
 		    strerror(-ret));
 		return PROC_EXIT_INTERNAL;
 	}
-	/* Others could open the memfds through /proc/PID/fd. */
-	if (ret > 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
-		log_warn("core dumps cannot be switched off error=%s",
-		    strerror(errno));
-	if (ret > 0)
+	if (ret > 0) {
+		hide_secrets();
 		log_info("secrets moved out of the environment count=%d", ret);
+	}
 	make_title_room();
 	title_set("telefonista: keeper");
 	log_info("starting version=%s", proc_build_id());

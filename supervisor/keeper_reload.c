@@ -10,18 +10,21 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "supervisor/keeper_image.h"
 #include "supervisor/keeper_notify.h"
 #include "supervisor/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
 	RELOAD_MS = 60000,
+	TRIAL_MS = 10000, /* for a new keeper to read the state */
 };
 
 /* -- binaries --------------------------------------------------------------- */
@@ -84,6 +87,141 @@ is_outdated(const struct keeper_supervisor *supervisor)
 	return !same;
 }
 
+/* -- the keeper itself -------------------------------------------------------- */
+
+void
+keeper_reload_init(void)
+{
+	spawn_path(keeper.own_path, PROC_ROLE_KEEPER);
+	if (keeper_binary_open(&keeper.own, "/proc/self/exe") < 0)
+		keeper.own_path[0] = '\0';
+	keeper_binary_close(&keeper.own); /* what it is was all */
+}
+
+/* Lets the new program try what it would have to do. 0 or -errno. */
+static int
+start_trial(void)
+{
+	struct spawn_descriptors descriptors = {.secrets = -1, .memory = -1};
+	pid_t pid;
+
+	descriptors.channel = keeper_image_write();
+	if (descriptors.channel < 0)
+		return descriptors.channel;
+	pid = spawn_binary(
+	    PROC_ROLE_KEEPER, -1, &descriptors, NULL, "--resume-check");
+	close(descriptors.channel);
+	if (pid < 0)
+		return pid;
+	keeper.trial = pid;
+	keeper.trial_by_ms = clock_now_ms() + TRIAL_MS;
+	return 0;
+}
+
+static void
+stay(const char *why)
+{
+	log_err("alarm=upgrade the new keeper is not used, the old one goes "
+		"on path=%s why=\"%s\"",
+	    keeper.own_path, why);
+}
+
+/* Whether a new keeper is being tried: the reload goes on after that. */
+static bool
+try_new_keeper(void)
+{
+	struct keeper_binary binary = {.fd = -1};
+	int ret;
+
+	if (keeper.own_path[0] == '\0' || keeper.stop_signal != 0)
+		return false;
+	ret = keeper_binary_open(&binary, keeper.own_path);
+	keeper_binary_close(&binary);
+	if (ret == 0 && keeper_binary_same(&binary, &keeper.own))
+		return false;
+	if (ret == 0)
+		ret = start_trial();
+	if (ret < 0)
+		stay(strerror(-ret));
+	return ret == 0;
+}
+
+void
+keeper_trial_exited(const char *how, int status)
+{
+	keeper.trial = 0;
+	keeper.becoming = keeper_exited_with(status, PROC_EXIT_OK);
+	if (keeper.becoming)
+		return;
+	stay(how);
+	keeper_reload_resume();
+}
+
+static void
+set_number(char *text, size_t size, int number)
+{
+	snprintf(text, size, "%d", number);
+}
+
+/* Returns only when it failed: -errno. */
+static int
+become_new(void)
+{
+	char image_text[16], old_text[16];
+	int image = keeper_image_write();
+	int old = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	/* execv(3) does not write to its arguments. */
+	char *argv[] = {keeper.own_path, (char *)(uintptr_t) "--resume",
+	    image_text, (char *)(uintptr_t) "--resume-old", old_text,
+	    (char *)(uintptr_t) "--config",
+	    (char *)(uintptr_t)keeper.config.config_file, NULL};
+	int ret;
+
+	if (keeper.config.config_file == NULL)
+		argv[5] = NULL;
+	if (image < 0 || old < 0) {
+		ret = image < 0 ? image : -errno;
+		goto out;
+	}
+	set_number(image_text, sizeof(image_text), image);
+	set_number(old_text, sizeof(old_text), old);
+	log_info("becoming the new keeper path=%s", keeper.own_path);
+	fcntl(image, F_SETFD, 0);
+	fcntl(old, F_SETFD, 0);
+	keeper_image_inherit(true);
+	execv(keeper.own_path, argv);
+	ret = -errno;
+	keeper_image_inherit(false);
+out:
+	if (image >= 0)
+		close(image);
+	if (old >= 0)
+		close(old);
+	return ret;
+}
+
+static void
+become_turn(uint64_t now_ms)
+{
+	int ret;
+
+	if (keeper.trial != 0 && now_ms >= keeper.trial_by_ms)
+		kill(keeper.trial, SIGKILL);
+	if (!keeper.becoming)
+		return;
+	if (keeper.stop_signal != 0) {
+		keeper.becoming = false;
+		return;
+	}
+	/* What waits for the supervisor is not in the image. */
+	if (keeper.supervisor->queue.count > 0 || keeper.standby->pid != 0)
+		return;
+	keeper.becoming = false;
+	ret = become_new();
+	stay(strerror(-ret));
+	keeper_reload_resume();
+}
+
 /* -- the steps ---------------------------------------------------------------- */
 
 static void
@@ -99,15 +237,25 @@ notify_reloading(void)
 void
 keeper_reload_begin(void)
 {
-	const struct keeper_message message = {
-	    .op = KEEPER_SIGNAL, .value = SIGHUP};
-
-	if (keeper.standby_step != KEEPER_STANDBY_NONE) {
-		keeper.reload_again = true; /* the new one has just read them */
+	if (keeper.standby_step != KEEPER_STANDBY_NONE || keeper.trial != 0 ||
+	    keeper.becoming) {
+		keeper.reload_again = true;
 		return;
 	}
 	if (keeper.reload_by_ms == 0)
 		notify_reloading();
+	/* First the keeper: it knows what an older supervisor wants. */
+	keeper.reload_by_ms = clock_now_ms() + RELOAD_MS;
+	if (!try_new_keeper())
+		keeper_reload_resume();
+}
+
+void
+keeper_reload_resume(void)
+{
+	const struct keeper_message message = {
+	    .op = KEEPER_SIGNAL, .value = SIGHUP};
+
 	keeper.reload_by_ms = clock_now_ms() + RELOAD_MS;
 	/* One that is being started reads them anyway, and says READY. */
 	keeper_tell(keeper.supervisor, &message, -1);
@@ -148,6 +296,7 @@ keeper_reload_end(void)
 void
 keeper_reload_turn(uint64_t now_ms)
 {
+	become_turn(now_ms);
 	if (keeper.reload_by_ms == 0 || now_ms < keeper.reload_by_ms)
 		return;
 	log_warn("reload takes too long, not waiting for it any longer");

@@ -18,8 +18,22 @@
 #include <unistd.h>
 
 static struct {
-	char folder[4096];
+	char keeper[SPAWN_PATH_SIZE]; /* "" if it has no name */
+	char folder[4096];            /* of the other roles */
 } spawner;
+
+/* What has our name now; we ourselves may have been replaced. */
+static void
+keep_own_path(const char *path)
+{
+	static const char deleted[] = " (deleted)";
+	size_t len = strlen(path), tail = sizeof(deleted) - 1;
+
+	if (len > tail && strcmp(path + len - tail, deleted) == 0)
+		len -= tail;
+	snprintf(
+	    spawner.keeper, sizeof(spawner.keeper), "%.*s", (int)len, path);
+}
 
 int
 spawn_find_binaries(void)
@@ -32,6 +46,7 @@ spawn_find_binaries(void)
 	if (n < 0)
 		return -errno;
 	spawner.folder[n] = '\0';
+	keep_own_path(spawner.folder);
 	slash = strrchr(spawner.folder, '/');
 	if (slash != NULL)
 		*slash = '\0';
@@ -145,8 +160,11 @@ struct command {
 void
 spawn_path(char path[SPAWN_PATH_SIZE], enum proc_role role)
 {
-	snprintf(path, SPAWN_PATH_SIZE, "%s/telefonista-%s", spawner.folder,
-	    proc_role_name(role));
+	if (role == PROC_ROLE_KEEPER)
+		snprintf(path, SPAWN_PATH_SIZE, "%s", spawner.keeper);
+	else
+		snprintf(path, SPAWN_PATH_SIZE, "%s/telefonista-%s",
+		    spawner.folder, proc_role_name(role));
 }
 
 static void

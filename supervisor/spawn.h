@@ -24,7 +24,10 @@ enum {
 	SPAWN_PATH_SIZE = 4096 + 64,
 };
 
-/* The binary of ROLE, which may be missing. */
+/*
+ * The binary of ROLE, which may be missing; of the keeper what has the name
+ * of this program.
+ */
 void spawn_path(char path[SPAWN_PATH_SIZE], enum proc_role role);
 
 /*

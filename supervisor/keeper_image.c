@@ -234,14 +234,14 @@ image_open(struct image *image, int fd, const char **why_out)
 	if (seals < 0 || (seals & SEALS) != SEALS)
 		return refuse(why_out, "it is not sealed");
 	if (fstat(fd, &st) < 0)
-		return -errno;
+		return refuse(why_out, "it has no size");
 	if (st.st_size < (off_t)sizeof(*image->header))
 		return refuse(why_out, "it is too short");
 	image->size = (size_t)st.st_size;
 	image->map = mmap(NULL, image->size, PROT_READ, MAP_SHARED, fd, 0);
 	if (image->map == MAP_FAILED) {
 		image->map = NULL;
-		return -errno;
+		return -ENOMEM;
 	}
 	image->header = image->map;
 	image->children = (const void *)(image->header + 1);

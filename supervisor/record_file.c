@@ -134,7 +134,7 @@ move_to_day(const struct record_rules *rules, const char *name,
 /* Strings of these names are ours; all others may be somebody's words. */
 static const char *const public_members[] = {"call", "called", "caller",
     "codec", "fault", "from", "id", "model", "name", "persona", "reason",
-    "state", "status", "to", "why"};
+    "state", "status", "tag", "to", "turn", "what", "why"};
 
 static bool
 is_public(const char *name)

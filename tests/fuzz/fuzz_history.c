@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fuzz_history.c – the journal that a dead worker left, as its successor
+ * reads it: a line is an entry, its type's number before the body.
+ */
+#include "callworker/history.h"
+#include "common/journal.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <unistd.h>
+
+enum {
+	LEN = 256 * 1024,
+};
+
+/* Its bounds are what the voice's session and our memory rely on. */
+static void
+check(const struct history *history)
+{
+	size_t total = 0;
+
+	FUZZ_CHECK(history->count <= HISTORY_ITEMS_MAX);
+	for (size_t i = 0; i < history->count; i++) {
+		const struct history_item *item = &history->items[i];
+
+		FUZZ_CHECK(item->text != NULL);
+		FUZZ_CHECK(strlen(item->text) <= HISTORY_WORDS_MAX);
+		FUZZ_CHECK(strlen(item->id) < sizeof(item->id));
+		total += strlen(item->text);
+	}
+	FUZZ_CHECK(total <= HISTORY_TEXT_MAX);
+	for (size_t i = 0; i < history->pending_count; i++)
+		FUZZ_CHECK(history->pending[i].id[0] != '\0');
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text = fuzz_text(data, size), *line, *rest = text;
+	struct journal *journal;
+	struct history *history;
+	int fd;
+
+	fuzz_init();
+	FUZZ_CHECK(journal_memfd_create_sized(LEN, &fd) == 0);
+	FUZZ_CHECK(journal_attach(&journal, fd) == 0);
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		char *body = line;
+		long type = strtol(line, &body, 10);
+
+		/* These two the journal writes itself. */
+		if (type <= 0 || type > 64 || type == JOURNAL_FULL ||
+		    type == JOURNAL_FINAL)
+			continue;
+		(void)journal_append(
+		    journal, (enum journal_type)type, body, strlen(body));
+	}
+	journal_free(&journal);
+	if (history_read(&history, fd) == 0) {
+		check(history);
+		history_free(&history);
+	}
+	close(fd);
+	free(text);
+	return 0;
+}

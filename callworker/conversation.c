@@ -583,6 +583,7 @@ conversation_dtmf(struct conversation *c, char digit)
 	c->sign_ms = c->now_ms;
 	c->asked_silent = false;
 	c->awaiting = c->heard_since_turn = false;
+	conversation_resume_caller_acts(c);
 	conversation_control_caller_acts(c);
 	conversation_layers_caller_acts(c, "caller dials");
 	/* Something may have begun between two digits. */

@@ -315,12 +315,21 @@ start_voice(struct conversation *c, struct voice *voice, struct history *h)
 
 /* ---- a predecessor's process -------------------------------------------- */
 
+/* Before playout is told that no more comes. */
+static void
+record_broken(struct conversation *c, const char *utterance)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "id", utterance);
+	conversation_record(c, JOURNAL_BROKEN, body);
+}
+
 /* What it queued can be interrupted, and is recorded as heard. */
 static void
 restore_utterance(struct conversation *c, const struct history_item *item)
 {
 	struct spoken *s = spoken_begin(&c->spoken, item->id, item->tag);
-	cJSON *body;
 
 	spoken_set_text(s, item->text);
 	s->received_len = (uint64_t)item->total_ms * G711_BYTES_PER_MS;
@@ -331,11 +340,8 @@ restore_utterance(struct conversation *c, const struct history_item *item)
 	/* What follows is said as a whole. */
 	if (item->broken && s->tag == CONVERSATION_TAG_FAREWELL)
 		s->tag = CONVERSATION_TAG_ANSWER;
-	if (!item->over && item->broken) {
-		body = cJSON_CreateObject();
-		json_add_string(body, "id", item->id);
-		conversation_record(c, JOURNAL_BROKEN, body);
-	}
+	if (!item->over && item->broken)
+		record_broken(c, item->id);
 	if (!item->over)
 		CONVERSATION_PORT(c, play_end, item->id);
 	conversation_record_if_done(c, s);
@@ -466,6 +472,34 @@ conversation_resume(struct conversation *c)
 
 /* ---- the same process ---------------------------------------------------- */
 
+/* What VOICE was saying ends here, with what came of it. */
+static void
+break_off(struct conversation *c)
+{
+	for (unsigned i = 0; i < SPOKEN_MAX; i++) {
+		const struct spoken *s = &c->spoken.list[i];
+
+		if (s->id[0] != '\0' && !s->ended)
+			record_broken(c, s->id);
+	}
+	conversation_voice_adds_no_more(c);
+}
+
+/* A goodbye that was ordered and never came is for the next one to say. */
+static void
+order_farewell_again(struct conversation *c)
+{
+	for (unsigned i = 0; i < SPOKEN_MAX; i++) {
+		const struct spoken *s = &c->spoken.list[i];
+
+		if (s->id[0] != '\0' && s->received_len > 0 &&
+		    s->tag == CONVERSATION_TAG_FAREWELL)
+			return;
+	}
+	c->farewell_said = false;
+	c->farewells = 0;
+}
+
 void
 conversation_voice_gone(
     struct conversation *c, enum voice_fault fault, const char *detail)
@@ -475,20 +509,12 @@ conversation_voice_gone(
 		return;
 	log_warn("voice gone, another one is fetched fault=%s detail=\"%s\"",
 	    voice_fault_name(fault), detail);
-	for (unsigned i = 0; i < SPOKEN_MAX; i++) {
-		const struct spoken *s = &c->spoken.list[i];
-		cJSON *body;
-
-		if (s->id[0] == '\0' || s->ended)
-			continue;
-		body = cJSON_CreateObject();
-		json_add_string(body, "id", s->id);
-		conversation_record(c, JOURNAL_BROKEN, body);
-	}
 	c->no_voice.ops = &no_voice_ops;
 	c->config.voice = &c->no_voice;
 	go_without_voice(c);
-	conversation_voice_adds_no_more(c);
+	break_off(c);
+	if (c->phase == CONVERSATION_LEAVING && c->farewell_said)
+		order_farewell_again(c);
 	/* The voice that knew is gone; another one tells it anew. */
 	c->caller_talking = false;
 	c->awaiting = false;
@@ -504,6 +530,7 @@ conversation_change_voice(struct conversation *c, struct voice *voice)
 	conversation_enter(c);
 	if (c->phase >= CONVERSATION_LOST)
 		return -ESHUTDOWN;
+	break_off(c);
 	h = c->config.ports->history(c->config.arg);
 	if (h == NULL)
 		return -EBADMSG;
@@ -560,6 +587,7 @@ answer_unmade(struct conversation *c)
 			    "wants it.");
 			if (r->owed == CONVERSATION_OWED_NOTHING)
 				r->owed = CONVERSATION_OWED_ANSWER;
+			conversation_want_prompt(c, "");
 		}
 		free(p->arguments);
 	}

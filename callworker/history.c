@@ -479,7 +479,9 @@ take_call(struct history *h, const cJSON *body, uint64_t at_ms)
 	    strlen(arguments) > TOOL_ARGUMENTS_MAX || is_known_call(h, id))
 		return 0;
 	close_turn(h);
-	item = add_item(h, HISTORY_CALL, "", arguments);
+	/* Cut in the middle they would be no arguments any more. */
+	item = add_item(h, HISTORY_CALL, "",
+	    strlen(arguments) <= HISTORY_WORDS_MAX ? arguments : "{}");
 	if (item == NULL)
 		return -ENOMEM;
 	snprintf(item->call_id, sizeof(item->call_id), "%s", id);

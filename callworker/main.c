@@ -298,6 +298,8 @@ go_first(void)
 static void
 on_media(const struct net_address *peer, void *arg)
 {
+	const char *leaving;
+
 	(void)arg;
 	if (worker.call == NULL)
 		return;
@@ -306,6 +308,9 @@ on_media(const struct net_address *peer, void *arg)
 		    worker.state != WORKER_TALKING)
 			go_first();
 		set_state(WORKER_TALKING, "media");
+		leaving = live_call_assign(worker.call)->leaving;
+		if (leaving[0] != '\0')
+			set_state(WORKER_LEAVING, leaving);
 		return;
 	}
 	supervisor_link_voice_failed(

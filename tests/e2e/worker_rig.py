@@ -154,6 +154,7 @@ class Phone:
         self.socket.settimeout(0.05)
         self.address = self.socket.getsockname()
         self.packets = []       # (monotonic s, payload)
+        self.headers = []       # of the same: (sequence, timestamp, ssrc)
         self.sent = bytearray()
         self._to_say = bytearray()
         self._lock = threading.Lock()
@@ -201,6 +202,7 @@ class Phone:
                 data = self.socket.recv(2048)
             except socket.timeout:
                 continue
+            self.headers.append(struct.unpack("!HII", data[2:12]))
             self.packets.append((time.monotonic(), data[12:]))
 
     # What was heard
@@ -231,6 +233,8 @@ class Callworker:
         self.phone = None
         self.journal_fd = None
         self._fds = []
+        self._environment = environment
+        self.spares = []            # made by spare()
         self._pending = set()       # ids of tool.request seen and unanswered
         command = [str(BINARY)]
         if orphan:      # a parent that dies at once; we inherit the worker
@@ -264,6 +268,8 @@ class Callworker:
         return self
 
     def __exit__(self, *exc):
+        for spare in self.spares:
+            spare.__exit__()
         if self.phone:
             self.phone.stop()
         if self.process.poll() is None:
@@ -298,9 +304,38 @@ class Callworker:
                memfd("brief", text, seals=SHRINK | GROW | WRITE | SEAL),
                uplink_memfd()]
         self._fds += fds
-        self.send("call.assign", fds, call=CALL, caller="+573001234655",
-                  caller_name="Ana", caller_shown="…4655", called="3241000752",
-                  codec=codec, persona="soporte")
+        self.call_fds = fds
+        self._send_assign()
+
+    def _send_assign(self, **members):
+        self.send("call.assign", self.call_fds, call=CALL,
+                  caller="+573001234655", caller_name="Ana",
+                  caller_shown="…4655", called="3241000752",
+                  codec=self.codec, persona="soporte", **members)
+
+    def spare(self):
+        """Another worker of the same service, warm."""
+        number = len(self.spares) + 1
+        spare = Callworker(self.sim, f"{self.log_path}-{number}",
+                           self._environment).__enter__()
+        self.spares.append(spare)
+        spare.warm()
+        return spare
+
+    def take_over(self, dead, leaving="", resumes=1):
+        """Kills the worker that has the call and goes on with it, as the
+        supervisor has a spare do; when it was killed."""
+        dead.process.kill()
+        killed = time.monotonic()
+        dead.process.wait()
+        self.rtp, self.codec, self.call_fds = \
+            dead.rtp, dead.codec, dead.call_fds
+        self.journal_fd = dead.journal_fd
+        self.phone, dead.phone = dead.phone, None
+        self._send_assign(resumes=resumes, talking_ms=60000, leaving=leaving)
+        self.send("media", call=CALL, address=self.phone.address[0],
+                  port=self.phone.address[1])
+        return killed
 
     def media(self):
         """The caller answers: a Phone, already sending."""
@@ -438,6 +473,7 @@ def rig_fixture():
             sim.__exit__()
         for sim, worker in made:
             assert sim.violations == []
-            assert "Sanitizer" not in worker.log()
-            assert "runtime error" not in worker.log()
+            for each in (worker, *worker.spares):
+                assert "Sanitizer" not in each.log()
+                assert "runtime error" not in each.log()
     return rig

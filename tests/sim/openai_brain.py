@@ -85,8 +85,9 @@ def output_text(output):
 class ScriptBrain:
     """The default brain; one per session.
 
-    A session that takes a call over (history replayed as user messages)
-    continues the script where the replayed transcripts end.
+    A session that takes a call over (its history put in as items) goes on
+    with the script where the transcripts in it end: the last turn is
+    answered if nothing in the history answers it.
     """
 
     def __init__(self, script=None):
@@ -96,6 +97,7 @@ class ScriptBrain:
         self._pending = None            # turn that waits for its reply
         self._results = []              # outputs that were not spoken yet
         self._after = None              # turn whose calls are out
+        self._last = None               # turn of the history that was read
         self._greeted = False
         self._token = ""
 
@@ -133,8 +135,7 @@ class ScriptBrain:
             if said and said in text:
                 self._next_turn = number + 1
                 self._greeted = True
-                self._after = turns[number] if turns[number].get("calls") \
-                    else None
+                self._pending = self._last = turns[number]
                 return
         for answer in script.get("texts", ()):
             if answer["contains"] in text:
@@ -142,9 +143,15 @@ class ScriptBrain:
                 return
 
     def said(self):
-        """History: the voice has answered what came before."""
+        """An item says that the model has said this already."""
         self._greeted = True
-        self._results.clear()
+        self._pending = None
+        if self._results:
+            self._spoken_results()
+
+    def called(self):
+        """An item says that the model has called a function."""
+        self._after, self._pending = self._last, None
 
     def function_output(self, output):
         """The client delivered the result of a function call."""

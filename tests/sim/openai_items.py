@@ -8,6 +8,29 @@ issue threads show them.
 import copy
 
 
+# What a client may put into a message of that role.  An assistant's audio
+# cannot be: "has the current limitation that it cannot populate assistant
+# audio messages" (conversation.item.create).
+CONTENT = {"user": {"input_text": "text", "input_audio": "audio",
+                    "input_image": "image_url"},
+           "assistant": {"output_text": "text"},
+           "system": {"input_text": "text"}}
+
+
+def content_problem(data):
+    """Why the service does not take this message's content, or None."""
+    role = data["role"]
+    if not data["content"]:
+        return "a message without content"
+    for part in data["content"]:
+        member = CONTENT[role].get(part["type"])
+        if member is None:
+            return f"content of type '{part['type']}' in a message of {role}"
+        if not isinstance(part.get(member), str):
+            return f"content of type '{part['type']}' without {member}"
+    return None
+
+
 class ItemError(Exception):
     """The service's refusal of an operation on an item."""
 
@@ -82,6 +105,11 @@ class Conversation:
             raise ItemError("item_create_duplicate_item_id",
                             f"Error adding item: an item with id "
                             f"'{data['id']}' already exists.", "item.id")
+        if data["type"] == "message":
+            problem = content_problem(data)
+            if problem:
+                raise ItemError("invalid_value", f"Invalid value: {problem}.",
+                                "item.content")
         if data["type"] == "function_call_output":
             self._check_call(data["call_id"])
         place = self._place_after(previous_id)
@@ -97,6 +125,16 @@ class Conversation:
                 return
         raise ItemError("invalid_tool_call_id", f"Tool call ID '{call_id}' "
                         "not found in conversation.")
+
+    def answers(self, call_id):
+        """How many outputs a function call has."""
+        return sum(item.data["type"] == "function_call_output" and
+                   item.data["call_id"] == call_id for item in self.items)
+
+    def calls(self, call_id):
+        """How many function calls have this id."""
+        return sum(item.data["type"] == "function_call" and
+                   item.data.get("call_id") == call_id for item in self.items)
 
     def _place_after(self, previous_id):
         if previous_id is None:

@@ -416,15 +416,43 @@ class Session:
         data.setdefault("id", new_id("item"))
         data["object"] = "realtime.item"
         data["status"] = "completed"
-        item = self.conversation.insert(data, event.get("previous_item_id"))
+        try:
+            item = self.conversation.insert(
+                data, event.get("previous_item_id"))
+        except ItemError as refusal:
+            if refusal.param == "item.content":
+                self.sim.violation("refused item", session=self.id,
+                                   message=str(refusal), item=repr(data)[:300])
+            raise
         self._announce(item)
+        self._check_pair(data)
+        self._take_in(data)
+
+    def _check_pair(self, data):
+        """The service may be patient about these; a client of ours gives
+        every call one id and one answer."""
+        kind, call_id = data["type"], data.get("call_id")
+        if kind == "function_call" and (
+                not call_id or self.conversation.calls(call_id) > 1):
+            self.sim.violation("function call without an id of its own",
+                               session=self.id, call=call_id)
+        if kind == "function_call_output" and \
+                self.conversation.answers(call_id) > 1:
+            self.sim.violation("function call answered twice",
+                               session=self.id, call=call_id)
+
+    def _take_in(self, data):
+        """What the model knows from now on."""
         if data["type"] == "function_call_output":
             self.brain.function_output(data["output"])
-        elif data["type"] == "message" and data["role"] != "assistant":
-            text = " ".join(part.get("text", "") for part in data["content"])
-            self.brain.read(text, self.instructions)
+        elif data["type"] == "function_call":
+            self.brain.called()
         elif data["type"] == "message":
-            self.brain.said()
+            text = " ".join(part.get("text", "") for part in data["content"])
+            if data["role"] == "assistant":
+                self.brain.said()
+            else:
+                self.brain.read(text, self.instructions)
 
     def _check_in_conversation(self, event):
         """What was said beside the conversation is no item of it, and a

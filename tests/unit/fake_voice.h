@@ -37,6 +37,11 @@ struct fake_world {
 	bool aside_busy;  /* voice_aside() is refused; a test sets it */
 	bool prompt_vain; /* nothing to speak about */
 	unsigned audio_frames, silent_frames;
+	struct journal *journal; /* NULL: records are only noted */
+	int journal_fd;
+	bool fetches;   /* another voice, if one goes */
+	bool remembers; /* the caller's turn, as audio */
+	unsigned turns_sent;
 };
 
 static uint64_t fake_now_ms;
@@ -99,6 +104,14 @@ fake_start(struct voice *voice, const struct brief *brief, enum g711_law law,
 	fake_note(fake_of(voice), "start");
 	fake_note_history(fake_of(voice), history);
 	return 0;
+}
+
+static void
+fake_listen(struct voice *voice, const struct voice_events *events, void *arg)
+{
+	(void)voice;
+	(void)events;
+	(void)arg;
 }
 
 static int
@@ -179,6 +192,7 @@ fake_is_busy(const struct voice *voice)
 }
 
 static const struct voice_ops fake_ops = {
+    .listen = fake_listen,
     .start = fake_start,
     .send_audio = fake_send_audio,
     .say = fake_say,
@@ -305,8 +319,48 @@ fake_record(enum journal_type type, cJSON *body, void *arg)
 	    type == JOURNAL_ERROR ||
 	    (type == JOURNAL_NOTE && cJSON_GetObjectItem(body, "text") == NULL))
 		fake_note(w, "record %s %s", journal_type_name(type), text);
+	if (w->journal != NULL)
+		journal_append(w->journal, type, text, strlen(text));
 	free(text);
 	cJSON_Delete(body);
+}
+
+static struct history *
+fake_history(void *arg)
+{
+	const struct fake_world *w = arg;
+	struct history *h = NULL;
+
+	if (w->journal != NULL)
+		history_read(&h, w->journal_fd);
+	return h;
+}
+
+static bool
+fake_fetch_voice(enum voice_fault fault, const char *detail, void *arg)
+{
+	const struct fake_world *w = arg;
+
+	(void)fault;
+	(void)detail;
+	return w->fetches;
+}
+
+static bool
+fake_has_turn(void *arg)
+{
+	const struct fake_world *w = arg;
+
+	return w->remembers;
+}
+
+static void
+fake_send_turn(struct voice *voice, void *arg)
+{
+	struct fake_world *w = arg;
+
+	(void)voice;
+	w->turns_sent++;
 }
 
 static void
@@ -362,6 +416,10 @@ static const struct conversation_ports fake_ports = {
     .comfort = fake_comfort,
     .record = fake_record,
     .find_played = fake_find_played,
+    .history = fake_history,
+    .fetch_voice = fake_fetch_voice,
+    .has_turn = fake_has_turn,
+    .send_turn = fake_send_turn,
     .ready = fake_ready,
     .request_tool = fake_request_tool,
     .request_person = fake_request_person,

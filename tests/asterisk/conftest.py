@@ -7,6 +7,13 @@ from tests.e2e.conftest import pytest_runtest_makereport  # noqa: F401
 pytest.register_assert_rewrite("service_world")
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    from pytest_asterisk import pytest_terminal_summary as summary
+    from tests.faults.report import show
+    show(terminalreporter, "table-asterisk")
+    summary(terminalreporter, config)
+
+
 @pytest.fixture
 def world(asterisk_chroot, tmp_path, request):
     """A real Asterisk, OpenAI and MikroTik simulated; the service is started

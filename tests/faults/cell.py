@@ -13,6 +13,7 @@ from tests.sim import rtp
 from tests.sim.recording import percentile
 
 # As between Bogotá and the service.
+PTIME_MS = 20
 ONE_WAY_MS, FIRST_AUDIO_MS, SPEEDUP = 40, 400, 5
 
 GREETING = ("Buenas tardes, le atiende la línea de pruebas, y este saludo es "
@@ -86,11 +87,12 @@ class Outcome:
     later_target: float = None
 
 
-class FaultWorld(World):
-    """The simulators at the distance of the real ones, and their model."""
+class Distant:
+    """Of a world: the simulators are as far as the real ones, and the model
+    is ours."""
 
-    def __init__(self, folder):
-        super().__init__(folder)
+    def __init__(self, folder, **how):
+        super().__init__(folder, **how)
         for name, value in (("one_way_ms", ONE_WAY_MS),
                             ("first_audio_ms", FIRST_AUDIO_MS),
                             ("transcription_ms", 300), ("speedup", SPEEDUP)):
@@ -124,6 +126,10 @@ class FaultWorld(World):
                 if call.phone.number in s.instructions]
 
 
+class FaultWorld(Distant, World):
+    """All of it simulated."""
+
+
 class Cell:
     """One run. The phase brings the call there and goes on after the fault;
     the fault strikes; measures are taken here."""
@@ -133,7 +139,7 @@ class Cell:
         self.outcome = Outcome(fault.name, phase.name,
                                gap_target=fault.gap_ms,
                                later_target=fault.later_ms)
-        self.call = self.person = None
+        self.call = self.person = self.last_clip = None
         self.struck_ns = self.mark = 0
         self.gap_until_ns = None
         self.relay = self.page = None
@@ -144,7 +150,8 @@ class Cell:
 
     def run(self):
         fault, phase, world = self.fault, self.phase, self.world
-        self.person = world.ari.person(PERSON)
+        if phase.name == "transfer":
+            self.person = world.ari.person(PERSON)
         self.records = world.folder / "records"
         settings = fault.prepare(self)
         world.make(RECORDS_DIR=self.records, **settings)
@@ -188,7 +195,6 @@ class Cell:
     def finish(self):
         world, call = self.world, self.call
         self.measure()
-        call.phone.hush()
         if call.phone.state not in ("ended", "queue"):
             call.phone.hangup()
         self.fault.finally_(self)
@@ -219,7 +225,8 @@ class Cell:
         return self.begin_to_ask(name).wait(PATIENCE)
 
     def begin_to_ask(self, name):
-        return self.call.phone.play(clip(name))
+        self.last_clip = self.call.phone.play(clip(name))
+        return self.last_clip
 
     def turn(self, name, answer, said=None):
         """Ask and hear the answer; how long it took to begin."""
@@ -263,7 +270,8 @@ class Cell:
         def is_quiet():
             self.over("quiet")
             now = time.monotonic_ns()
-            return now - begin_ns >= ms * 1e6 and not phone.stream.clips and \
+            return now - begin_ns >= ms * 1e6 and \
+                (self.last_clip is None or self.last_clip.end_ns) and \
                 not phone.recording.sounding(now - int(ms * 1e6)) and \
                 all(s.is_idle for s in self.world.sessions_of(self.call)
                     if not s.closed.is_set() and not s.connection._frozen)
@@ -294,6 +302,9 @@ class Cell:
                                           end_ns)
         gaps = [(b.t_ns - a.t_ns) / 1e6 for a, b in zip(packets, packets[1:])]
         outcome.gap_ms = max(gaps, default=None)
+        if gaps and hasattr(phone, "stall_ms"):     # its own thread's
+            outcome.gap_ms = max(outcome.gap_ms - phone.stall_ms(),
+                                 PTIME_MS)
         outcome.lost = self.packets_lost(packets)
         if outcome.kept == "?":
             outcome.kept = "yes" if phone.state == "up" else "no"

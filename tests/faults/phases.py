@@ -79,7 +79,8 @@ class CallerSpeaking:
         acquainted(cell)
         cell.said = cell.begin_to_ask("otra")
         cell.world.until(
-            lambda: cell.said.position >= 8 * SPEAKING_AT_MS, "half a word")
+            lambda: cell.said.start_ns and time.monotonic_ns() >=
+            cell.said.start_ns + SPEAKING_AT_MS * 1_000_000, "half a word")
 
     def go_on(self, cell):
         cell.said.wait()

@@ -2,15 +2,12 @@
 """Every fault in every phase of a call. `make check` runs QUICK, a cell of
 each fault and of each phase; `make check-faults` all."""
 
-import dataclasses
-import json
-
 import pytest
 
-from tests.faults.cell import Cell
 from tests.faults.faults import FAULTS
 from tests.faults.known_open import KNOWN_OPEN
 from tests.faults.phases import PHASES
+from tests.faults.run import run
 
 # For each fault the phase in which it is most likely to be noticed.
 QUICK = {
@@ -46,45 +43,8 @@ def test_the_quick_ones_are_all_faults_and_all_phases():
         assert QUICK[fault.name] not in fault.excuses
 
 
-def judge(cell):
-    """What all cells have in common; generous where a machine may stall."""
-    fault, outcome = cell.fault, cell.outcome
-    world = cell.world
-    assert outcome.greeted <= 1, f"greeted {outcome.greeted} times"
-    if not fault.loses_call:
-        kept = {"yes"} | fault.may_be.get(cell.phase.name, set())
-        assert outcome.kept in kept, f"call not kept: {outcome}"
-        assert outcome.gap_ms is None or \
-            outcome.gap_ms <= fault.gap_limit_ms, outcome
-    if fault.lost_limit is not None:
-        assert (outcome.lost or 0) <= fault.lost_limit, outcome
-    assert outcome.later_ms is None or \
-        outcome.later_ms <= fault.later_limit_ms, outcome
-    fault.judge(cell)
-    assert world.openai.violations == []
-    assert world.ari.violations == []
-    assert world.mikrotik.violations == []
-    world.judge()
-
-
 @pytest.mark.parametrize("fault, phase", cells())
-def test_cell(world, fault, phase, request, record_property):
-    cell = Cell(world, fault, phase)
-    reason = KNOWN_OPEN.get((fault.name, phase.name))
-    try:
-        cell.run()
-        judge(cell)
-        world.finish()
-    except pytest.skip.Exception as why:
-        cell.outcome.verdict = f"not run: {why}"
-        raise
-    except BaseException as error:
-        text = f"{type(error).__name__}: {error}".splitlines()[0][:120]
-        cell.outcome.verdict = f"OPEN ({reason}): {text}" if reason else \
-            f"FAILED {text}"
-        if reason and isinstance(error, (AssertionError, TimeoutError)):
-            pytest.xfail(f"{reason}: {text}")
-        raise
-    finally:
-        record_property("cell", json.dumps(
-            dataclasses.asdict(cell.outcome), ensure_ascii=False))
+def test_cell(world, fault, phase, record_property):
+    run(world, fault, phase,
+        lambda outcome: record_property("table", outcome),
+        KNOWN_OPEN.get((fault.name, phase.name)))

@@ -6,7 +6,7 @@ heard itself, and what was replayed to it of an earlier session. A script with
 a place in it would know more than the real one does after a new beginning.
 """
 
-from tests.sim.openai_brain import EXACTLY, Reply, reply_of
+from tests.sim.openai_brain import EXACTLY, Reply, ScriptBrain, reply_of
 
 BLOCK = 40          # bytes of a clip, enough to be no coincidence
 LEAST_HEARD = .25   # of a clip, to be understood
@@ -47,10 +47,12 @@ class Plan:
                             for c in turn.get("calls", ()))), {})
 
 
-class Brain:
-    """One per session; see tests/sim/openai_brain.py for its duties."""
+class Brain(ScriptBrain):
+    """One per session. Without a script: what a script's brain is told of
+    items, this one sees in the conversation when it matters."""
 
     def __init__(self, session, plan):
+        super().__init__()
         self._session, self._plan = session, plan
         self._heard = {}            # id of an item -> transcript
 
@@ -62,18 +64,6 @@ class Brain:
     @property
     def owes(self):
         return self._open_turn() is not None
-
-    # What is replayed is in the conversation, which is looked at when it
-    # matters.
-
-    def read(self, text, instructions):
-        pass
-
-    def said(self):
-        pass
-
-    def function_output(self, output):
-        pass
 
     def reply(self, _instructions, asked, out_of_band):
         exact = EXACTLY.search(asked)

@@ -152,6 +152,25 @@ def test_without_a_spare_the_next_one_is_waited_for(world):
     assert call.heard_texts(GREETING, LONG, "Después.")
 
 
+def test_many_that_die_at_once_are_all_replaced(world):
+    """More than there are spares."""
+    expect_rescue(world)
+    world.answers({"transcript": "algo largo", "reply": LONG}, "Después.")
+    world.start(WARM_WORKERS=2, MAX_CALLS=6, VAD_SILENCE_MS=1000)
+    calls = [world.call().hears(GREETING) for _ in range(6)]
+    for call in calls:
+        call.says("algo largo", wait=False)
+    for call in calls:
+        call.begins_to_hear(LONG)
+    for pid in [call.worker for call in calls]:
+        world.service.signal(signal.SIGKILL, pid)
+    for call in calls:
+        call.hears(LONG)
+        assert call.heard_texts(GREETING, LONG)
+    report("six at once, two spares",
+           **{f"gap_{n}": gap_ms(call) for n, call in enumerate(calls)})
+
+
 def test_without_any_voice_it_is_the_fallback(world):
     world.expect("worker lost how=", "goes to the fallback")
     world.allow("callworker killed", "spare has no voice session", "alarm=",
@@ -191,6 +210,33 @@ def test_an_answer_that_comes_in_between_is_kept(world):
     call.hears("Son doce.")
     assert "Hay 12." in str(outputs(call))
     assert len(world.mikrotik.questions) == 1
+
+
+def test_what_cannot_be_undone_is_done_once(world):
+    """Confirmed by the caller, and on its way when the worker dies."""
+    expect_rescue(world)
+    reboot = {**access.CONFIRM_TOOL, "executor": {
+        **access.REBOOT_TOOL["executor"],
+        "body": {"question": "Reinicie la antena.", "timeout": 15}}}
+    which = {"equipo": "r1"}
+    world.answers(
+        {"transcript": "reinicie",
+         "calls": [{"name": "reiniciar", "arguments": which}],
+         "then": {"reply": "¿La reinicio?"}},
+        {"transcript": "sí", "calls": [
+            {"name": "reiniciar",
+             "arguments": {**which, "confirmation": "{confirmation}"}}],
+         "then": {"reply": access.DONE}})
+    world.mikrotik.answer("antena", "Reiniciada.", delay=1.5)
+    access.start(world, reboot)
+    call = world.call().hears(GREETING)
+    call.asks("reinicie", "¿La reinicio?")
+    call.says("sí")
+    world.until(lambda: world.mikrotik.in_flight, "it is being done")
+    call.rescued()
+    call.hears(access.DONE)
+    assert "Reiniciada." in str(outputs(call))
+    assert len(world.mikrotik.requests) == 1
 
 
 @pytest.fixture

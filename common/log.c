@@ -69,17 +69,23 @@ log_set_context(const char *context)
 }
 
 int
+log_to_fd(int fd)
+{
+	if (dup2(fd, STDERR_FILENO) < 0)
+		return -errno;
+	logger.journal = stderr_is_journal();
+	return 0;
+}
+
+int
 log_to_file(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-	int ret = 0;
+	int ret;
 
 	if (fd < 0)
 		return -errno;
-	if (dup2(fd, STDERR_FILENO) < 0)
-		ret = -errno;
-	else
-		logger.journal = false;
+	ret = log_to_fd(fd);
 	close(fd);
 	return ret;
 }

@@ -47,6 +47,9 @@ void log_set_context(const char *context);
  */
 int log_to_file(const char *path);
 
+/* The same with the open file FD, which stays the caller's. */
+int log_to_fd(int fd);
+
 void log_write(enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -160,6 +160,11 @@ on_order(const struct keeper_message *order, int *fd)
 			keeper.stop_signal = SIGTERM;
 		keeper_notify("STOPPING=1");
 		return;
+	case KEEPER_LOG:
+		if (*fd >= 0 && log_to_fd(*fd) < 0)
+			log_warn("log file cannot be used error=%s",
+			    strerror(errno));
+		return;
 	case KEEPER_RELOADED:
 		keeper_reload_settings(order->value);
 		return;

@@ -214,6 +214,14 @@ keeper_client_stopping(struct keeper_client *client)
 }
 
 void
+keeper_client_log(struct keeper_client *client, int fd)
+{
+	struct keeper_message order = {.op = KEEPER_LOG};
+
+	send_order(client, &order, NULL, fd);
+}
+
+void
 keeper_client_say(
     struct keeper_client *client, enum keeper_op op, int32_t value)
 {

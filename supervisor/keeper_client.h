@@ -38,6 +38,8 @@ void keeper_client_status(struct keeper_client *client, const char *text);
 void keeper_client_timezone(struct keeper_client *client, const char *zone);
 void keeper_client_ready(struct keeper_client *client);
 void keeper_client_stopping(struct keeper_client *client);
+/* The keeper's log goes where FD does; the caller keeps it. */
+void keeper_client_log(struct keeper_client *client, int fd);
 /* OP is one that has nothing but a VALUE. */
 void keeper_client_say(
     struct keeper_client *client, enum keeper_op op, int32_t value);

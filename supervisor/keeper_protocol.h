@@ -43,6 +43,7 @@ enum keeper_op {
 	KEEPER_PREPARED,  /* the one that stands by could take over */
 	KEEPER_YIELDING,  /* may be replaced: let the other one connect */
 	KEEPER_YIELD_FAILED, /* the other one did not: stays */
+	KEEPER_LOG,          /* descriptor: the file of LOG_FILE_PATH */
 
 	/* keeper to supervisor */
 	KEEPER_SPAWNED = 64, /* seq, child, pid, role; descriptor: channel */

@@ -252,6 +252,17 @@ find_local_ip(void)
 		log_info("media address is %s", me.local_ip);
 }
 
+/* The keeper parses nothing: what it needs of the settings it is told. */
+static void
+tell_keeper_settings(void)
+{
+	struct keeper_client *keeper = fleet_keeper(me.fleet);
+
+	keeper_client_timezone(keeper, me.config.timezone);
+	if (me.config.log_file_path[0] != '\0')
+		keeper_client_log(keeper, STDERR_FILENO);
+}
+
 static void
 reload(void)
 {
@@ -289,7 +300,7 @@ reload(void)
 	me.local_ip[0] = '\0';
 	if (ari_address(me.ari) != NULL)
 		find_local_ip(); /* some call may be about to need it */
-	keeper_client_timezone(fleet_keeper(me.fleet), me.config.timezone);
+	tell_keeper_settings();
 	fleet_signal(me.fleet, SIGHUP); /* log files */
 	spares_reload(me.spares);
 	toolworkers_reload(me.toolworkers);
@@ -513,7 +524,7 @@ on_settled(void *arg)
 	}
 	records_settle(me.records);
 	start_ari();
-	keeper_client_timezone(fleet_keeper(me.fleet), me.config.timezone);
+	tell_keeper_settings();
 	keeper_client_ready(fleet_keeper(me.fleet));
 	log_info("ready app=%s model=%s max_calls=%ld", me.config.ari_app,
 	    me.config.openai_realtime_model, me.config.max_calls);

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
@@ -14,7 +15,7 @@ from tests.demo import processes
 from tests.e2e import service as service_module
 from tests.e2e.installed import Installed, rtp_losses, versions
 from tests.e2e.test_upgrade import reload
-from tests.e2e.world import GREETING, LONG
+from tests.e2e.world import GREETING, LONG, SHUTDOWN_GOODBYE
 
 
 @pytest.fixture
@@ -262,3 +263,71 @@ def test_a_supervisor_that_hangs_costs_no_packet(world):
     call.asks("y ahora", "Sigo.")
     assert rtp_losses(call) == []
     world.healthy()
+
+
+def traced(pid):
+    """A process that has attached itself to PID, as a debugger does, lets it
+    run, and stops it when told to; a context."""
+    code = f"""
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p,
+                        ctypes.c_void_p]
+if libc.ptrace(16, {pid}, None, None):          # PTRACE_ATTACH: it stops
+    sys.exit(os.strerror(ctypes.get_errno()))
+os.waitpid({pid}, 0x40000000)                   # __WALL
+print("stopped", flush=True)
+sys.stdin.readline()
+libc.ptrace(17, {pid}, None, None)              # PTRACE_DETACH
+"""
+    return subprocess.Popen(["/usr/bin/python3", "-c", code], text=True,
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def test_a_supervisor_in_a_debugger_may_stand_still(world):
+    world.start()
+    call, old = world.call().hears(GREETING), world.supervisor
+    with traced(old) as debugger:
+        if debugger.stdout.readline() != "stopped\n":
+            pytest.skip("this machine lets nobody trace")
+        began = time.monotonic()
+        world.until(lambda: time.monotonic() - began > 8,
+                    "longer than a supervisor may be silent")
+        debugger.stdin.write("\n")
+        debugger.stdin.flush()
+        debugger.wait(10)
+    call.heard_by_voice(call.says("sigo aquí"))
+    assert world.supervisor == old
+    assert rtp_losses(call) == []
+    world.healthy()
+
+
+# The one death that nothing outlives
+
+def test_when_the_keeper_is_killed_the_sentence_is_finished(world):
+    world.answers(LONG)
+    world.expect("the keeper is gone, ending")
+    world.allow("channel to the supervisor is gone", "nobody let the call go",
+                "left over in Asterisk")
+    world.start()
+    call = world.call().hears(GREETING)
+    idle = world.call().hears(GREETING)
+    call.says("diga")
+    call.begins_to_hear(LONG)
+    world.service.tree()
+    world.service.signal(signal.SIGKILL)
+    world.service.wait()
+    call.hears(LONG).hears(SHUTDOWN_GOODBYE)
+    idle.hears(SHUTDOWN_GOODBYE)
+    world.until(lambda: not world.service.left(),
+                lambda: f"left: {world.service.left()}")
+    assert rtp_losses(call) == []
+    # Who hangs up now is seen by nobody; who stays is a new call.
+    idle.hangup().phone.wait_for("ended")
+    mark, now_ns = world.service.mark(), time.monotonic_ns()
+    world.service.start()
+    world.service.wait_log(f"call={call.id} was waiting in our application",
+                           since=mark)
+    call.hears(GREETING, now_ns)
+    world.until(lambda: len(world.made()) == 2, "what was left is gone")
+    world.calls.remove(idle)

@@ -341,7 +341,7 @@ def test_every_role_opens_its_log_file_again(world):
     world.until(path.exists, "a new file")
     world.until(lambda: settled() and not leaving & set(tree()) and
                 len(warm(world)) == 1, "each role once, and a new spare")
-    roles = {pid: role for pid, role in tree().items() if role != "keeper"}
+    roles = tree()
     for pid in roles:
         world.service.signal(signal.SIGUSR1, pid)
     for pid, role in roles.items():
@@ -353,7 +353,7 @@ def test_every_role_opens_its_log_file_again(world):
     world.until(lambda: f"call={call.id} ENDING -> ENDED" in path.read_text(),
                 "the end of the call")
     assert "ENDED" not in rotated.read_text()
-    # What is said when there is no supervisor is on standard error.
+    # What is said before there is a supervisor is on standard error.
     assert {line.split()[1].partition("[")[0]
             for line in world.service.text().splitlines()} == {"keeper"}
     world.calls.remove(call)

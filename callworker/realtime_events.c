@@ -240,7 +240,8 @@ realtime_event_id_purpose(const char *id)
 {
 	size_t len = strcspn(id, "-");
 
-	for (int p = REALTIME_PURPOSE_UPDATE; p <= REALTIME_PURPOSE_HUSH; p++) {
+	for (size_t p = REALTIME_PURPOSE_UPDATE;
+	     p < sizeof(purpose_names) / sizeof(purpose_names[0]); p++) {
 		if (strlen(purpose_names[p]) == len &&
 		    strncmp(purpose_names[p], id, len) == 0)
 			return (enum realtime_purpose)p;

@@ -290,11 +290,13 @@ decide(struct conversation *c, const struct history *h, bool can_hear)
 static int
 start_voice(struct conversation *c, struct voice *voice, struct history *h)
 {
-	bool can_hear = c->config.ports->has_turn != NULL &&
-			c->config.ports->has_turn(c->config.arg);
+	bool can_hear;
 	int ret;
 
 	settle(c, h);
+	can_hear = (h->turn_owed || h->caller_talking) &&
+		   c->config.ports->has_turn != NULL &&
+		   c->config.ports->has_turn(c->config.arg);
 	decide(c, h, can_hear);
 	if (can_hear)
 		history_forget_turn(h);

@@ -380,6 +380,11 @@ async def test_items_are_created_in_order_and_deleted():
      "invalid_value", 1),
     ({"type": "message", "role": "user", "id": "x" * 33, "content": []},
      "string_above_max_length", 1),
+    ({"type": "message", "role": "assistant", "content": [
+        {"type": "output_audio", "audio": "//8="}]}, "invalid_value", 1),
+    ({"type": "message", "role": "user", "content": [
+        {"type": "input_text"}]}, "invalid_value", 1),
+    ({"type": "message", "role": "user", "content": []}, "invalid_value", 1),
 ])
 @asynchronous
 async def test_items_are_refused(item, code, violations):
@@ -399,6 +404,28 @@ async def test_a_function_call_of_the_history_may_have_an_output():
             await client.send("conversation.item.create", item=item)
             await client.expect("conversation.item.done")
         assert sim.violations == []
+        await client.send("conversation.item.create", item=item)
+        await client.expect("conversation.item.done")
+        assert len(sim.violations) == 1     # a second answer
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@asynchronous
+async def test_the_last_turn_of_a_history_is_answered_once(answered):
+    script = {"turns": [{"transcript": "Hola.", "reply": "Buenas."}],
+              "otherwise": "Diga."}
+    async with OpenAISim(script, **FAST) as sim, Client(sim) as client:
+        await client.configure(vad=False)
+        for role, kind, text in (("user", "input_text", "Hola."),
+                                 ("assistant", "output_text", "Buenas."))[
+                                     :1 + answered]:
+            await client.send("conversation.item.create", item={
+                "type": "message", "role": role,
+                "content": [{"type": kind, "text": text}]})
+        await client.send("response.create")
+        await client.expect("response.done")
+        assert sim.sessions[0].responses[0].reply.text == \
+            ("Diga." if answered else "Buenas.")
 
 
 @asynchronous

@@ -269,14 +269,15 @@ decide(struct conversation *c, const struct history *h, bool can_hear)
 	c->resume.owed_ms = 0;
 	c->resume.greet = is_unbegun(h);
 	c->resume.heard_again = false;
-	if (h->caller_talking || h->turn_owed) {
+	if (h->caller_talking || h->turn_owed || h->cut) {
 		/* The service answers it by itself. */
 		c->resume.heard_again = can_hear;
 		if (can_hear)
 			return;
-		c->resume.owed = !h->caller_talking && turn_is_known(h)
-				     ? CONVERSATION_OWED_ANSWER
-				     : CONVERSATION_OWED_REPEAT;
+		c->resume.owed =
+		    !h->caller_talking && !h->cut && turn_is_known(h)
+			? CONVERSATION_OWED_ANSWER
+			: CONVERSATION_OWED_REPEAT;
 		if (h->caller_talking)
 			c->resume.owed_ms = c->now_ms + CONVERSATION_REPEAT_MS;
 	} else if (broken != NULL && broken->tag != CONVERSATION_TAG_FAREWELL) {
@@ -339,6 +340,9 @@ restore_utterance(struct conversation *c, const struct history_item *item)
 	s->ended = true;
 	s->over = item->over;
 	s->interrupted = item->over && item->heard_ms < item->total_ms;
+	/* Of that one the text is what was heard of it. */
+	if (s->interrupted)
+		s->received_len = (uint64_t)item->heard_ms * G711_BYTES_PER_MS;
 	/* What follows is said as a whole. */
 	if (item->broken && s->tag == CONVERSATION_TAG_FAREWELL)
 		s->tag = CONVERSATION_TAG_ANSWER;

@@ -613,6 +613,9 @@ take_body(struct history *h, unsigned type, const cJSON *body, uint64_t at_ms)
 		return take_dtmf(h, body);
 	case JOURNAL_NOTE:
 		return take_note(h, body, at_ms);
+	case JOURNAL_FULL:
+		h->cut = true;
+		return 0;
 	case JOURNAL_USAGE:
 		take_usage(h, body);
 		return 0;

@@ -76,6 +76,7 @@ struct history {
 	bool news;             /* what was added since the voice last spoke */
 	bool heard_since_turn; /* an utterance was begun */
 	bool asked_silent;
+	bool cut; /* the journal was full: nobody knows what came then */
 	uint64_t sign_ms; /* CLOCK_MONOTONIC: of anybody's last sign */
 	char leaving[HISTORY_REASON_SIZE]; /* why a goodbye is due; "": not */
 };

@@ -227,6 +227,26 @@ what_is_queued_can_be_interrupted(void **state)
 }
 
 static void
+what_was_cut_and_not_recorded_is_recorded(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	turn(w, "u1", "cuente");
+	say(w, "a1", CONVERSATION_TAG_ANSWER, UNO, 2000);
+	end(w, "a1", CONVERSATION_TAG_ANSWER, UNO);
+	fake_pass(w, 1000);
+	assert_string_equal(w->played[1].id, "a1");
+	w->played[1].cancelled = true; /* and then it died */
+	crash(w);
+	expect(w, "start\npast voice g Hola\npast caller u1 cuente\n"
+		  "past voice a1 uno dos tres cuatro\nrecord heard {\"id\":"
+		  "\"a1\",\"heard_ms\":1000,\"total_ms\":1000,"
+		  "\"interrupted\":true,\"heard\":\"uno dos tres cuatro\","
+		  "\"unheard\":\"\"}\n");
+}
+
+static void
 half_a_sentence_is_heard_and_then_finished(void **state)
 {
 	struct fake_world *w = *state;
@@ -613,6 +633,7 @@ main(void)
 	    T(who_heard_no_word_is_greeted),
 	    T(a_queued_sentence_is_heard_to_its_end_and_recorded),
 	    T(what_is_queued_can_be_interrupted),
+	    T(what_was_cut_and_not_recorded_is_recorded),
 	    T(half_a_sentence_is_heard_and_then_finished),
 	    T(a_caller_who_goes_on_speaking_needs_no_rest),
 	    T(a_turn_without_an_answer_is_answered),

@@ -344,6 +344,27 @@ a_long_call_is_told_from_its_end(void **state)
 }
 
 static void
+a_full_journal_says_that_more_came(void **state)
+{
+	struct rig *rig = *state;
+	char body[JOURNAL_BODY_MAX];
+	int ret;
+
+	memset(body, 'x', sizeof(body));
+	memcpy(body, "{\"id\":\"", 7);
+	memcpy(body + sizeof(body) - 2, "\"}", 2);
+	read_all(rig);
+	assert_false(rig->h->cut);
+	do
+		ret = journal_append(
+		    rig->journal, JOURNAL_NOTE, body, sizeof(body));
+	while (ret == 0);
+	assert_int_equal(ret, -ENOSPC);
+	read_all(rig);
+	assert_true(rig->h->cut);
+}
+
+static void
 its_texts_are_bounded(void **state)
 {
 	struct rig *rig = *state;
@@ -453,6 +474,7 @@ main(void)
 	    T(usage_is_summed_and_cannot_be_lowered),
 	    T(a_goodbye_is_known),
 	    T(a_long_call_is_told_from_its_end),
+	    T(a_full_journal_says_that_more_came),
 	    T(its_texts_are_bounded),
 	    T(a_torn_end_costs_only_the_end),
 	    T(bodies_without_sense_are_passed_over),

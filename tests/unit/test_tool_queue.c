@@ -576,6 +576,53 @@ an_unclaimed_job_goes_with_its_worker(void **state)
 	assert_answer("c", "a", "cancelled", NULL);
 }
 
+/* -- after another supervisor ------------------------------------------------ */
+
+static void
+what_must_not_run_twice_waits_until_all_have_said_what_they_run(void **state)
+{
+	char job[32], text[256];
+
+	(void)state;
+	/* Worker 0 may be at it; worker 1 is new. */
+	tool_queue_expect(rig.queue, &rig.workers[0]);
+	worker_up(1);
+	request("17.4", "a");
+	assert_int_equal(count_runs(), 0);
+	/* What only reads is at most asked twice. */
+	rig.tool.read_only = true;
+	request("17.5", "b");
+	assert_int_equal(count_runs(), 1);
+	rig.tool.read_only = false;
+	snprintf(job, sizeof(job), "%s", "17.4/a");
+	snprintf(text, sizeof(text),
+	    "{\"state\":\"busy\",\"why\":\"sync\",\"jobs\":[\"%s\"]}", job);
+	worker_says(0, MESSAGE_STATE, text);
+	assert_int_equal(count_runs(), 1);
+	result(0, job, "ok", "Hecho.");
+	assert_answer("17.4", "a", "ok", "Hecho.");
+	assert_int_equal(count_runs(), 1);
+}
+
+static void
+what_nobody_runs_is_run_once_all_have_said_so(void **state)
+{
+	(void)state;
+	tool_queue_expect(rig.queue, &rig.workers[0]);
+	worker_up(1);
+	request("17.4", "a");
+	assert_int_equal(count_runs(), 0);
+	/* That one was told to go, and gets nothing. */
+	worker_says(0, MESSAGE_STATE,
+	    "{\"state\":\"draining\",\"why\":\"sync\",\"jobs\":[]}");
+	assert_int_equal(count_runs(), 1);
+	assert_ptr_equal(last(MESSAGE_JOB_RUN)->worker, &rig.workers[1]);
+	/* Alone it would be no help to anybody. */
+	tool_queue_worker_gone(rig.queue, &rig.workers[1]);
+	request("17.5", "b");
+	assert_int_equal(count_runs(), 1);
+}
+
 int
 main(void)
 {
@@ -612,6 +659,9 @@ main(void)
 	    queue_test(a_result_from_before_finds_the_request_that_is_repeated),
 	    queue_test(a_job_that_nobody_claims_is_cancelled),
 	    queue_test(an_unclaimed_job_goes_with_its_worker),
+	    queue_test(
+		what_must_not_run_twice_waits_until_all_have_said_what_they_run),
+	    queue_test(what_nobody_runs_is_run_once_all_have_said_so),
 	};
 
 	return cmocka_run_group_tests_name("tool_queue", tests, NULL, NULL);

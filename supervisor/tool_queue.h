@@ -188,7 +188,7 @@ void tool_queue_on_worker(struct tool_queue *queue, struct worker *worker,
 
 /*
  * WORKER may have jobs of an earlier supervisor. Until it has said which, or
- * is gone, no part is given to anybody: its target might be burdened twice.
+ * is gone, no job is given to anybody: it might run twice.
  */
 void tool_queue_expect(struct tool_queue *queue, struct worker *worker);
 

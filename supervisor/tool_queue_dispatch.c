@@ -10,8 +10,9 @@
  * that its tool says, or a quarter. Jobs of a dead target fill their own part
  * and wait for each other; nobody else waits for them.
  *
- * After another supervisor a job whose second run would do harm waits until
- * every worker has said what runs there: it may be the first one.
+ * After another supervisor every job waits until each worker has said what
+ * runs there: it may be that one. A worker that does not say it is killed
+ * after FLEET_SILENCE_MS.
  *
  * Parts of divided questions, of which there may be hundreds, have places of
  * their own on each worker, so that they keep nobody else waiting.
@@ -116,7 +117,7 @@ reserve(struct tool_queue *queue, const struct places *places)
 static struct tool_slot *
 place_for(const struct tool_job *job, const struct places *places)
 {
-	if (places->unsure && (job->part || !job->read_only))
+	if (places->unsure)
 		return NULL;
 	if (job->exclusive)
 		return places->empty;

@@ -4,6 +4,7 @@ caller hears it, no packet, event or answer is lost. What is new is the same
 code with another build id (tests/e2e/installed.py)."""
 
 import itertools
+import json
 import re
 import signal
 import time
@@ -14,6 +15,7 @@ from tests.demo import processes
 from tests.e2e import service as service_module
 from tests.e2e.installed import Installed, rtp_losses, versions
 from tests.e2e import test_transfer as transfer
+from tests.e2e.service import REPO
 from tests.e2e.test_tools import outputs
 from tests.e2e.world import GREETING, LONG, TOOL
 
@@ -72,14 +74,29 @@ def test_settings_alone_need_no_other_supervisor(world, installed):
     assert world.supervisor == old
 
 
-@pytest.mark.parametrize("when", ["before", "meanwhile"])
-def test_a_query_under_way_is_answered_once(world, installed, when):
+def tool_folder(world, read_only):
+    """etc/tools.d/ with one tool, whose run may be repeated or not."""
+    folder = world.folder / "some-tools.d"
+    folder.mkdir()
+    tool = json.loads((REPO / f"etc/tools.d/{TOOL}.json").read_text())
+    tool["read_only"] = read_only
+    if not read_only:
+        for name in ("cache_s", "stale"):
+            tool.pop(name, None)
+    (folder / f"{TOOL}.json").write_text(json.dumps(tool))
+    return folder
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize("when", ["after", "meanwhile"])
+def test_a_query_under_way_runs_once_and_is_answered_once(
+        world, installed, when, read_only):
     """Its toolworker may have the answer ready before the new supervisor
     listens: it waits in the socket, which the keeper holds."""
     world.script(turns=[ASK])
     world.mikrotik.answer("clientes", "Hay 12.",
-                          delay=2 if when == "before" else .4)
-    world.start()
+                          delay=2 if when == "after" else .4)
+    world.start(TOOLS_DIR=tool_folder(world, read_only), TOOL_WORKERS=2)
     call = world.call().hears(GREETING)
     call.says("cuántos")
     world.until(lambda: world.mikrotik.in_flight, "the query is under way")
@@ -87,10 +104,36 @@ def test_a_query_under_way_is_answered_once(world, installed, when):
     if when == "meanwhile":     # nobody listens while it comes
         world.service.signal(signal.SIGSTOP, world.supervisor)
         world.until(lambda: not world.mikrotik.in_flight, "answered")
+        mark = world.service.mark()
+        world.service.signal(signal.SIGHUP)
         world.service.signal(signal.SIGCONT, world.supervisor)
-    reload(world)
+        world.service.wait_log("another one takes over", since=mark)
+    else:
+        reload(world)
     call.hears("Son doce.")
     is_of(world, build)
+    assert len(world.mikrotik.questions) == 1 and len(outputs(call)) == 1
+    assert "Hay 12." in str(outputs(call)[0])
+    assert rtp_losses(call) == []
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_an_answer_that_nobody_has_read_is_not_lost_with_its_reader(
+        world, installed, read_only):
+    """A supervisor that stands still is replaced; what came meanwhile is read
+    by the next one, and nothing is run again."""
+    world.script(turns=[ASK])
+    world.mikrotik.answer("clientes", "Hay 12.", delay=.4)
+    world.expect("supervisor ended by signal 9")
+    world.start(TOOLS_DIR=tool_folder(world, read_only), TOOL_WORKERS=2)
+    call = world.call().hears(GREETING)
+    call.says("cuántos")
+    world.until(lambda: world.mikrotik.in_flight, "the query is under way")
+    old = world.supervisor
+    world.service.signal(signal.SIGSTOP, old)
+    world.until(lambda: not world.mikrotik.in_flight, "answered")
+    world.service.signal(signal.SIGKILL, old)
+    call.hears("Son doce.")
     assert len(world.mikrotik.questions) == 1 and len(outputs(call)) == 1
     assert "Hay 12." in str(outputs(call)[0])
     assert rtp_losses(call) == []

@@ -42,14 +42,22 @@ sandbox_mode_by_name(const char *name)
 	return strcmp(name, "kill") == 0 ? SANDBOX_KILL : SANDBOX_ENFORCE;
 }
 
+/* gcc has macros, clang has features. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define IS_SANITIZED true
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED true
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED false
+#endif
+
 bool
 sandbox_is_sanitized(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	return true;
-#else
-	return false;
-#endif
+	return IS_SANITIZED;
 }
 
 /* -- the rules ---------------------------------------------------------------- */

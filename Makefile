@@ -81,7 +81,7 @@ $(B)/%.a:
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-$(B)/telefonista: $(call obj,$(KEEPER_SRC)) $(call obj,$(addprefix common/,log.c clock.c headroom.c clock_utc.c proc.c title.c secret.c sandbox.c sandbox_filter.c sandbox_landlock.c sandbox_trap.c))
+$(B)/telefonista: $(call obj,$(KEEPER_SRC)) $(call obj,$(addprefix common/,log.c clock.c clock_utc.c proc.c title.c secret.c sandbox.c sandbox_filter.c sandbox_landlock.c sandbox_trap.c))
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(SECCOMP_LIBS)
 $(B)/telefonistactl: $(call obj,$(CTL_SRC) $(addprefix common/,json.c message.c proc.c))
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
@@ -122,7 +122,7 @@ $(EXAMPLE_DB): $(sort $(wildcard etc/db/*.sql))
 	@cat $^ | sqlite3 -bail $@.new && mv $@.new $@
 
 .PHONY: units unit
-units: $(UNITS) $(B)/tests/ws_driver
+units: $(UNITS) $(B)/tests/ws_driver $(B)/tests/intruder
 unit: units
 	@tests/unit/run.sh $(UNITS)
 

@@ -132,6 +132,8 @@ enum {
 	    600000, "wait after which the voice says how it goes; 0: never")   \
 	X(tool_progress_every_ms, TOOL_PROGRESS_EVERY_MS, NUMBER, "15000",     \
 	    1000, 600000, "time until it says so again")                       \
+	X(tool_folders, TOOL_FOLDERS, TEXT, "", 0, 255,                        \
+	    "folders that tools may change besides, with ':' between")         \
 	X(enable_mikrotik_tools, ENABLE_MIKROTIK_TOOLS, SWITCH, "yes", 0, 0,   \
 	    "offer consultar_mikrotik to the voice")                           \
 	X(mikrotik_api_url, MIKROTIK_API_URL, TEXT, "", 0, 255,                \

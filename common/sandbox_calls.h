@@ -158,7 +158,6 @@ enum {
 
 /* X(system call): nobody makes it by mistake. */
 #define SANDBOX_DEADLY(X)                                                      \
-	X(execveat)                                                            \
 	X(ptrace)                                                              \
 	X(process_vm_readv)                                                    \
 	X(process_vm_writev)                                                   \

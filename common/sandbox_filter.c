@@ -146,6 +146,7 @@ add_processes(struct filter *filter)
 	if (filter->roles & K) {
 		ALLOW_IF(filter, SCMP_SYS(clone), MASKED(0, CLONE_NEW_ANY, 0));
 		allow_any(filter, SCMP_SYS(execve));
+		allow_any(filter, SCMP_SYS(execveat));
 		allow_any(filter, SCMP_SYS(kill));
 		allow_any(filter, SCMP_SYS(tgkill));
 		return;
@@ -192,6 +193,12 @@ add_multiplexers(struct filter *filter)
 	ALLOW_EACH(filter, SCMP_SYS(prctl), 0, prctls);
 	if (filter->roles & K)
 		ALLOW_EACH(filter, SCMP_SYS(prctl), 0, prctls_at_start);
+	/* Who may not be dumped stays so. */
+	if (prctl(PR_GET_DUMPABLE) == 1)
+		ALLOW_IF(filter, SCMP_SYS(prctl), IS(0, PR_SET_DUMPABLE));
+	else
+		ALLOW_IF(filter, SCMP_SYS(prctl), IS(0, PR_SET_DUMPABLE),
+		    MASKED(1, UINT64_MAX, 0));
 	/* Of this process only. */
 	ALLOW_IF(filter, SCMP_SYS(prlimit64), IS(0, 0));
 	if (filter->roles & C)
@@ -239,8 +246,10 @@ add_deadly(struct filter *filter)
 		add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(name), 0, NULL);
 	SANDBOX_DEADLY(X)
 #undef X
-	if ((filter->roles & K) == 0)
-		add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execve), 0, NULL);
+	if ((filter->roles & K) != 0)
+		return;
+	add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execve), 0, NULL);
+	add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(execveat), 0, NULL);
 }
 
 static unsigned int

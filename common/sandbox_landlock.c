@@ -21,6 +21,7 @@ enum {
 	CREATE_VERSION = 1, /* LANDLOCK_CREATE_RULESET_VERSION */
 	RULE_PATH = 1,
 	RULE_PORT = 2,
+	ABI_MIN = 2,
 	ABI_MAX = 6, /* the newest that is used here */
 	ABI_PORTS = 4,
 	ABI_SCOPES = 6,
@@ -93,8 +94,6 @@ sandbox_landlock_abi(void)
 	long abi = syscall(
 	    SYS_landlock_create_ruleset, NULL, (size_t)0, CREATE_VERSION);
 
-	if (abi < 0)
-		return 0; /* ENOSYS, EOPNOTSUPP, or a container's EPERM */
 	if (abi > ABI_MAX)
 		abi = ABI_MAX;
 	if (forced != NULL) {
@@ -103,7 +102,9 @@ sandbox_landlock_abi(void)
 		if (most >= 0 && most < abi)
 			abi = most;
 	}
-	return (int)abi;
+	/* Less: ENOSYS, EOPNOTSUPP, a container's EPERM; or ABI 1, with which
+	 * nothing can be moved from one folder to another. */
+	return abi < ABI_MIN ? 0 : (int)abi;
 }
 
 /* What this ABI can forbid at all. */
@@ -119,11 +120,16 @@ known_rights(int abi)
 	return rights;
 }
 
-/* The keeper's domain is its children's, too: it forbids only programs. */
+/*
+ * The keeper's domain is its children's, too: it forbids only programs. To
+ * move files from folder to folder is forbidden where it is not mentioned.
+ */
 static uint64_t
 handled_rights(enum proc_role role, int abi)
 {
-	return role == PROC_ROLE_KEEPER ? RIGHT(EXECUTE) : known_rights(abi);
+	if (role == PROC_ROLE_KEEPER)
+		return RIGHT(EXECUTE) | RIGHT(REFER);
+	return known_rights(abi);
 }
 
 int
@@ -162,7 +168,7 @@ translate(unsigned int rights)
 	if (rights & SANDBOX_CHANGE)
 		access |= RIGHT(TRUNCATE) | RIGHT(REMOVE_FILE) |
 			  RIGHT(REMOVE_DIR) | RIGHT(MAKE_DIR) |
-			  RIGHT(MAKE_SOCK);
+			  RIGHT(MAKE_SOCK) | RIGHT(REFER);
 	if (rights & SANDBOX_EXECUTE)
 		access |= RIGHT(EXECUTE) | RIGHT(READ_FILE);
 	return access;

@@ -17,9 +17,12 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum {
@@ -31,6 +34,7 @@ enum {
 struct secret_sources {
 	int inherited; /* memfd of the keeper, or -1 */
 	int taken;     /* memfd of our own environment, or -1 */
+	int gathered;  /* memfd of CONFIG_FILE's lines, or -1: not gathered */
 	char *config_file;
 };
 
@@ -65,6 +69,15 @@ is_printable(const char *value)
 			return false;
 	}
 	return true;
+}
+
+static bool
+is_tool_secret(const char *name)
+{
+	enum proc_role role;
+
+	return secret_find(name, strlen(name), &role) &&
+	       role == PROC_ROLE_TOOLWORKER;
 }
 
 /* VALUE is what was looked for: 0, or -EINVAL. */
@@ -182,6 +195,78 @@ search_config(struct search *search, const char *path)
 	return lines.ret;
 }
 
+/* arg of on_gathered() */
+struct gathering {
+	int fd;
+	int ret;
+};
+
+static int
+write_line(int fd, const char *key, const char *value)
+{
+	struct iovec parts[] = {
+	    {.iov_base = (void *)(uintptr_t)key, .iov_len = strlen(key)},
+	    {.iov_base = (void *)(uintptr_t) "=", .iov_len = 1},
+	    {.iov_base = (void *)(uintptr_t)value, .iov_len = strlen(value)},
+	    {.iov_base = (void *)(uintptr_t) "\n", .iov_len = 1},
+	};
+	ssize_t len = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		len += (ssize_t)parts[i].iov_len;
+	return writev(fd, parts, 4) == len ? 0 : -EIO;
+}
+
+static void
+on_gathered(const char *key, const char *value, unsigned int line, void *arg)
+{
+	static const char suffix[] = "_FILE";
+	struct gathering *gathering = arg;
+	char name[SECRET_KEY_MAX + 1];
+	size_t len = strlen(key);
+
+	(void)line;
+	if (len > sizeof(suffix) &&
+	    strcmp(key + len - (sizeof(suffix) - 1), suffix) == 0)
+		len -= sizeof(suffix) - 1;
+	if (len >= sizeof(name) || *value == '\0')
+		return;
+	memcpy(name, key, len);
+	name[len] = '\0';
+	if (is_tool_secret(name) && gathering->ret == 0)
+		gathering->ret = write_line(gathering->fd, key, value);
+}
+
+/* What search_config() would have found. */
+static int
+search_gathered(struct search *search, const struct secret_sources *sources)
+{
+	struct lines lines = {
+	    .search = search,
+	    .path = sources->config_file,
+	    .has_path = search->path[0] != '\0',
+	};
+	char *text = calloc(1, MEMFD_MAX + 1);
+	char *rest = text;
+	char *line;
+
+	if (text == NULL)
+		return fail(search, -ENOMEM, "no memory");
+	if (pread(sources->gathered, text, MEMFD_MAX, 0) > 0) {
+		while ((line = strsep(&rest, "\n")) != NULL) {
+			char *value = strchr(line, '=');
+
+			if (value == NULL)
+				continue;
+			*value++ = '\0';
+			on_setting(line, value, 0, &lines);
+		}
+	}
+	explicit_bzero(text, MEMFD_MAX);
+	free(text);
+	return lines.ret;
+}
+
 /* One line, as a secret's file has it. */
 static int
 search_file(struct search *search, const char *path, bool is_credential)
@@ -230,15 +315,6 @@ search_credentials(struct search *search)
 	return access(path, F_OK) == 0 ? search_file(search, path, true) : 0;
 }
 
-static bool
-is_tool_secret(const char *name)
-{
-	enum proc_role role;
-
-	return secret_find(name, strlen(name), &role) &&
-	       role == PROC_ROLE_TOOLWORKER;
-}
-
 static int
 run(const struct secret_sources *sources, struct search *search)
 {
@@ -255,7 +331,9 @@ run(const struct secret_sources *sources, struct search *search)
 	if (ret == 0 && !search->found)
 		ret = search_environment(search);
 	if (ret == 0 && !search->found)
-		ret = search_config(search, sources->config_file);
+		ret = sources->gathered >= 0
+			  ? search_gathered(search, sources)
+			  : search_config(search, sources->config_file);
 	if (ret == 0 && !search->found && search->path[0] != '\0')
 		ret = search_file(search, search->path, false);
 	if (ret == 0 && !search->found)
@@ -316,13 +394,44 @@ secret_sources_take_environment(struct secret_sources *sources)
 }
 
 int
+secret_sources_gather(struct secret_sources *sources)
+{
+	struct gathering gathering = {.fd = -1};
+	const struct env_file_handlers handlers = {
+	    .on_setting = on_gathered,
+	    .on_error = on_error,
+	    .arg = &gathering,
+	};
+	char *text;
+	size_t len;
+	int fd = memfd_create("secrets", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	gathering.fd = keep(fd);
+	close(fd);
+	if (gathering.fd < 0)
+		return -errno;
+	if (sources->config_file != NULL &&
+	    env_file_read(sources->config_file, &text, &len, NULL) == 0) {
+		env_file_parse(text, len, &handlers);
+		env_file_wipe(text, len);
+	}
+	if (gathering.ret < 0)
+		close(gathering.fd);
+	else
+		sources->gathered = gathering.fd;
+	return gathering.ret;
+}
+
+int
 secret_sources_new(struct secret_sources **sources_out, const char *config_file)
 {
 	struct secret_sources *sources = calloc(1, sizeof(*sources));
 
 	if (sources == NULL)
 		return -ENOMEM;
-	sources->inherited = sources->taken = -1;
+	sources->inherited = sources->taken = sources->gathered = -1;
 	if (config_file != NULL) {
 		sources->config_file = strdup(config_file);
 		if (sources->config_file == NULL) {
@@ -348,6 +457,8 @@ secret_sources_free(struct secret_sources **sources_ptr)
 		close(sources->inherited);
 	if (sources->taken >= 0)
 		close(sources->taken);
+	if (sources->gathered >= 0)
+		close(sources->gathered);
 	free(sources->config_file);
 	free(sources);
 }

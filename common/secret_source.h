@@ -37,6 +37,13 @@ void secret_sources_free(struct secret_sources **sources);
 int secret_sources_take_environment(struct secret_sources *sources);
 
 /*
+ * Reads the configuration for the last time: its lines about secrets of tools
+ * are kept, in a memfd, and what else is a secret there is wiped. For a
+ * process that is about to give the right to read it away. 0 or -errno.
+ */
+int secret_sources_gather(struct secret_sources *sources);
+
+/*
  * Copies the value of NAME into VALUE: printable, not empty, to be wiped by
  * the caller. Otherwise why not in WHY, which names places but no values:
  * -ENOENT nowhere, -EINVAL found but of no use, -errno.

@@ -35,7 +35,6 @@ struct ledger;
 struct personas;
 struct records;
 struct rtp_ports;
-struct shortages;
 struct spares;
 struct tool_fan;
 struct tool_queue;
@@ -61,10 +60,9 @@ struct call_env {
 	struct spares *spares;
 	struct rtp_ports *ports;
 	struct tool_queue *tool_queue;
-	struct tool_fan *tool_fan;   /* before it, for what its worker asks */
-	struct access *access;       /* NULL: every caller is of class PUBLIC */
-	struct records *records;     /* NULL: none are kept */
-	struct shortages *shortages; /* NULL: nothing runs out */
+	struct tool_fan *tool_fan; /* before it, for what its worker asks */
+	struct access *access;     /* NULL: every caller is of class PUBLIC */
+	struct records *records;   /* NULL: none are kept */
 	const struct config *config;
 	struct personas **personas; /* the generation for new calls */
 	struct tools **tools;

@@ -23,7 +23,6 @@
 #include "supervisor/fleet.h"
 #include "supervisor/ledger.h"
 #include "supervisor/persona.h"
-#include "supervisor/shortage.h"
 #include "supervisor/spares.h"
 #include "supervisor/tool_fan.h"
 
@@ -448,8 +447,8 @@ assign(struct call *call)
 	int ret = make_memory(call);
 
 	if (ret < 0) {
-		shortage_met(call->env->shortages,
-		    shortage_of(-ret, SHORTAGE_MEMORY), strerror(-ret));
+		log_err("alarm=memory call=%s cannot be assigned error=%s",
+		    call->id, strerror(-ret));
 		call_fallback(call, "no memory for a call");
 		return;
 	}
@@ -516,11 +515,8 @@ call_take_worker(struct call *call)
 	call->attempts++;
 	spares_take(call->env->spares, brief_model(call->env->config, persona),
 	    on_worker, call, &request);
-	if (request == NULL)
-		return;
-	call->request = request;
-	if (call->state == CALL_RESCUE)
-		spares_insist(request);
+	if (request != NULL)
+		call->request = request;
 }
 
 void

@@ -2,6 +2,7 @@
 /* keeper_main.c – the command `telefonista`: its options, then the keeper. */
 #include "common/log.h"
 #include "common/proc.h"
+#include "common/sandbox.h"
 #include "common/secret.h"
 #include "common/title.h"
 #include "supervisor/keeper.h"
@@ -118,6 +119,37 @@ absolute_path(const char *path)
 	return absolute != NULL ? absolute : path;
 }
 
+/*
+ * The wall of the whole service: children only add to it. No setting is read
+ * here, so that SANDBOX must be in the environment to change it.
+ * A program that the keeper becomes by exec is behind it already.
+ */
+static int
+enter_wall(void)
+{
+	static const char *const loaders[] = {
+	    "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"};
+	const char *mode = getenv("SANDBOX");
+	struct sandbox *sandbox;
+	char path[SPAWN_PATH_SIZE];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	int ret = sandbox_new(&sandbox, PROC_ROLE_KEEPER,
+	    sandbox_mode_by_name(mode != NULL ? mode : ""));
+
+	if (ret < 0)
+		return ret;
+	/* To move files is the children's walls' business. */
+	sandbox_allow(sandbox, SANDBOX_CHANGE, "/");
+	/* Folders, since an upgrade puts new files in them. */
+	path[len > 0 ? len : 0] = '\0';
+	sandbox_allow_folder_of(sandbox, SANDBOX_EXECUTE, path);
+	spawn_path(path, PROC_ROLE_SUPERVISOR);
+	sandbox_allow_folder_of(sandbox, SANDBOX_EXECUTE, path);
+	for (size_t i = 0; i < sizeof(loaders) / sizeof(loaders[0]); i++)
+		sandbox_allow(sandbox, SANDBOX_EXECUTE, loaders[i]);
+	return sandbox_enter(&sandbox);
+}
+
 /* So that the children's titles have room (common/title.h). */
 static void
 make_title_room(void)
@@ -217,6 +249,8 @@ main(int argc, char **argv)
 		hide_secrets();
 		log_info("secrets moved out of the environment count=%d", ret);
 	}
+	if (enter_wall() < 0)
+		return PROC_EXIT_INTERNAL;
 	make_title_room();
 	title_set("telefonista: keeper");
 	log_info("starting version=%s", proc_build_id());

@@ -62,6 +62,7 @@ enum keeper_reloaded {
 	KEEPER_RELOADED_ALL,
 	KEEPER_RELOADED_NOTHING, /* the settings have errors */
 	KEEPER_RELOADED_PART,    /* some would harm the calls there are */
+	KEEPER_RELOADED_OUTSIDE, /* they name files outside of its wall */
 };
 
 enum keeper_held {

@@ -269,7 +269,8 @@ keeper_reload_settings(int32_t result)
 	if (keeper.standby_step != KEEPER_STANDBY_NONE)
 		return;
 	outdated = keeper.stop_signal == 0 && is_outdated(keeper.supervisor);
-	if (outdated && result == KEEPER_RELOADED_ALL) {
+	if ((outdated && result == KEEPER_RELOADED_ALL) ||
+	    (keeper.stop_signal == 0 && result == KEEPER_RELOADED_OUTSIDE)) {
 		keeper_standby_start();
 		return;
 	}

@@ -28,15 +28,14 @@
 #include "supervisor/handover.h"
 #include "supervisor/keeper_client.h"
 #include "supervisor/ledger.h"
-#include "supervisor/limits.h"
 #include "supervisor/local_ip.h"
 #include "supervisor/model.h"
 #include "supervisor/persona.h"
 #include "supervisor/records.h"
 #include "supervisor/rtp_port.h"
-#include "supervisor/shortage.h"
 #include "supervisor/spares.h"
 #include "supervisor/staff_pins.h"
+#include "supervisor/supervisor_wall.h"
 #include "supervisor/tool_fan.h"
 #include "supervisor/tool_holds.h"
 #include "supervisor/tool_queue.h"
@@ -98,7 +97,6 @@ static struct {
 	struct control *control; /* NULL: no socket */
 	struct records *records; /* NULL: none are kept */
 	struct handover *handover;
-	struct shortages *shortages;
 
 	bool stopping;
 	uint64_t leave_by_ms; /* 0: calls are still going on */
@@ -267,6 +265,23 @@ tell_keeper_settings(void)
 }
 
 static void
+tell_reloaded(enum keeper_reloaded result)
+{
+	keeper_client_say(
+	    fleet_keeper(me.fleet), KEEPER_RELOADED, (int32_t)result);
+}
+
+/* Workers read the new settings; for our part another supervisor does. */
+static void
+reload_elsewhere(void)
+{
+	log_info("a new supervisor takes over, to read them");
+	fleet_signal(me.fleet, SIGHUP);
+	toolworkers_reload(me.toolworkers);
+	tell_reloaded(KEEPER_RELOADED_OUTSIDE);
+}
+
+static void
 reload(void)
 {
 	struct config_problems problems = {0};
@@ -284,12 +299,17 @@ reload(void)
 	keep_asterisk(&fresh, &problems);
 	if (problems.count > count)
 		result = KEEPER_RELOADED_PART;
+	if (result == KEEPER_RELOADED_ALL &&
+	    !supervisor_wall_covers(&fresh, me.config_file)) {
+		config_wipe(&fresh);
+		reload_elsewhere();
+		return;
+	}
 	startup_log_problems(&problems);
 	if (config_problems_fatal(&problems) > 0) {
 		log_err("the configuration has errors, the old one stays");
 		config_wipe(&fresh);
-		keeper_client_say(fleet_keeper(me.fleet), KEEPER_RELOADED,
-		    KEEPER_RELOADED_NOTHING);
+		tell_reloaded(KEEPER_RELOADED_NOTHING);
 		return;
 	}
 	reconnect = ari_settings_differ(&fresh, &me.config) ||
@@ -309,8 +329,7 @@ reload(void)
 	toolworkers_reload(me.toolworkers);
 	if (reconnect)
 		ari_reconnect(me.ari, "configuration read again");
-	keeper_client_say(
-	    fleet_keeper(me.fleet), KEEPER_RELOADED, (int32_t)result);
+	tell_reloaded(result);
 }
 
 /* -- ending ------------------------------------------------------------------------- */
@@ -562,7 +581,6 @@ static int
 load_configuration(void)
 {
 	struct config_problems problems = {0};
-	struct limits limits;
 	int ret = 0;
 
 	/* Before config_load(), see there. */
@@ -571,8 +589,6 @@ load_configuration(void)
 	config_load(
 	    &me.config, me.config_file, PROC_ROLE_SUPERVISOR, &problems);
 	startup_check_system(&me.config, &problems);
-	limits_read(&limits);
-	limits_check(&limits, &me.config, &problems);
 	model_apply(&me.config, clock_wall(), &problems);
 	if (config_problems_fatal(&problems) == 0)
 		ret = load_folders(&me.config, &problems);
@@ -672,7 +688,6 @@ init_calls(void)
 	    .tool_fan = toolworkers_fan(me.toolworkers),
 	    .access = me.access,
 	    .records = me.records,
-	    .shortages = me.shortages,
 	    .config = &me.config,
 	    .personas = &me.personas,
 	    .tools = &me.tools,
@@ -793,7 +808,7 @@ init_timers(void)
 static int
 main_init(void)
 {
-	struct fleet_callbacks callbacks = {
+	static const struct fleet_callbacks callbacks = {
 	    .on_order = on_order,
 	    .on_adopted = on_adopted,
 	    .on_settled = on_settled,
@@ -808,9 +823,6 @@ main_init(void)
 	ret = init_signals();
 	if (ret == 0)
 		ret = init_timers();
-	if (ret == 0)
-		ret = shortages_new(&me.shortages, me.base);
-	callbacks.shortages = me.shortages;
 	if (ret == 0)
 		ret = resolver_new(&me.resolver, me.base, NULL);
 	if (ret == 0)
@@ -849,7 +861,6 @@ main_deinit(void)
 	toolworkers_free(&me.toolworkers);
 	tool_holds_free(&me.holds);
 	fleet_free(&me.fleet);
-	shortages_free(&me.shortages);
 	resolver_free(&me.resolver);
 	personas_free(&me.personas);
 	tools_unref(&me.tools);
@@ -885,6 +896,8 @@ main(int argc, char **argv)
 	startup_lock_memory();
 	if (load_configuration() < 0)
 		return PROC_EXIT_CONFIG;
+	if (supervisor_wall_enter(&me.config, me.config_file) < 0)
+		return PROC_EXIT_INTERNAL;
 	ret = main_init();
 	if (ret < 0) {
 		log_err("cannot start error=%s", strerror(-ret));

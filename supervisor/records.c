@@ -422,7 +422,7 @@ records_folder(const char *setting, char *path, size_t size)
 		path[0] = '\0';
 }
 
-/* All signals are the loop's. */
+/* All signals are the loop's, but what a thread itself raises. */
 static int
 start_thread(struct records *records)
 {
@@ -435,6 +435,7 @@ start_thread(struct records *records)
 		return -ret;
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	ret = pthread_create(&records->thread, &attributes, run, records);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -367,11 +367,13 @@ init_executors(void)
 }
 
 static int
-main_init(void)
+main_init(const char *config_file)
 {
 	int ret;
 
-	if ((ret = tool_wall_enter(&toolworker.config)) < 0 ||
+	if ((ret = secret_sources_gather(
+		 tool_secrets_sources(toolworker.secrets))) < 0 ||
+	    (ret = tool_wall_enter(&toolworker.config, config_file)) < 0 ||
 	    (ret = init_loop()) < 0 || (ret = init_channel()) < 0 ||
 	    (ret = init_network()) < 0 || (ret = init_executors()) < 0 ||
 	    (ret = init_jobs()) < 0)
@@ -513,7 +515,7 @@ main(int argc, char **argv)
 		main_deinit();
 		return finish();
 	}
-	ret = main_init();
+	ret = main_init(options.config_file);
 	if (ret < 0) {
 		log_err("cannot start why=\"%s\"", strerror(-ret));
 		toolworker.exit_status = PROC_EXIT_INTERNAL;

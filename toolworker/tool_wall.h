@@ -4,7 +4,9 @@
  * talks a service, a router or a database into taking it over.
  *
  * It may connect to whatever tools ask, load the drivers of databases, run
- * their threads, and read CA certificates and what ODBC is configured with.
+ * their threads, read CA certificates, what ODBC is configured with and the
+ * secrets of tools, and change the databases that are files. The settings,
+ * which may hold other secrets, it has read.
  */
 #ifndef TOOLWORKER_TOOL_WALL_H
 #define TOOLWORKER_TOOL_WALL_H
@@ -12,9 +14,10 @@
 #include "common/config.h"
 
 /*
- * Enters. To be called with the settings read, and before anything is heard
+ * Enters. To be called with the settings of CONFIG_FILE (may be NULL) read,
+ * secrets gathered (secret_sources_gather()), and before anything is heard
  * from anybody. 0, or -errno, logged.
  */
-int tool_wall_enter(const struct config *config);
+int tool_wall_enter(const struct config *config, const char *config_file);
 
 #endif

@@ -52,8 +52,12 @@ class Installed:
         return build.decode()
 
     def breaks(self, role, text="exit 1"):
-        """A version that is good for nothing."""
-        self.put(role, f"#!/bin/sh\n{text}\n".encode())
+        """A version that is good for nothing: a script, whose programs are
+        where the keeper's wall lets programs be."""
+        for program in ("sh", "sleep"):
+            shutil.copy(shutil.which(program), self.folder)
+        self.put(role, f"#!{self.folder}/sh\nPATH={self.folder}\n{text}\n"
+                 .encode())
 
 
 def rtp_losses(call):

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -54,6 +55,7 @@ class Toolworker:
                 preexec_fn=lambda: os.dup2(theirs.fileno(), 3),
                 env={"PATH": "/usr/bin", "LC_ALL": "C.UTF-8",
                      **({"MIKROTIK_API_URL": url} if url else {}),
+                     "TOOL_FOLDERS": tempfile.gettempdir(),
                      **WALLS, **(environment or {})})
         theirs.close()
 

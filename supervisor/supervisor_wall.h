@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * supervisor_wall.h – the wall of the supervisor: what is left of the machine
+ * for one who talks Asterisk into sending what takes it over.
+ *
+ * It reads the settings and folders that an operator edits, writes records,
+ * the log and the control socket, and opens sockets. It cannot execute, and
+ * listens on no TCP port. Of secrets it reads its own role's, and what lies
+ * in the same folder as the settings.
+ */
+#ifndef SUPERVISOR_SUPERVISOR_WALL_H
+#define SUPERVISOR_SUPERVISOR_WALL_H
+
+#include "common/config.h"
+
+#include <stdbool.h>
+
+/*
+ * Enters. To be called with the settings read, and before anything is heard
+ * from anybody but the keeper. 0, or -errno, logged.
+ */
+int supervisor_wall_enter(const struct config *config, const char *config_file);
+
+/*
+ * Whether all that these settings, read anew, name is within the wall. If
+ * not, only another supervisor can follow them.
+ */
+bool supervisor_wall_covers(
+    const struct config *config, const char *config_file);
+
+#endif

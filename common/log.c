@@ -28,6 +28,7 @@ static struct {
 	char context[192];
 	bool journal;  /* stderr goes to journald: priority prefix, no date */
 	unsigned lost; /* lines since the last one that could be written */
+	bool torn;     /* of the last one only a part was */
 } logger = {.process = "telefonista", .level = LOG_LEVEL_INFO};
 
 /*
@@ -179,14 +180,20 @@ static bool
 write_line(enum log_level level, const char *message)
 {
 	char line[LOG_LINE_MAX];
-	size_t n;
+	size_t n = 0;
+	ssize_t written;
 
 	if (!stderr_has_room())
 		return false;
-	n = format_head(line, sizeof(line), level);
+	if (logger.torn) /* a disk that was full in the middle of a line */
+		line[n++] = '\n';
+	n += format_head(line + n, sizeof(line) - n, level);
 	n += escape(line + n, sizeof(line) - n - 1, message);
 	line[n++] = '\n';
-	return write(STDERR_FILENO, line, n) == (ssize_t)n;
+	written = write(STDERR_FILENO, line, n);
+	if (written > 0)
+		logger.torn = written < (ssize_t)n;
+	return written == (ssize_t)n;
 }
 
 void
@@ -200,7 +207,8 @@ log_write(enum log_level level, const char *fmt, ...)
 		return;
 	if (logger.lost > 0) {
 		snprintf(message, sizeof(message),
-		    "the log could not be written for a while lost_lines=%u",
+		    "alarm=log the log could not be written for a while "
+		    "lost_lines=%u",
 		    logger.lost);
 		if (write_line(LOG_LEVEL_WARN, message))
 			logger.lost = 0;

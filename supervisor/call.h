@@ -35,6 +35,7 @@ struct ledger;
 struct personas;
 struct records;
 struct rtp_ports;
+struct shortages;
 struct spares;
 struct tool_fan;
 struct tool_queue;
@@ -60,9 +61,10 @@ struct call_env {
 	struct spares *spares;
 	struct rtp_ports *ports;
 	struct tool_queue *tool_queue;
-	struct tool_fan *tool_fan; /* before it, for what its worker asks */
-	struct access *access;     /* NULL: every caller is of class PUBLIC */
-	struct records *records;   /* NULL: none are kept */
+	struct tool_fan *tool_fan;   /* before it, for what its worker asks */
+	struct access *access;       /* NULL: every caller is of class PUBLIC */
+	struct records *records;     /* NULL: none are kept */
+	struct shortages *shortages; /* NULL: nothing runs out */
 	const struct config *config;
 	struct personas **personas; /* the generation for new calls */
 	struct tools **tools;

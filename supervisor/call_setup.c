@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "supervisor/ledger.h"
 #include "supervisor/rtp_port.h"
+#include "supervisor/shortage.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -298,12 +299,12 @@ call_begin(struct call *call)
 			    &call->fds[CALL_FD_RTP], &call->rtp_port);
 
 	if (ret < 0) {
-		log_err("alarm=rtp_port call=%s no RTP socket address=%s "
-			"error=%s",
-		    call->id, call->env->local_ip, strerror(-ret));
+		shortage_met(call->env->shortages,
+		    shortage_of(-ret, SHORTAGE_PORTS), strerror(-ret));
 		call_fallback(call, "no RTP port");
 		return;
 	}
+	shortage_over(call->env->shortages, SHORTAGE_PORTS);
 	ring(call);
 	ask_codec(call);
 	if (call->state < CALL_ENDING)

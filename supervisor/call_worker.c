@@ -23,6 +23,7 @@
 #include "supervisor/fleet.h"
 #include "supervisor/ledger.h"
 #include "supervisor/persona.h"
+#include "supervisor/shortage.h"
 #include "supervisor/spares.h"
 #include "supervisor/tool_fan.h"
 
@@ -447,8 +448,8 @@ assign(struct call *call)
 	int ret = make_memory(call);
 
 	if (ret < 0) {
-		log_err("alarm=memory call=%s cannot be assigned error=%s",
-		    call->id, strerror(-ret));
+		shortage_met(call->env->shortages,
+		    shortage_of(-ret, SHORTAGE_MEMORY), strerror(-ret));
 		call_fallback(call, "no memory for a call");
 		return;
 	}
@@ -515,8 +516,11 @@ call_take_worker(struct call *call)
 	call->attempts++;
 	spares_take(call->env->spares, brief_model(call->env->config, persona),
 	    on_worker, call, &request);
-	if (request != NULL)
-		call->request = request;
+	if (request == NULL)
+		return;
+	call->request = request;
+	if (call->state == CALL_RESCUE)
+		spares_insist(request);
 }
 
 void

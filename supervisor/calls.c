@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "supervisor/fleet.h"
 #include "supervisor/ledger.h"
+#include "supervisor/shortage.h"
 #include "supervisor/spares.h"
 
 #include <errno.h>
@@ -197,23 +198,40 @@ refusal(const struct calls *calls, const struct call *call)
 		return "MAX_CALLS_PER_NUMBER reached";
 	if (!spares_available(calls->env.spares, &why))
 		return why;
-	return NULL;
+	return shortages_refuse(calls->env.shortages);
+}
+
+/* Whoever comes is at least refused: the reserve is for that, too. */
+static struct call *
+seat_new_call(struct calls *calls, const cJSON *channel, const cJSON *args)
+{
+	struct seat *seat = seat_new();
+	struct call *call;
+
+	if (seat == NULL || call_new(&call, &calls->env, channel, args) < 0) {
+		free(seat);
+		return NULL;
+	}
+	seat_take(calls, seat, call);
+	return call;
 }
 
 static void
 admit(struct calls *calls, const cJSON *channel, const cJSON *args)
 {
-	struct seat *seat = seat_new();
-	struct call *call;
+	struct call *call = seat_new_call(calls, channel, args);
 	const char *why;
 
-	if (seat == NULL || call_new(&call, &calls->env, channel, args) < 0) {
+	if (call == NULL) {
+		shortage_met(calls->env.shortages, SHORTAGE_MEMORY,
+		    "a call cannot be taken");
+		call = seat_new_call(calls, channel, args);
+	}
+	if (call == NULL) {
 		log_err("alarm=memory call=%s cannot be taken",
 		    json_string(channel, "id"));
-		free(seat);
 		return;
 	}
-	seat_take(calls, seat, call);
 	why = refusal(calls, call);
 	if (why != NULL)
 		call_fallback(call, why);

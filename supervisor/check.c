@@ -22,6 +22,7 @@
 #include "supervisor/check_asterisk.h"
 #include "supervisor/check_routers.h"
 #include "supervisor/check_sql.h"
+#include "supervisor/limits.h"
 #include "supervisor/model.h"
 #include "supervisor/persona.h"
 #include "supervisor/router_names.h"
@@ -181,6 +182,7 @@ static int
 check_settings(struct check *check)
 {
 	struct secret_sources *sources;
+	struct limits limits;
 
 	/* Before config_load(), see there. */
 	if (secret_sources_new(&sources, check->config_file) < 0)
@@ -188,6 +190,8 @@ check_settings(struct check *check)
 	config_load(&check->config, check->config_file, PROC_ROLE_SUPERVISOR,
 	    &check->problems);
 	startup_check_system(&check->config, &check->problems);
+	limits_read(&limits);
+	limits_check(&limits, &check->config, &check->problems);
 	model_apply(&check->config, clock_wall(), &check->problems);
 	if (load_folders(check) < 0) {
 		secret_sources_free(&sources);

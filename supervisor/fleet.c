@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/peer.h"
 #include "supervisor/keeper_client.h"
+#include "supervisor/shortage.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -281,6 +282,15 @@ find_by_child(struct fleet *fleet, uint32_t child)
 	return NULL;
 }
 
+/* It runs, but the descriptor to talk with it could not be received. */
+static void
+spawn_is_useless(struct fleet *fleet, struct worker *worker)
+{
+	shortage_met(fleet->callbacks.shortages, SHORTAGE_DESCRIPTORS,
+	    "a worker cannot be talked to");
+	worker_exited(worker, "could not be started: no descriptor for it");
+}
+
 static void
 on_spawned(struct fleet *fleet, const struct keeper_message *m, int *fd)
 {
@@ -293,8 +303,11 @@ on_spawned(struct fleet *fleet, const struct keeper_message *m, int *fd)
 			close(channel);
 		keeper_client_kill(fleet->keeper, m->child, SIGKILL);
 		keeper_client_release(fleet->keeper, m->child);
+		if (worker != NULL)
+			spawn_is_useless(fleet, worker);
 		return;
 	}
+	shortage_over(fleet->callbacks.shortages, SHORTAGE_PROCESSES);
 	worker->child = m->child;
 	worker->pid = m->pid;
 	log_debug("%s started pid=%d", proc_role_name(worker->role),
@@ -311,10 +324,9 @@ on_spawn_failed(struct fleet *fleet, const struct keeper_message *m)
 	struct worker *worker = find_by_seq(fleet, m->seq);
 	char how[128];
 
-	snprintf(
-	    how, sizeof(how), "could not be started: %s", strerror(m->value));
-	log_err("alarm=process %s %s", proc_role_name((enum proc_role)m->role),
-	    how);
+	snprintf(how, sizeof(how), "%s could not be started: %s",
+	    proc_role_name((enum proc_role)m->role), strerror(m->value));
+	shortage_met(fleet->callbacks.shortages, SHORTAGE_PROCESSES, how);
 	if (worker != NULL)
 		worker_exited(worker, how);
 }

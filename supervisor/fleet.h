@@ -48,6 +48,8 @@ struct fleet_adopted {
 	bool *keep;       /* … if the callee sets it; else it is released */
 };
 
+struct shortages;
+
 struct fleet_callbacks {
 	/*
 	 * KEEPER_YIELD, KEEPER_STAY or KEEPER_CONNECT was said; or the table
@@ -61,6 +63,7 @@ struct fleet_callbacks {
 	void (*on_signal)(int signal, void *arg);
 	void (*on_keeper_gone)(void *arg);
 	void *arg;
+	struct shortages *shortages; /* is told when a spawn fails; or NULL */
 };
 
 /* Takes KEEPER_SOCKET. Returns 0 or -errno. */

@@ -34,6 +34,7 @@ enum {
 	SUPERVISOR_START_MS = 30000,  /* from its start to its first word */
 	SUPERVISOR_SILENCE_MS = 5000, /* without a word: hung */
 	WATCH_MS = 1000,
+	UNHELD_MS = 60000,    /* an alarm at most so often */
 	WATCH_LATE_MS = 3000, /* the keeper itself was late: no verdict */
 	STOP_NOW_MS = 2000,   /* for the supervisor to hang up all calls */
 	STOP_TERM_MS = 3000,  /* SIGTERM to SIGKILL for what is left over */
@@ -74,13 +75,31 @@ on_spawn(const struct keeper_message *order)
 	    keeper.supervisor, &answer, child->held[KEEPER_HELD_CHANNEL]);
 }
 
+/* The call goes on, but not with another supervisor. */
+static void
+cannot_hold(const struct keeper_message *order)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	if (keeper.unheld_ms != 0 && now_ms - keeper.unheld_ms < UNHELD_MS)
+		return;
+	keeper.unheld_ms = now_ms;
+	log_err("alarm=descriptors the keeper has none left for what it should "
+		"hold, see LimitNOFILE child=%u",
+	    order->child);
+}
+
 static void
 on_hold(const struct keeper_message *order, int *fd)
 {
 	struct keeper_child *child =
 	    keeper_children_find(&keeper.children, order->child);
 
-	if (child == NULL || order->held >= KEEPER_HELD_COUNT || *fd < 0) {
+	if (*fd < 0) {
+		cannot_hold(order);
+		return;
+	}
+	if (child == NULL || order->held >= KEEPER_HELD_COUNT) {
 		log_warn("order to hold a descriptor makes no sense child=%u",
 		    order->child);
 		return;

@@ -8,6 +8,7 @@
  */
 #include "supervisor/keeper_children.h"
 
+#include "common/headroom.h"
 #include "supervisor/spawn.h"
 
 #include <errno.h>
@@ -15,6 +16,11 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum {
+	/* For a spawn, and to start a supervisor and its successor. */
+	SPAWN_DESCRIPTORS = 16,
+};
 
 void
 keeper_children_init(struct keeper_children *children)
@@ -74,6 +80,24 @@ add(struct keeper_children *children, enum proc_role role, int channel)
 	return child;
 }
 
+/*
+ * What those who have no call yet will give us to hold, too: a call that is
+ * not held is lost with its supervisor.
+ */
+static bool
+has_headroom(const struct keeper_children *children)
+{
+	const struct keeper_child *child;
+	size_t n = SPAWN_DESCRIPTORS + KEEPER_HELD_COUNT;
+
+	TAILQ_FOREACH(child, &children->list, entry) {
+		if (child->role == PROC_ROLE_CALLWORKER &&
+		    child->held[KEEPER_HELD_RTP] < 0)
+			n += KEEPER_HELD_COUNT;
+	}
+	return headroom_has_descriptors(n);
+}
+
 int
 keeper_children_spawn(struct keeper_children *children, enum proc_role role,
     const char *config_file, int secrets, struct keeper_child **child_out)
@@ -86,6 +110,8 @@ keeper_children_spawn(struct keeper_children *children, enum proc_role role,
 
 	if (count(children) >= KEEPER_CHILDREN_MAX)
 		return -EAGAIN;
+	if (!has_headroom(children))
+		return -EMFILE;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	child = add(children, role, pair[0]);

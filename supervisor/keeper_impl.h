@@ -75,6 +75,7 @@ struct keeper_state {
 	bool stop_now;              /* told so twice */
 	uint64_t stop_now_by_ms;    /* then without a supervisor */
 	unsigned int stop_restarts; /* supervisors that died while stopping */
+	uint64_t unheld_ms;         /* last alarm about that; or 0 */
 	uint64_t kill_at_ms;        /* while stopping, after the supervisor */
 	bool finished;              /* the loop ends */
 	int exit_status;

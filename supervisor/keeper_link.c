@@ -96,6 +96,9 @@ keeper_link_receive(int socket, struct keeper_message *message, int *fd_out)
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	fd = take_descriptor(&msg);
+	/* Cut off and none there: we have no number left for it (EMFILE). */
+	if (fd == -1)
+		msg.msg_flags &= ~MSG_CTRUNC;
 	if (n != (ssize_t)sizeof(*message) || fd < -1 ||
 	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
 		if (fd >= 0)

@@ -28,11 +28,13 @@
 #include "supervisor/handover.h"
 #include "supervisor/keeper_client.h"
 #include "supervisor/ledger.h"
+#include "supervisor/limits.h"
 #include "supervisor/local_ip.h"
 #include "supervisor/model.h"
 #include "supervisor/persona.h"
 #include "supervisor/records.h"
 #include "supervisor/rtp_port.h"
+#include "supervisor/shortage.h"
 #include "supervisor/spares.h"
 #include "supervisor/staff_pins.h"
 #include "supervisor/supervisor_wall.h"
@@ -97,6 +99,7 @@ static struct {
 	struct control *control; /* NULL: no socket */
 	struct records *records; /* NULL: none are kept */
 	struct handover *handover;
+	struct shortages *shortages;
 
 	bool stopping;
 	uint64_t leave_by_ms; /* 0: calls are still going on */
@@ -581,6 +584,7 @@ static int
 load_configuration(void)
 {
 	struct config_problems problems = {0};
+	struct limits limits;
 	int ret = 0;
 
 	/* Before config_load(), see there. */
@@ -589,6 +593,8 @@ load_configuration(void)
 	config_load(
 	    &me.config, me.config_file, PROC_ROLE_SUPERVISOR, &problems);
 	startup_check_system(&me.config, &problems);
+	limits_read(&limits);
+	limits_check(&limits, &me.config, &problems);
 	model_apply(&me.config, clock_wall(), &problems);
 	if (config_problems_fatal(&problems) == 0)
 		ret = load_folders(&me.config, &problems);
@@ -688,6 +694,7 @@ init_calls(void)
 	    .tool_fan = toolworkers_fan(me.toolworkers),
 	    .access = me.access,
 	    .records = me.records,
+	    .shortages = me.shortages,
 	    .config = &me.config,
 	    .personas = &me.personas,
 	    .tools = &me.tools,
@@ -808,7 +815,7 @@ init_timers(void)
 static int
 main_init(void)
 {
-	static const struct fleet_callbacks callbacks = {
+	struct fleet_callbacks callbacks = {
 	    .on_order = on_order,
 	    .on_adopted = on_adopted,
 	    .on_settled = on_settled,
@@ -823,6 +830,9 @@ main_init(void)
 	ret = init_signals();
 	if (ret == 0)
 		ret = init_timers();
+	if (ret == 0)
+		ret = shortages_new(&me.shortages, me.base);
+	callbacks.shortages = me.shortages;
 	if (ret == 0)
 		ret = resolver_new(&me.resolver, me.base, NULL);
 	if (ret == 0)
@@ -861,6 +871,7 @@ main_deinit(void)
 	toolworkers_free(&me.toolworkers);
 	tool_holds_free(&me.holds);
 	fleet_free(&me.fleet);
+	shortages_free(&me.shortages);
 	resolver_free(&me.resolver);
 	personas_free(&me.personas);
 	tools_unref(&me.tools);

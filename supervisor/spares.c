@@ -55,6 +55,7 @@ struct spares_request {
 	TAILQ_ENTRY(spares_request) entry;
 	struct spares *spares;
 	char model[CONFIG_TEXT_MAX];
+	bool insists; /* see spares_insist() */
 	spares_fn *fn;
 	void *arg;
 };
@@ -66,6 +67,7 @@ struct spares {
 	struct event *timer;
 	struct voice_breakers breakers;
 	bool running;
+	bool starved;            /* the last process could not be started */
 	uint64_t start_delay_ms; /* grows while spares die young */
 	uint64_t start_at_ms;    /* none is started before */
 	TAILQ_HEAD(, spare) list;
@@ -188,6 +190,7 @@ on_message(
 	(void)worker;
 	switch (type) {
 	case MESSAGE_HELLO:
+		spare->spares->starved = false;
 		if (spare->state == SPARE_STARTING)
 			spare_connect(spare);
 		break;
@@ -226,7 +229,8 @@ on_gone(struct worker *worker, const char *how, void *arg)
 	struct spares *spares = spare->spares;
 	bool told = spare->state == SPARE_LEAVING && !spare->failed;
 
-	(void)worker;
+	if (worker_pid(worker) == 0)
+		spares->starved = true;
 	/* Also when the service drops each session as soon as it is up. */
 	if (!told && clock_now_ms() - spare->started_ms < STEADY_MS)
 		start_later(spares);
@@ -335,18 +339,6 @@ is_available(
 	return (*why_out)[0] == '\0';
 }
 
-static struct spares_request *
-find_hopeless(struct spares *spares, const char **why_out)
-{
-	struct spares_request *request;
-
-	TAILQ_FOREACH(request, &spares->waiting, entry) {
-		if (!is_available(spares, request->model, why_out))
-			return request;
-	}
-	return NULL;
-}
-
 /* Warm, but to be replaced: it goes when its successor is warm. */
 static bool
 is_old(const struct spare *spare)
@@ -382,6 +374,22 @@ count_coming(const struct spares *spares, const char *model)
 			n++;
 	}
 	return n;
+}
+
+static struct spares_request *
+find_hopeless(struct spares *spares, const char **why_out)
+{
+	struct spares_request *request;
+
+	TAILQ_FOREACH(request, &spares->waiting, entry) {
+		if (!is_available(spares, request->model, why_out))
+			return request;
+		*why_out = "no process can be started";
+		if (spares->starved && !request->insists &&
+		    count_coming(spares, request->model) == 0)
+			return request;
+	}
+	return NULL;
 }
 
 static size_t
@@ -475,6 +483,18 @@ check_age(struct spare *spare, uint64_t now_ms)
 	}
 }
 
+static bool
+somebody_insists(const struct spares *spares)
+{
+	const struct spares_request *request;
+
+	TAILQ_FOREACH(request, &spares->waiting, entry) {
+		if (request->insists)
+			return true;
+	}
+	return false;
+}
+
 static void
 on_turn(evutil_socket_t fd, short what, void *arg)
 {
@@ -486,6 +506,8 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	TAILQ_FOREACH(spare, &spares->list, entry)
 		check_age(spare, now_ms);
+	if (spares->starved && somebody_insists(spares))
+		spares->start_at_ms = 0;
 	balance(spares);
 }
 
@@ -526,7 +548,16 @@ spares_take(struct spares *spares, const char *model, spares_fn *fn, void *arg,
 	request->arg = arg;
 	TAILQ_INSERT_TAIL(&spares->waiting, request, entry);
 	*request_out = request;
+	/* To ask costs next to nothing, and the caller would wait in vain. */
+	if (spares->starved)
+		spares->start_at_ms = 0;
 	start_missing(spares, model);
+}
+
+void
+spares_insist(struct spares_request *request)
+{
+	request->insists = true;
 }
 
 void

@@ -52,6 +52,11 @@ void spares_stop(struct spares *spares);
  */
 void spares_take(struct spares *spares, const char *model, spares_fn *fn,
     void *arg, struct spares_request **request_out);
+/*
+ * REQUEST goes on waiting, and is tried for again and again, though no process
+ * can be started: for a call that has nowhere else to go.
+ */
+void spares_insist(struct spares_request *request);
 /* NULL-safe, clears. */
 void spares_cancel(struct spares_request **request);
 

@@ -110,6 +110,12 @@ spares_take(struct spares *spares, const char *model, spares_fn *fn, void *arg,
 }
 
 void
+spares_insist(struct spares_request *request)
+{
+	assert_true(request->waits);
+}
+
+void
 spares_cancel(struct spares_request **request)
 {
 	if (*request != NULL)

@@ -491,6 +491,28 @@ a_worker_that_could_not_be_started_is_mourned_too(void **state)
 }
 
 static void
+a_worker_that_cannot_be_talked_to_is_ended_and_mourned(void **state)
+{
+	const struct keeper_message message = {.op = KEEPER_SPAWNED,
+	    .seq = 1,
+	    .child = 7,
+	    .pid = getpid(),
+	    .role = PROC_ROLE_CALLWORKER};
+
+	(void)state;
+	fleet_spawn(rig.fleet, PROC_ROLE_CALLWORKER, &owner);
+	assert_int_equal(last_seq(), 1);
+	report(&message, -1); /* its channel got no number here */
+	assert_int_equal(rig.gone, 1);
+	assert_int_equal(killed(7), SIGKILL);
+	assert_int_equal(ordered(KEEPER_RELEASE, 7), 1);
+	assert_int_equal(fleet_count(rig.fleet), 0);
+	exited(7, SIGKILL);
+	assert_int_equal(rig.gone, 1);
+	assert_int_equal(rig.keeper_gone, 0);
+}
+
+static void
 a_signal_for_one_that_is_being_started_is_not_lost(void **state)
 {
 	struct worker *worker =
@@ -679,6 +701,7 @@ main(void)
 	    TEST(a_worker_that_breaks_the_protocol_is_killed),
 	    TEST(a_worker_that_closed_its_channel_has_time_to_exit),
 	    TEST(a_worker_that_could_not_be_started_is_mourned_too),
+	    TEST(a_worker_that_cannot_be_talked_to_is_ended_and_mourned),
 	    TEST(a_signal_for_one_that_is_being_started_is_not_lost),
 	    TEST(a_process_that_nobody_ordered_is_ended),
 	    TEST(signals_for_all_spare_those_who_could_not_handle_them_yet),

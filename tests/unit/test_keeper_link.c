@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -157,6 +158,25 @@ more_than_one_descriptor_is_a_protocol_error_and_none_stays(void **state)
 }
 
 static void
+for_a_descriptor_without_a_number_the_words_still_come(void **state)
+{
+	struct keeper_message sent = {.op = KEEPER_SPAWNED, .child = 7}, got;
+	struct rlimit limit, none;
+	int fd = STDOUT_FILENO;
+
+	(void)state;
+	assert_int_equal(keeper_link_send(rig.ours, &sent, STDOUT_FILENO), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(keeper_link_receive(rig.theirs, &got, &fd), 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(got.child, 7);
+	assert_int_equal(fd, -1);
+}
+
+static void
 the_end_comes_after_the_last_words(void **state)
 {
 	struct keeper_message message = {.op = KEEPER_HOLD};
@@ -260,6 +280,7 @@ main(void)
 	    TEST(text_without_an_end_gets_one),
 	    TEST(a_datagram_of_another_size_is_a_protocol_error),
 	    TEST(more_than_one_descriptor_is_a_protocol_error_and_none_stays),
+	    TEST(for_a_descriptor_without_a_number_the_words_still_come),
 	    TEST(the_end_comes_after_the_last_words),
 	    TEST(a_large_table_waits_and_arrives_in_order),
 	    TEST(descriptors_that_wait_outlive_the_original_and_do_not_leak),

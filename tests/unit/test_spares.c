@@ -661,6 +661,52 @@ stopping_lets_all_go_and_turns_everybody_away(void **state)
 	assert_int_equal(fake_fleet.count, 3);
 }
 
+/* The keeper says that it could not; PID 0 is how the fleet passes it on. */
+static void
+not_started(struct worker *w)
+{
+	w->pid = 0;
+	fake_worker_dies(w, "could not be started: unit");
+}
+
+static void
+who_needs_a_process_that_cannot_be_started_does_not_wait(void **state)
+{
+	(void)state;
+	spares_start(rig.spares);
+	take(0, model);
+	assert_int_equal(fake_fleet.count, 1);
+	not_started(worker(0));
+	pass(TURN_MS);
+	assert_int_equal(rig.callers[0].answers, 1);
+	assert_null(rig.callers[0].worker);
+	assert_string_equal(rig.callers[0].why, "no process can be started");
+	/* Nobody waits, nobody tries; the next one tries at once. */
+	pass(5000);
+	assert_int_equal(fake_fleet.count, 1);
+	take(1, model);
+	assert_int_equal(fake_fleet.count, 2);
+	warm(worker(1));
+	assert_ptr_equal(rig.callers[1].worker, worker(1));
+}
+
+static void
+who_insists_is_tried_for_until_there_is_a_process(void **state)
+{
+	(void)state;
+	spares_start(rig.spares);
+	take(0, model);
+	spares_insist(rig.callers[0].request);
+	for (size_t i = 0; i < 8; i++) {
+		assert_int_equal(fake_fleet.count, i + 1);
+		not_started(worker(i));
+		pass(TURN_MS);
+	}
+	assert_int_equal(rig.callers[0].answers, 0);
+	warm(worker(8));
+	assert_ptr_equal(rig.callers[0].worker, worker(8));
+}
+
 int
 main(void)
 {
@@ -695,6 +741,8 @@ main(void)
 	    TEST(a_refused_model_turns_away_only_its_own_callers),
 	    TEST(a_refused_model_is_tried_again_after_a_while),
 	    TEST(stopping_lets_all_go_and_turns_everybody_away),
+	    BARE(who_needs_a_process_that_cannot_be_started_does_not_wait),
+	    BARE(who_insists_is_tried_for_until_there_is_a_process),
 	};
 
 	log_init("unit", (enum log_level)0);

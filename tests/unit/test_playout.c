@@ -573,6 +573,28 @@ a_long_answer_that_was_heard_occupies_no_memory(void **state)
 }
 
 static void
+a_successor_finds_what_was_queued_and_what_was_cut(void **state)
+{
+	struct rig *rig = *state;
+	struct playout_utterance found;
+
+	append(rig, "a", 0, 480);
+	next(rig);
+	succeed(rig);
+	assert_int_equal(playout_find(rig->playout, "a", &found), 0);
+	assert_int_equal(found.taken_ms, 60);
+	assert_int_equal(found.sent_ms, 20);
+	assert_false(found.ended || found.cancelled);
+	playout_end(rig->playout, "a");
+	playout_flush(rig->playout, NULL);
+	succeed(rig);
+	assert_int_equal(playout_find(rig->playout, "a", &found), 0);
+	assert_true(found.ended && found.cancelled);
+	assert_int_equal(playout_find(rig->playout, "b", &found), -ENOENT);
+	assert_int_equal(playout_find(rig->playout, "", &found), -ENOENT);
+}
+
+static void
 an_end_that_nobody_heard_of_is_reported_by_the_successor(void **state)
 {
 	struct rig *rig = *state;
@@ -909,6 +931,7 @@ main(void)
 	    T(a_successor_goes_on_with_the_next_sample),
 	    T(a_flush_outlives_the_process),
 	    T(a_long_answer_that_was_heard_occupies_no_memory),
+	    T(a_successor_finds_what_was_queued_and_what_was_cut),
 	    T(an_end_that_nobody_heard_of_is_reported_by_the_successor),
 	    T(a_writer_killed_at_any_moment_leaves_a_whole_ring),
 	    T(each_damaged_header_field_is_refused),

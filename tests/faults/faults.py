@@ -240,7 +240,8 @@ class OpenAI(Fault):
 
     def strike(self, cell):
         world = cell.world
-        victim = world.sessions_of(cell.call)[-1]
+        victim = world.until(lambda: world.sessions_of(cell.call),
+                             "a session that knows the caller")[-1]
         if self.refused:
             world.spares_are_warm()
             world.openai.faults.next("handshake", "http",
@@ -250,9 +251,7 @@ class OpenAI(Fault):
 
     def settle(self, cell):
         if cell.phase.name != "farewell":
-            cell.world.until(lambda: any(
-                s is not cell.victim and not s.closed.is_set()
-                for s in cell.world.sessions_of(cell.call)), "a new session")
+            cell.logged("voice goes on after_ms=")
 
 
 class BlackHole(OpenAI):

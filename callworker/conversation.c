@@ -407,12 +407,14 @@ conversation_voice_adds_no_more(struct conversation *c)
 }
 
 static void
-record_caller(struct conversation *c, bool speaks)
+record_caller(struct conversation *c, bool speaks, uint32_t ago_ms)
 {
 	cJSON *body = cJSON_CreateObject();
 
 	json_add_bool(body, "speaks", speaks);
-	if (!speaks)
+	if (speaks)
+		json_add_int(body, "ago_ms", ago_ms);
+	else
 		json_add_string(body, "turn", c->turn);
 	conversation_record(c, JOURNAL_CALLER, body);
 	c->turn[0] = '\0';
@@ -427,7 +429,7 @@ on_caller_started(uint32_t ago_ms, void *arg)
 	/* The goodbye is not interrupted; the service only hears silence. */
 	if (c->phase != CONVERSATION_RUNNING)
 		return;
-	record_caller(c, true);
+	record_caller(c, true, ago_ms);
 	FAULT_POINT("caller.started");
 	c->caller_talking = true;
 	c->caller_stopped_ms = 0;
@@ -460,7 +462,7 @@ on_caller_stopped(void *arg)
 	c->caller_talking = false;
 	if (c->phase != CONVERSATION_RUNNING)
 		return;
-	record_caller(c, false);
+	record_caller(c, false, 0);
 	confirm_spoke(&c->confirm);
 	c->caller_stopped_ms = c->now_ms;
 	c->layers.caller_ms = c->now_ms;
@@ -571,6 +573,8 @@ conversation_uplink(struct conversation *c, const uint8_t *g711, size_t len)
 		memset(silence, g711_silence(c->config.law), len);
 		g711 = silence;
 	}
+	if (c->config.ports->heard_caller != NULL)
+		c->config.ports->heard_caller(g711, len, c->config.arg);
 	voice_send_audio(c->config.voice, g711, len);
 }
 

@@ -131,6 +131,8 @@ struct conversation_ports {
 	 */
 	bool (*has_turn)(void *arg);
 	void (*send_turn)(struct voice *voice, void *arg);
+	/* The caller's next 20 ms as a voice may know them. May be NULL. */
+	void (*heard_caller)(const uint8_t *g711, size_t len, void *arg);
 	void (*request_tool)(const struct tool_call *call, void *arg);
 	/* The caller wants a person: an own call, its arguments the reason.
 	 * conversation_tool_result() says what came of it. */

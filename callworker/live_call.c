@@ -7,6 +7,7 @@
  */
 #include "callworker/live_call.h"
 
+#include "callworker/caller_memory.h"
 #include "callworker/history.h"
 #include "callworker/media.h"
 #include "common/clock.h"
@@ -29,8 +30,12 @@ struct live_call {
 	struct journal *journal;
 	struct media *media;
 	struct conversation *conversation;
-	struct history *history; /* of a predecessor, until it is used */
-	uint64_t media_up_ms;    /* 0: not yet */
+	struct history *history;      /* of a predecessor, until it is used */
+	struct caller_memory *memory; /* NULL: it is damaged */
+	struct voice *voice;          /* that is in force, or NULL */
+	struct voice *coming;         /* that was started */
+	uint64_t voice_ms;            /* since when it is in force */
+	uint64_t media_up_ms;         /* 0: not yet */
 	bool was_ready;
 };
 
@@ -45,6 +50,9 @@ playout_of(const struct live_call *call)
 static ssize_t
 port_play(const char *utterance, const uint8_t *g711, size_t len, void *arg)
 {
+	const struct live_call *call = arg;
+
+	caller_memory_voice_plays(call->memory);
 	return playout_append(playout_of(arg), utterance, g711, len);
 }
 
@@ -109,6 +117,7 @@ port_record(enum journal_type type, cJSON *body, void *arg)
 	/* A full journal counts and says so itself. */
 	if (text != NULL)
 		(void)journal_append(call->journal, type, text, strlen(text));
+	caller_memory_note(call->memory, type, body);
 	free(text);
 	cJSON_Delete(body);
 }
@@ -130,6 +139,9 @@ port_ready(void *arg)
 	struct live_call *call = arg;
 
 	record_session(call, "configured", "");
+	call->voice = call->coming;
+	call->voice_ms = clock_now_ms();
+	call->config.handlers->on_voice_in_force(call->config.arg);
 	if (call->was_ready)
 		return; /* another voice in the same call */
 	call->was_ready = true;
@@ -187,6 +199,43 @@ port_voice_lost(enum voice_fault fault, const char *detail, void *arg)
 	call->config.handlers->on_over("voice_lost", true, call->config.arg);
 }
 
+static bool
+port_fetch_voice(enum voice_fault fault, const char *detail, void *arg)
+{
+	struct live_call *call = arg;
+
+	call->voice = NULL;
+	if (!call->config.handlers->on_voice_dropped(
+		fault, detail, call->config.arg))
+		return false;
+	record_session(call, "dropped", voice_fault_name(fault));
+	return true;
+}
+
+static bool
+port_has_turn(void *arg)
+{
+	const struct live_call *call = arg;
+
+	return caller_memory_has_turn(call->memory);
+}
+
+static void
+port_send_turn(struct voice *voice, void *arg)
+{
+	const struct live_call *call = arg;
+
+	caller_memory_send(call->memory, voice);
+}
+
+static void
+port_heard_caller(const uint8_t *g711, size_t len, void *arg)
+{
+	const struct live_call *call = arg;
+
+	caller_memory_put(call->memory, g711, len);
+}
+
 static void
 port_changed(void *arg)
 {
@@ -206,6 +255,10 @@ static const struct conversation_ports ports = {
     .ready = port_ready,
     .history = port_history,
     .find_played = port_find_played,
+    .fetch_voice = port_fetch_voice,
+    .has_turn = port_has_turn,
+    .send_turn = port_send_turn,
+    .heard_caller = port_heard_caller,
     .request_tool = port_request_tool,
     .request_person = port_request_person,
     .cancel_tool = port_cancel_tool,
@@ -331,6 +384,10 @@ attach(struct live_call *call, const char **what_out)
 		ret = journal_attach(&call->journal, call->assign.journal_fd);
 	if (ret != 0)
 		return ret;
+	ret = caller_memory_new(&call->memory, call->assign.uplink_fd);
+	if (ret != 0)
+		log_warn("what the caller says is not remembered: %s",
+		    strerror(-ret));
 	*what_out = "media";
 	ret = media_new(&call->media, &media);
 	/* Who goes on with a call that is heard must not silence it. */
@@ -355,11 +412,14 @@ converse(struct live_call *call)
 	};
 	int ret = -ENOTCONN;
 
+	call->coming = config.voice;
 	if (config.voice != NULL)
 		ret = conversation_new(&call->conversation, &config);
 	if (ret == 0)
 		voice_listen(config.voice, &conversation_voice_events,
 		    call->conversation);
+	if (ret == 0 && call->assign.resumes > 0)
+		caller_memory_send(call->memory, config.voice);
 	history_free(&call->history);
 	return ret;
 }
@@ -369,6 +429,7 @@ destroy(struct live_call *call)
 {
 	conversation_free(&call->conversation);
 	history_free(&call->history);
+	caller_memory_free(&call->memory);
 	media_free(&call->media);
 	journal_free(&call->journal);
 	brief_free(&call->brief);
@@ -444,7 +505,49 @@ live_call_free(struct live_call **call_ptr, const char *reason)
 void
 live_call_tick(struct live_call *call)
 {
+	if (call->voice != NULL)
+		caller_memory_tick(
+		    call->memory, call->voice, call->voice_ms, clock_now_ms());
 	conversation_tick(call->conversation);
+}
+
+/* ---- another voice ----------------------------------------------------- */
+
+int
+live_call_change_voice(struct live_call *call, struct voice *voice)
+{
+	int ret = conversation_change_voice(call->conversation, voice);
+
+	if (ret != 0) {
+		log_err("the voice cannot change: %s", strerror(-ret));
+		return ret;
+	}
+	call->voice = NULL;
+	call->coming = voice;
+	/* Unless the conversation had it do so: it may have been too late for
+	 * the last one to notice that the caller speaks. */
+	caller_memory_send(call->memory, voice);
+	return 0;
+}
+
+/*
+ * At the end of a sentence, if need be: a turn that the caller has begun is
+ * heard by the next voice from its beginning.
+ */
+bool
+live_call_may_change_voice(struct live_call *call, bool urgent)
+{
+	if (conversation_is_pausing(call->conversation))
+		return true;
+	return urgent && call->voice != NULL && !voice_is_busy(call->voice) &&
+	       playout_remaining_ms(playout_of(call)) == 0;
+}
+
+void
+live_call_voice_lost(
+    struct live_call *call, enum voice_fault fault, const char *detail)
+{
+	conversation_voice_is_lost(call->conversation, fault, detail);
 }
 
 /* ---- what others ask -------------------------------------------------- */

@@ -18,6 +18,12 @@ struct live_call_handlers {
 	/* The call should end; the link was told. Once. */
 	void (*on_over)(const char *reason, bool voice_lost, void *arg);
 	void (*on_changed)(void *arg); /* which tool runs */
+	/* A voice, the first one or another, goes on from here. */
+	void (*on_voice_in_force)(void *arg);
+	/* The voice's session is over. True: another one is being fetched,
+	 * live_call_change_voice() or live_call_voice_lost() follows. */
+	bool (*on_voice_dropped)(
+	    enum voice_fault fault, const char *detail, void *arg);
 };
 
 struct live_call_config {
@@ -50,6 +56,20 @@ void live_call_free(struct live_call **call, const char *reason);
 int live_call_media(struct live_call *call, const struct net_address *peer);
 
 void live_call_tick(struct live_call *call);
+
+/*
+ * From now on VOICE, connected, which stays the owner's: it is told the call
+ * so far, and hears what the caller said that no voice has taken up. 0 or
+ * -errno: nothing has changed. Not from inside an event of a voice.
+ */
+int live_call_change_voice(struct live_call *call, struct voice *voice);
+
+/* Whether that would go unnoticed now; URGENT: or hardly be noticed. */
+bool live_call_may_change_voice(struct live_call *call, bool urgent);
+
+/* After on_voice_dropped: none was to be had. */
+void live_call_voice_lost(
+    struct live_call *call, enum voice_fault fault, const char *detail);
 
 struct conversation *live_call_conversation(struct live_call *call);
 const struct link_assign *live_call_assign(const struct live_call *call);

@@ -3,14 +3,14 @@
  * main.c – the callworker process: a channel to the supervisor, one voice
  * session, and, once assigned, one call. It exits when that call is over.
  *
- * Invariant: nothing on its loop blocks, and the API key is in its memory
- * only until the session's request is on its way.
+ * Invariant: nothing on its loop blocks, and the API key is in its memory in
+ * one locked place only, until its end.
  */
 #include "callworker/audio_priority.h"
 #include "callworker/call_wall.h"
 #include "callworker/live_call.h"
-#include "callworker/realtime.h"
 #include "callworker/supervisor_link.h"
+#include "callworker/voice_line.h"
 #include "common/clock.h"
 #include "common/config.h"
 #include "common/log.h"
@@ -67,10 +67,9 @@ static struct {
 	struct event *heartbeat;
 	struct event *signal_events[SIGNALS];
 	struct supervisor_link *link;
-	struct voice *voice;
+	struct voice_line *line;
 	struct live_call *call;
 	enum worker_state state;
-	char model[CONFIG_TEXT_MAX];
 	pid_t parent;
 	uint64_t state_ms; /* since when */
 	uint64_t title_ms; /* of the last update */
@@ -98,8 +97,8 @@ update_title(void)
 
 	worker.title_ms = clock_now_ms();
 	if (worker.call == NULL) {
-		title_set("telefonista: callworker spare %s %s", worker.model,
-		    state_names[worker.state]);
+		title_set("telefonista: callworker spare %s %s",
+		    voice_line_model(worker.line), state_names[worker.state]);
 		return;
 	}
 	assign = live_call_assign(worker.call);
@@ -145,53 +144,59 @@ set_state(enum worker_state state, const char *why)
 	report_state(why);
 }
 
-/* ---- the spare's voice ------------------------------------------------ */
+/* ---- the line to the voice ---------------------------------------------- */
 
 static void
-on_voice_up(int64_t expires_s, void *arg)
+on_warm(int64_t expires_s, void *arg)
 {
 	(void)arg;
 	log_info("voice session is warm model=%s expires_in_s=%lld",
-	    worker.model,
+	    voice_line_model(worker.line),
 	    expires_s > 0 ? (long long)(expires_s - clock_wall()) : 0LL);
 	set_state(WORKER_WARM, "session up");
 }
 
+/* Of a spare, or of a call that will get no other one. */
 static void
-on_voice_fault(
-    enum voice_fault fault, const char *detail, bool fatal, void *arg)
+on_no_voice(enum voice_fault fault, const char *detail, void *arg)
 {
 	(void)arg;
-	if (!fatal)
-		return;
 	log_warn("no voice session fault=%s (%s) detail=\"%s\"",
 	    voice_fault_name(fault), voice_fault_what(fault), detail);
+	if (worker.call != NULL) {
+		live_call_voice_lost(worker.call, fault, detail);
+		return;
+	}
 	snprintf(worker.reason, sizeof(worker.reason), "voice_lost");
 	supervisor_link_voice_failed(worker.link, fault, detail);
 	quit(PROC_EXIT_BACKEND);
 }
 
-/* Until the conversation listens; see voice_listen(). */
-static const struct voice_events spare_events = {
-    .on_up = on_voice_up,
-    .on_fault = on_voice_fault,
+static int
+on_take_voice(struct voice *voice, void *arg)
+{
+	(void)arg;
+	return live_call_change_voice(worker.call, voice);
+}
+
+static bool
+on_may_take_voice(bool urgent, void *arg)
+{
+	(void)arg;
+	return live_call_may_change_voice(worker.call, urgent);
+}
+
+static const struct voice_line_events line_events = {
+    .on_warm = on_warm,
+    .on_failed = on_no_voice,
+    .take = on_take_voice,
+    .may_take = on_may_take_voice,
 };
 
 /* Where the voice is the supervisor says; the key is ours alone. */
 static void
 on_prepare(const struct link_prepare *prepare, void *arg)
 {
-	struct net_address list[NET_ADDRESSES_MAX];
-	struct realtime_config config = {
-	    .base = worker.base,
-	    .url = prepare->url,
-	    .ca_file = prepare->ca_file,
-	    .model = prepare->model,
-	    .key = worker.config.openai_api_key,
-	    .addresses = list,
-	    .address_count = prepare->address_count,
-	    .events = &spare_events,
-	};
 	int ret;
 
 	(void)arg;
@@ -199,26 +204,18 @@ on_prepare(const struct link_prepare *prepare, void *arg)
 		log_warn("second session.prepare ignored");
 		return;
 	}
-	memcpy(
-	    list, prepare->addresses, prepare->address_count * sizeof(list[0]));
-	snprintf(worker.model, sizeof(worker.model), "%s", prepare->model);
-	set_state(WORKER_CONNECTING, "session.prepare");
-	if (!config_has_secrets(&worker.config, PROC_ROLE_CALLWORKER)) {
-		on_voice_fault(
-		    VOICE_FAULT_KEY, "there is no OPENAI_API_KEY", true, NULL);
-		return;
-	}
 	if (call_wall_enter(&worker.config, prepare->url, prepare->ca_file) <
 	    0) {
-		on_voice_fault(
-		    VOICE_FAULT_INTERNAL, "there is no wall", true, NULL);
+		on_no_voice(VOICE_FAULT_INTERNAL, "there is no wall", NULL);
 		return;
 	}
-	ret = realtime_new(&worker.voice, &config);
-	config_wipe(&worker.config);
-	if (ret != 0)
-		on_voice_fault(
-		    VOICE_FAULT_INTERNAL, strerror(-ret), true, NULL);
+	ret = voice_line_prepare(worker.line, prepare);
+	set_state(WORKER_CONNECTING, "session.prepare");
+	if (ret == -ENOKEY)
+		on_no_voice(
+		    VOICE_FAULT_KEY, "there is no OPENAI_API_KEY", NULL);
+	else if (ret != 0)
+		on_no_voice(VOICE_FAULT_INTERNAL, strerror(-ret), NULL);
 }
 
 /* ---- the call --------------------------------------------------------- */
@@ -247,10 +244,26 @@ on_call_changed(void *arg)
 	report_state("tool");
 }
 
+static void
+on_voice_in_force(void *arg)
+{
+	(void)arg;
+	voice_line_in_force(worker.line);
+}
+
+static bool
+on_voice_dropped(enum voice_fault fault, const char *detail, void *arg)
+{
+	(void)arg;
+	return voice_line_lost(worker.line, fault, detail);
+}
+
 static const struct live_call_handlers call_handlers = {
     .on_ready = on_call_ready,
     .on_over = on_call_over,
     .on_changed = on_call_changed,
+    .on_voice_in_force = on_voice_in_force,
+    .on_voice_dropped = on_voice_dropped,
 };
 
 static void
@@ -258,10 +271,10 @@ on_assign(const struct link_assign *assign, void *arg)
 {
 	struct live_call_config config = {
 	    .base = worker.base,
-	    .voice = worker.voice,
+	    .voice = voice_line_voice(worker.line),
 	    .link = worker.link,
 	    .assign = assign,
-	    .model = worker.model,
+	    .model = voice_line_model(worker.line),
 	    .log_transcripts = worker.config.log_transcripts,
 	    .handlers = &call_handlers,
 	};
@@ -270,6 +283,7 @@ on_assign(const struct link_assign *assign, void *arg)
 	(void)arg;
 	snprintf(context, sizeof(context), "call=%s", assign->call);
 	log_set_context(context);
+	voice_line_assigned(worker.line);
 	if (live_call_new(&worker.call, &config) != 0) {
 		supervisor_link_voice_failed(
 		    worker.link, VOICE_FAULT_INTERNAL, "the call cannot begin");
@@ -447,8 +461,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (worker.voice != NULL)
-		voice_tick(worker.voice, now_ms);
+	voice_line_tick(worker.line);
 	if (worker.call != NULL) {
 		live_call_tick(worker.call);
 		if (now_ms - worker.title_ms >= TITLE_MS)
@@ -500,9 +513,8 @@ on_sigusr1(evutil_socket_t fd, short what, void *arg)
 	log_info("state=%s since_ms=%llu model=%s build=%s",
 	    state_names[worker.state],
 	    (unsigned long long)(clock_now_ms() - worker.state_ms),
-	    worker.model, proc_build_id());
-	if (worker.voice != NULL)
-		voice_log_state(worker.voice);
+	    voice_line_model(worker.line), proc_build_id());
+	voice_line_log_state(worker.line);
 	if (worker.call != NULL)
 		live_call_log_state(worker.call);
 }
@@ -559,8 +571,17 @@ init_loop(void)
 static int
 main_init(void)
 {
+	struct voice_line_config line = {
+	    .key = worker.config.openai_api_key,
+	    .events = &line_events,
+	    .connect = realtime_new,
+	};
 	int ret = init_loop();
 
+	line.base = worker.base;
+	if (ret == 0)
+		ret = voice_line_new(&worker.line, &line);
+	config_wipe(&worker.config);
 	if (ret == 0)
 		ret = supervisor_link_new(&worker.link, worker.base,
 		    PROC_FD_CHANNEL, &link_handlers, NULL);
@@ -591,7 +612,7 @@ close_voice(void)
 {
 	const struct timeval wait = {.tv_usec = CLOSE_MS * 1000};
 
-	voice_close(worker.voice);
+	voice_line_close(worker.line);
 	event_base_loopexit(worker.base, &wait);
 	event_base_dispatch(worker.base);
 }
@@ -601,11 +622,11 @@ main_deinit(void)
 {
 	if (worker.link != NULL)
 		say_bye();
-	if (worker.voice != NULL)
+	if (worker.line != NULL)
 		close_voice();
 	live_call_free(
 	    &worker.call, worker.reason[0] != '\0' ? worker.reason : "drain");
-	voice_free(&worker.voice);
+	voice_line_free(&worker.line);
 	supervisor_link_free(&worker.link);
 	for (int i = 0; i < SIGNALS; i++) {
 		if (worker.signal_events[i] != NULL)

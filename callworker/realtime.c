@@ -350,9 +350,9 @@ count_audio(struct realtime *rt, const uint8_t *g711, size_t len, bool sent)
 }
 
 static int
-realtime_send_audio(struct voice *voice, const uint8_t *g711, size_t len)
+append_audio(struct realtime *rt, const uint8_t *g711, size_t len,
+    int (*send)(struct websocket *ws, const char *buf, size_t len))
 {
-	struct realtime *rt = from_voice(voice);
 	char buf[REALTIME_APPEND_SIZE];
 	size_t n;
 	int ret;
@@ -363,9 +363,31 @@ realtime_send_audio(struct voice *voice, const uint8_t *g711, size_t len)
 	    (rt->state != SESSION_CONFIGURING || !rt->resumes))
 		return -ENOTCONN;
 	n = realtime_encode_append(buf, g711, len);
-	ret = websocket_send_text_droppable(rt->ws, buf, n);
+	ret = send(rt->ws, buf, n);
 	count_audio(rt, g711, len, ret == 0);
 	return ret;
+}
+
+static int
+realtime_send_audio(struct voice *voice, const uint8_t *g711, size_t len)
+{
+	return append_audio(
+	    from_voice(voice), g711, len, websocket_send_text_droppable);
+}
+
+static int
+realtime_repeat_audio(struct voice *voice, const uint8_t *g711, size_t len)
+{
+	return append_audio(from_voice(voice), g711, len, websocket_send_text);
+}
+
+static uint64_t
+realtime_heard_ms(const struct voice *voice)
+{
+	const struct realtime *rt =
+	    (const struct realtime *)(const void *)voice;
+
+	return rt->ws == NULL ? 0 : websocket_heard_ms(rt->ws);
 }
 
 static int
@@ -542,6 +564,8 @@ static const struct voice_ops realtime_ops = {
     .listen = realtime_listen,
     .start = realtime_start,
     .send_audio = realtime_send_audio,
+    .repeat_audio = realtime_repeat_audio,
+    .heard_ms = realtime_heard_ms,
     .say = realtime_say,
     .aside = realtime_aside,
     .add_text = realtime_add_text,
@@ -592,7 +616,9 @@ open_websocket(struct realtime *rt, const struct realtime_config *config,
 			   ? config->ca_file
 			   : NULL,
 	    .headers = headers,
-	    .handshake_timeout_ms = REALTIME_CONNECT_MS,
+	    .handshake_timeout_ms = config->connect_ms != 0
+					? config->connect_ms
+					: REALTIME_CONNECT_MS,
 	    .ping_interval_s = REALTIME_PING_S,
 	    .dead_peer_s = REALTIME_DEAD_S,
 	    .message_max = REALTIME_MESSAGE_MAX,

@@ -35,6 +35,7 @@ struct realtime_config {
 	/* Of the URL's host, in order; its port is used, not theirs. */
 	const struct net_address *addresses;
 	size_t address_count;
+	unsigned int connect_ms;           /* 0: REALTIME_CONNECT_MS */
 	const struct voice_events *events; /* must stay valid */
 	void *arg;
 };

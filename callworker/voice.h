@@ -114,6 +114,9 @@ struct voice_ops {
 	int (*start)(struct voice *voice, const struct brief *brief,
 	    enum g711_law law, const struct history *history);
 	int (*send_audio)(struct voice *voice, const uint8_t *g711, size_t len);
+	int (*repeat_audio)(
+	    struct voice *voice, const uint8_t *g711, size_t len);
+	uint64_t (*heard_ms)(const struct voice *voice);
 	int (*say)(struct voice *voice, const char *text, int tag);
 	/* NULL: this service can say nothing beside the conversation. */
 	int (*aside)(struct voice *voice, const char *text, int tag);
@@ -171,6 +174,24 @@ static inline int
 voice_send_audio(struct voice *v, const uint8_t *g711, size_t len)
 {
 	return v->ops->send_audio(v, g711, len);
+}
+
+/*
+ * 20 ms that the caller said before, to another voice, or to one that is gone;
+ * to be sent right after voice_start() with a history, faster than they were
+ * spoken. None is dropped. 0 or -errno.
+ */
+static inline int
+voice_repeat_audio(struct voice *v, const uint8_t *g711, size_t len)
+{
+	return v->ops->repeat_audio(v, g711, len);
+}
+
+/* When the service last gave a sign of life, clock_now_ms(); 0: never. */
+static inline uint64_t
+voice_heard_ms(const struct voice *v)
+{
+	return v->ops->heard_ms(v);
 }
 
 /*

@@ -620,6 +620,12 @@ websocket_is_open(const struct websocket *ws)
 	return ws->state == WEBSOCKET_STATE_OPEN;
 }
 
+uint64_t
+websocket_heard_ms(const struct websocket *ws)
+{
+	return ws->link == NULL ? 0 : websocket_link_heard_ms(ws->link);
+}
+
 void
 websocket_get_stats(
     const struct websocket *ws, struct websocket_stats *stats_out)

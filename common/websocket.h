@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/net_address.h"
 
@@ -158,6 +159,9 @@ size_t websocket_drop_droppable(struct websocket *ws);
 
 /* True from just before on_open until closing begins. */
 bool websocket_is_open(const struct websocket *ws);
+
+/* When the peer last sent anything, clock_now_ms(); 0: nothing yet. */
+uint64_t websocket_heard_ms(const struct websocket *ws);
 
 void websocket_get_stats(
     const struct websocket *ws, struct websocket_stats *stats_out);

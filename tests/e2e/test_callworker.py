@@ -3,6 +3,7 @@
 call does when everything works."""
 
 import os
+import re
 import signal
 import time
 
@@ -425,10 +426,21 @@ def places_of(secret, pid):
     return found
 
 
-def test_the_key_is_not_in_its_memory_once_connected(rig):
+def flags_of(line, pid):
+    """VmFlags of a mapping, given as a line of /proc/PID/maps."""
+    with open(f"/proc/{pid}/smaps") as smaps:
+        text = smaps.read()
+    entry = text[text.index(line.split()[0]):]
+    return re.search(r"^VmFlags: (.*)$", entry, re.M)[1].split()
+
+
+def test_the_key_is_in_one_locked_page_and_nowhere_else(rig):
     worker = rig()
     key = worker.sim.api_key.encode()
     assert places_of(key, worker.process.pid) != []
     worker.warm()
     worker.watch(0.2)
-    assert places_of(key, worker.process.pid) == []
+    [place] = places_of(key, worker.process.pid)
+    start, end = (int(x, 16) for x in place.split()[0].split("-"))
+    assert end - start == 4096
+    assert {"lo", "dd", "wf"} <= set(flags_of(place, worker.process.pid))

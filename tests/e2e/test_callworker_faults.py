@@ -278,13 +278,24 @@ def test_new_fields_and_nulls_harm_nothing(rig):
     answers(worker, "Muy bien.")
 
 
+def dropped(worker, fault):
+    """Until another session goes on; the supervisor need not know."""
+    worker.wait_for(lambda: "configured" in [
+        e["state"] for e in worker.journal("session")][1:], "another session")
+    states = [(e["state"], e["fault"]) for e in worker.journal("session")]
+    assert states == [("configured", ""), ("dropped", fault),
+                      ("configured", "")]
+    assert not worker.find("voice.failed")
+
+
 def test_too_much_nonsense_ends_the_session(rig):
     worker = rig(ONE_TURN)
-    worker.talk()
+    phone = worker.talk()
     for _ in range(3):
         worker.sim.inject("not_an_object")
-    failed = worker.expect("voice.failed")
-    assert (failed["call"], failed["fault"]) == (CALL, "protocol")
+    dropped(worker, "protocol")
+    phone.say()
+    answers(worker, "Muy bien.")
 
 
 @pytest.mark.parametrize("kind, arguments, fault", [
@@ -294,11 +305,26 @@ def test_too_much_nonsense_ends_the_session(rig):
     ("drop", {}, "network"),
     ("expire", {}, "expired"),
     ("expire", {"announce": False}, "expired"),
-    ("quota", {}, "quota"),
-    ("error", {"code": "invalid_api_key"}, "key"),
     ("oversized", {}, "protocol"),
 ])
-def test_a_session_lost_in_mid_call_is_told_at_once(
+def test_a_session_lost_in_mid_call_is_replaced(rig, kind, arguments, fault):
+    worker = rig(ONE_TURN)
+    phone = worker.talk()
+    answers(worker, GREETING)
+    worker.sim.inject(kind, **arguments)
+    dropped(worker, fault)
+    assert [e["fault"] for e in worker.journal("error")][-1] == fault
+    phone.say()
+    answers(worker, "Muy bien.")
+    worker.hangup("caller_left")
+    assert worker.exit_status() == 0
+
+
+@pytest.mark.parametrize("kind, arguments, fault", [
+    ("quota", {}, "quota"),
+    ("error", {"code": "invalid_api_key"}, "key"),
+])
+def test_a_fault_that_would_meet_the_next_session_is_told_at_once(
         rig, kind, arguments, fault):
     worker = rig()
     worker.talk()
@@ -311,15 +337,18 @@ def test_a_session_lost_in_mid_call_is_told_at_once(
     worker.hangup("replaced")
     assert worker.exit_status() == EXIT_BACKEND
     assert [e["fault"] for e in worker.journal("error")][-1] == fault
+    assert len(worker.sim.sessions) == 1
 
 
 @pytest.mark.slow
 def test_a_half_open_connection_is_noticed(rig):
-    worker = rig()
-    worker.talk()
+    worker = rig(ONE_TURN)
+    phone = worker.talk()
+    answers(worker, GREETING)
     worker.sim.inject("half_open")
-    failed = worker.expect("voice.failed")
-    assert failed["fault"] == "network"
+    dropped(worker, "network")
+    phone.say()
+    answers(worker, "Muy bien.")
 
 
 # The supervisor

@@ -114,6 +114,16 @@ class Call:
                 f"a session that knows {self.phone.number}")
         return self._session
 
+    def next_session(self):
+        """The session that has taken over since, once it knows the caller."""
+        sessions = self.world.openai.sessions
+        since = sessions.index(self.session) + 1
+        self._session = self.world.until(
+            lambda: next((s for s in reversed(sessions[since:])
+                          if self.phone.number in s.instructions), None),
+            f"another session that knows {self.phone.number}")
+        return self._session
+
     @property
     def worker(self):
         """The pid of its callworker (the last one, if there were more)."""

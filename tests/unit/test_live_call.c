@@ -94,6 +94,7 @@ static const struct live_call_handlers call_handlers = {
     .on_ready = ignore_ready,
     .on_over = ignore_over,
     .on_changed = ignore_ready,
+    .on_voice_in_force = ignore_ready,
 };
 
 static void

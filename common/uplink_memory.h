@@ -24,8 +24,12 @@
 #define UPLINK_MEMORY_FRAME_MS  20u
 #define UPLINK_MEMORY_FRAMES    1500u /* 30 s */
 #define UPLINK_MEMORY_LEAD_IN   15u   /* frames before speech was noticed */
-/* Frames that a voice which gives signs of life may not have judged yet. */
-#define UPLINK_MEMORY_UNSURE    25u
+/*
+ * Frames that a voice which gives signs of life may not have got yet: in a
+ * connection that stalls in one direction they are no sign of hearing. Outside
+ * of turns it does no harm if a voice hears them a second time.
+ */
+#define UPLINK_MEMORY_UNSURE    250u
 
 enum uplink_memory_flag {
 	UPLINK_MEMORY_OPEN = 1u << 0,     /* a turn has no answer yet */

@@ -120,12 +120,12 @@ what_no_voice_gave_a_sign_of_hearing_is_due(void **state)
 {
 	struct rig *rig = *state;
 
-	put(rig, 4 * SECOND);
+	put(rig, 8 * SECOND);
 	assert_due(rig, 0);
 	uplink_memory_heard(rig->memory);
-	assert_due(rig, 4 * SECOND - UPLINK_MEMORY_UNSURE);
+	assert_due(rig, 8 * SECOND - UPLINK_MEMORY_UNSURE);
 	put(rig, 10);
-	assert_due(rig, 4 * SECOND - UPLINK_MEMORY_UNSURE);
+	assert_due(rig, 8 * SECOND - UPLINK_MEMORY_UNSURE);
 }
 
 static void

@@ -10,12 +10,13 @@ import re
 import resource
 import signal
 import subprocess
+import time
 
 import pytest
 
 from tests.e2e.installed import Installed, versions
 from tests.e2e.service import BUILD
-from tests.faults.cell import GREETING
+from tests.faults.cell import FIRST, GREETING, TALE
 from tests.faults.points import FaultPage
 from tests.sim.impair_tcp import TcpRelay
 from tests.sim.impair_udp import UdpRelay
@@ -182,6 +183,32 @@ class Upgrade(Fault):
         assert cell.world.supervisor != cell.old, "the same supervisor"
         assert list(versions(cell.world.service, "supervisor").values()) == \
             [cell.build]
+
+
+class Keeper(Fault):
+    """The one death that nothing outlives: workers finish their sentence and
+    say goodbye. Who is still there when systemd starts the service again is a
+    new caller."""
+    name, title, loses_call = "keeper-kill", "keeper kill -9", True
+
+    def strike(self, cell):
+        cell.world.service.tree()
+        cell.world.service.signal(signal.SIGKILL)
+        cell.world.service.wait()
+
+    def aftermath(self, cell):
+        service, phone = cell.world.service, cell.call.phone
+        cell.world.until(lambda: not service.left(),
+                         lambda: f"ended: {service.left()}")
+        cell.gap_until_ns = cell.struck_ns
+        if cell.phase.name == "voice":
+            cell.note_loss("the voice's sentence", TALE)
+        now_ns = time.monotonic_ns()
+        service.start()
+        cell.hears(GREETING, now_ns)
+        cell.outcome.kept = "begun anew"
+        cell.turn("primera", FIRST)
+        cell.delays.clear()
 
 
 # Asterisk
@@ -444,6 +471,7 @@ FAULTS = [
     Supervisor("sup-kill", "supervisor kill -9", signal.SIGKILL),
     Supervisor("sup-stop", "supervisor SIGSTOP", signal.SIGSTOP),
     Upgrade(),
+    Keeper(),
     AriCut(),
     AriRefused(),
     AsteriskRestart(),

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """table.py – the matrix as text, one line per cell."""
 
-COLUMNS = (("fault", 29), ("phase", 16), ("kept", 13), ("gap ms", 13),
+from collections import Counter
+
+COLUMNS = (("fault", 34), ("phase", 16), ("kept", 13), ("gap ms", 13),
            ("lost", 5), ("greeted", 8), ("next turn ms", 15), ("", 0))
 
 
@@ -43,8 +45,8 @@ def render(outcomes, faults, phases, excused):
                 lines.append(_line((fault.title, phase.title, "not run: " +
                                     excused[key])))
     kept = [o["kept"] for o in outcomes.values()]
-    lines += ["", f"{len(outcomes)} cells; calls kept {kept.count('yes')}, "
-              f"lost {kept.count('no')}, ended with the PBX "
-              f"{kept.count('with the PBX')}. In brackets: what is wanted. "
-              "Next turn: against the same without the fault."]
+    lines += ["", f"{len(outcomes)} cells: " + ", ".join(
+        f"{name} {count}" for name, count in Counter(kept).most_common()) +
+        ". In brackets: what is wanted. Next turn: against the same without "
+        "the fault."]
     return "\n".join(lines)

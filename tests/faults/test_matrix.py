@@ -14,7 +14,7 @@ QUICK = {
     "none": "voice", "kill": "voice", "segv": "tool", "abort": "farewell",
     "abort-ask": "tool", "abort-asked": "tool", "stop": "voice",
     "tool-kill": "tool", "sup-kill": "voice", "sup-stop": "speaking",
-    "upgrade": "tool", "ari-cut": "setup", "ari-refused": "transfer",
+    "upgrade": "tool", "keeper-kill": "voice", "ari-cut": "setup", "ari-refused": "transfer",
     "asterisk": "tool", "openai-reset": "listening",
     "openai-1011": "voice", "openai-expire": "greeting",
     "openai-429": "speaking", "openai-500": "tool", "openai-hole": "voice",

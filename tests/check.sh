@@ -25,21 +25,42 @@ stage() { # NAME COMMAND...
 	judge "$name" "$status" $((SECONDS - begin))
 }
 
-# The linters compute and the tests of whole calls wait: both at once, the
-# linters with what the tests leave of the processors.
-begin_lint() {
-	lint_log=$(mktemp)
-	trap 'rm -f "$lint_log"' EXIT
-	nice -n 19 make --no-print-directory -s lint >"$lint_log" 2>&1 &
-	lint=$!
+# What computes runs beside the tests of whole calls, which wait: with what they
+# leave of the processors. One after the other, each with its own log.
+background_stage() { # NAME FILE COMMAND...
+	local name=$1 file=$2 begin=$SECONDS status=0
+	shift 2
+	nice -n 19 "$@" >"$beside/$file.log" 2>&1 || status=$?
+	printf '%s\n%d\n%d\n' "$name" "$status" $((SECONDS - begin)) \
+		>"$beside/$file.status"
 }
 
-end_lint() {
-	local begin=$SECONDS status=0
-	printf '\n== lint\n'
-	wait "$lint" || status=$?
-	cat "$lint_log"
-	judge "lint, beside the others" "$status" $((SECONDS - begin))
+begin_beside() {
+	beside=$(mktemp -d)
+	trap 'rm -rf "$beside"' EXIT
+	{
+		background_stage "sanitized unit tests" asan \
+			make --no-print-directory check-asan
+		background_stage "fuzz targets, briefly" fuzz \
+			make --no-print-directory fuzz RUNS=10000
+		background_stage "lint" lint make --no-print-directory -s lint
+	} &
+	beside_pid=$!
+}
+
+end_beside() {
+	local file name status seconds
+	wait "$beside_pid"
+	for file in asan fuzz lint; do
+		{
+			read -r name
+			read -r status
+			read -r seconds
+		} <"$beside/$file.status"
+		printf '\n== %s, beside the others\n' "$name"
+		tail -n 60 "$beside/$file.log"
+		judge "$name, beside the others" "$status" "$seconds"
+	done
 }
 
 make_quietly() { make --no-print-directory "$@"; }
@@ -52,27 +73,23 @@ real_asterisk() {
 }
 
 sanitized() {
-	make_quietly check-asan &&
-		TELEFONISTA_BUILD=build/asan /usr/bin/python3 -m pytest -q \
-			-n $((3 * jobs)) tests/e2e/test_call.py \
-			tests/e2e/test_tools.py
+	TELEFONISTA_BUILD=build/asan /usr/bin/python3 -m pytest -q \
+		-n $((3 * jobs)) tests/e2e/test_call.py tests/e2e/test_tools.py
 }
 
 export CI=1 PYTHONDONTWRITEBYTECODE=1
 stage "build" make_quietly -j"$jobs" all units faults
-begin_lint
 stage "unit tests" make_quietly unit
-stage "simulators" /usr/bin/python3 -m pytest -q -n "$jobs" tests/sim tests/demo
-# Calls mostly wait: more at once than there are cores.
-stage "end to end, simulators" /usr/bin/python3 -m pytest -q -n $((3 * jobs)) tests/e2e
-# A cell of each fault and of each phase; make check-faults runs them all.
-stage "faults, one each" /usr/bin/python3 -m pytest -q -n $((3 * jobs)) tests/faults
+begin_beside
+stage "simulators" /usr/bin/python3 -m pytest -q -n $((2 * jobs)) tests/sim tests/demo
+# Calls mostly wait: more at once than there are cores. With them a cell of each
+# fault and of each phase (make check-faults runs them all), and the installed
+# service under a real systemd.
+stage "end to end: simulators, faults, systemd" /usr/bin/python3 -m pytest -q \
+	-n $((4 * jobs)) tests/e2e tests/faults tests/packaging
 stage "end to end, real Asterisk" real_asterisk
-stage "installed, real systemd" \
-	/usr/bin/python3 -m pytest -q -n $((2 * jobs)) tests/packaging
-stage "sanitizers" sanitized
-stage "fuzz targets, briefly" make_quietly fuzz RUNS=10000
-end_lint
+end_beside
+stage "sanitized calls" sanitized
 
 printf '\n== make check: %d s\n' "$SECONDS"
 printf 'passed   %s\n' "${passed[@]}"

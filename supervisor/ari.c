@@ -32,8 +32,14 @@ enum {
 	BACKOFF_MAX_MS = 10000,
 	PROBE_MS = 5000,
 	PROBES_MISSED_MAX = 2,
-	PING_S = 2, /* nothing heard for so long: we ping */
-	DEAD_S = 6, /* … and so long: half-open, to be made anew */
+	EARLY_PROBE_MS = 1000,
+	EARLY_PROBES = 12, /* after a connect; also how long old ones count */
+	IDLE_LOOKS = 6,    /* from one tidying up to the next */
+	FREE_LOOKS = 2,    /* in a row, before a free name is taken */
+	AWAY_ALARM_MS = 5000,  /* no alarm for what is over at once */
+	AWAY_AGAIN_MS = 60000, /* from then on all that is said of it */
+	PING_S = 2,            /* nothing heard for so long: we ping */
+	DEAD_S = 6,            /* … and so long: half-open, to be made anew */
 	EVENT_BYTES_MAX = 1024 * 1024,
 	RESPONSE_BYTES_MAX = 8 * 1024 * 1024, /* /channels of a busy PBX */
 	WAITING_EVENTS_MAX = 10000,
@@ -41,6 +47,8 @@ enum {
 };
 
 #define PROBE_NAME "telefonista-probe"
+
+static const char probe_path[] = "POST events/user/" PROBE_NAME;
 
 struct waiting_event {
 	STAILQ_ENTRY(waiting_event) entry;
@@ -86,7 +94,14 @@ struct ari {
 	struct event *retry_timer;
 	unsigned int backoff_ms;
 	struct event *probe_timer;
-	unsigned int probes_out; /* sent, not come back */
+	unsigned int probes_out;   /* sent, not come back */
+	unsigned int early_probes; /* still to be sent in quick succession */
+	unsigned int given_up;     /* connections that Asterisk may yet find */
+
+	uint64_t away_ms;        /* since when it is not connected; 0: it is */
+	uint64_t away_told_ms;   /* the last alarm about that, or 0 */
+	unsigned int free_looks; /* the name was nobody's, so often in a row */
+	unsigned int idle_looks; /* it had no channel and no bridge */
 
 	bool closing; /* for good */
 	bool held;    /* by ari_start_held() */
@@ -101,7 +116,11 @@ struct ari {
 	struct log_ratelimit bad_event_limit;
 };
 
+static const struct timeval probe_interval = {.tv_sec = PROBE_MS / 1000};
+static const struct timeval early_interval = {.tv_sec = EARLY_PROBE_MS / 1000};
+
 static void connect_now(struct ari *ari);
+static int open_socket(struct ari *ari, const char *suffix);
 
 const char *
 ari_state_name(enum ari_state state)
@@ -127,12 +146,22 @@ ari_state(const struct ari *ari)
 	return ari->state;
 }
 
+/* It has been away for so long that each attempt need not be told. */
+static bool
+is_old_news(const struct ari *ari)
+{
+	return ari->away_ms != 0 &&
+	       clock_now_ms() - ari->away_ms >= AWAY_AGAIN_MS;
+}
+
 static void
 set_state(struct ari *ari, enum ari_state state, const char *why)
 {
 	if (ari->state == state)
 		return;
-	log_info("ari %s -> %s (%s)", ari_state_name(ari->state),
+	log_write(is_old_news(ari) && state < ARI_LISTING ? LOG_LEVEL_DEBUG
+							  : LOG_LEVEL_INFO,
+	    "ari %s -> %s (%s)", ari_state_name(ari->state),
 	    ari_state_name(state), why);
 	ari->state = state;
 	ari->callbacks.on_state(state, ari->arg);
@@ -162,11 +191,19 @@ ari_escape(const char *id, char *buf, size_t size)
 	return buf;
 }
 
+/* What it is for is known when its event does not come. */
+static bool
+is_probe_request(const struct request *request)
+{
+	return strncmp(request->what, probe_path, sizeof(probe_path) - 1) == 0;
+}
+
 static void
 log_failure(const struct request *request, const struct http_response *response)
 {
 	bool gone = response->status == 404 &&
 		    (strncmp(request->what, "DELETE ", 7) == 0 ||
+			strncmp(request->what, "GET applications/", 17) == 0 ||
 			strstr(request->what, "/variable?") != NULL);
 	int body_len = response->body_len > 300 ? 300 : (int)response->body_len;
 
@@ -194,12 +231,14 @@ on_response(const struct http_response *response, void *arg)
 	cJSON *body = NULL;
 	struct ari_response answer = {0};
 
-	log_failure(request, response);
+	if (!is_probe_request(request))
+		log_failure(request, response);
 	if (response->result == HTTP_OK) {
 		answer.status = response->status;
 		if (response->body_len > 0)
 			body = json_parse(response->body, response->body_len);
-		if (response->body_len > 0 && body == NULL)
+		if (response->body_len > 0 && body == NULL &&
+		    !is_probe_request(request))
 			log_warn("ari answer is not JSON request=\"%s\" "
 				 "bytes=%zu",
 			    request->what, response->body_len);
@@ -307,6 +346,39 @@ forget_connection(struct ari *ari)
 	ari->waiting_count = 0;
 }
 
+static void
+note_away(struct ari *ari, unsigned int wait_ms, const char *why)
+{
+	uint64_t now_ms = clock_now_ms();
+	uint64_t away_ms, told_ms;
+
+	if (ari->away_ms == 0)
+		ari->away_ms = now_ms;
+	away_ms = now_ms - ari->away_ms;
+	told_ms = now_ms - ari->away_told_ms;
+	/* A password that is refused has an alarm of its own. */
+	if (away_ms < AWAY_ALARM_MS || ari->refused ||
+	    (ari->away_told_ms != 0 && told_ms < AWAY_AGAIN_MS)) {
+		log_write(is_old_news(ari) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+		    "ari connection lost, trying again in_ms=%u reason=\"%s\"",
+		    wait_ms, why);
+		return;
+	}
+	ari->away_told_ms = now_ms;
+	log_err("alarm=ari_away ari connection lost, trying again: no call "
+		"arrives here away_ms=%llu in_ms=%u reason=\"%s\"",
+	    (unsigned long long)away_ms, wait_ms, why);
+}
+
+static void
+note_back(struct ari *ari)
+{
+	if (ari->away_told_ms != 0)
+		log_info("ari is back away_ms=%llu",
+		    (unsigned long long)(clock_now_ms() - ari->away_ms));
+	ari->away_ms = ari->away_told_ms = 0;
+}
+
 /* Exponential backoff with jitter: between half of it and all of it. */
 static void
 retry_later(struct ari *ari, const char *why)
@@ -324,8 +396,7 @@ retry_later(struct ari *ari, const char *why)
 	tv.tv_sec = (time_t)(wait_ms / 1000);
 	tv.tv_usec = (suseconds_t)(wait_ms % 1000) * 1000;
 	event_add(ari->retry_timer, &tv);
-	log_warn("ari connection lost, trying again in_ms=%u reason=\"%s\"",
-	    wait_ms, why);
+	note_away(ari, wait_ms, why);
 	set_state(ari, ARI_DOWN, why);
 }
 
@@ -372,14 +443,14 @@ deliver_waiting(struct ari *ari)
 static void
 listing_complete(struct ari *ari)
 {
-	static const struct timeval probe_interval = {
-	    .tv_sec = PROBE_MS / 1000};
 	cJSON *channels = ari->channels, *bridges = ari->bridges;
 
 	ari->channels = ari->bridges = NULL;
 	ari->backoff_ms = BACKOFF_FIRST_MS;
-	event_add(ari->probe_timer, &probe_interval);
+	ari->early_probes = EARLY_PROBES;
+	event_add(ari->probe_timer, &early_interval);
 	set_state(ari, ARI_UP, "connected");
+	note_back(ari);
 	ari->callbacks.on_snapshot(channels, bridges, ari->arg);
 	cJSON_Delete(channels);
 	cJSON_Delete(bridges);
@@ -461,8 +532,62 @@ start_listing(struct ari *ari)
 		retry_later(ari, "requests cannot be sent");
 }
 
-/* -- the probe ---------------------------------------------------------------- */
+/* -- the probe, and the look whether a taken name is free ----------------------- */
 
+static bool
+is_idle_application(const cJSON *body)
+{
+	return body != NULL &&
+	       cJSON_GetArraySize(json_array(body, "channel_ids")) == 0 &&
+	       cJSON_GetArraySize(json_array(body, "bridge_ids")) == 0;
+}
+
+/*
+ * Asterisk 22 looks through its applications for those that are over when
+ * one comes or goes, and not when the last bridge of one has: so one comes.
+ */
+static void
+tidy_up(struct ari *ari)
+{
+	if (ari->socket == NULL)
+		(void)open_socket(ari, "-look");
+}
+
+static void
+on_look(const struct ari_response *response, void *arg)
+{
+	struct ari *ari = arg;
+
+	if (ari->state != ARI_REPLACED || ari->closing)
+		return;
+	ari->free_looks = response->status == 404 ? ari->free_looks + 1 : 0;
+	ari->idle_looks =
+	    is_idle_application(response->body) ? ari->idle_looks + 1 : 0;
+	if (ari->free_looks >= FREE_LOOKS)
+		ari_reconnect(ari, "the application's name is free again");
+	else if (ari->idle_looks % IDLE_LOOKS == 2)
+		tidy_up(ari);
+}
+
+/*
+ * Asterisk forgets an application's name when its program has gone and no
+ * channel is in it: to take it then is no fight. While a channel is, nobody
+ * can tell. Twice, since that program may only be starting anew.
+ */
+static void
+look(struct ari *ari)
+{
+	char app[3 * 64 + 1];
+
+	ari_request(ari, on_look, ari, "GET", NULL, "applications/%s",
+	    ari_escape(ari->config->ari_app, app, sizeof(app)));
+}
+
+/*
+ * An Asterisk that was frozen finds all connections that we made and gave up
+ * meanwhile, in any order: one of them may take our application from the one
+ * that lives, and end. So a young connection is probed in quick succession.
+ */
 static void
 on_probe_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -471,7 +596,16 @@ on_probe_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (ari->state == ARI_REPLACED) {
+		look(ari);
+		return;
+	}
+	if (ari->early_probes > 0 && --ari->early_probes == 0) {
+		event_add(ari->probe_timer, &probe_interval);
+		ari->given_up = 0;
+	}
 	if (ari->probes_out >= PROBES_MISSED_MAX) {
+		ari->given_up++;
 		retry_later(ari, "events no longer arrive");
 		return;
 	}
@@ -515,11 +649,19 @@ on_replaced(struct ari *ari)
 		set_state(ari, ARI_REPLACED, "by our successor");
 		return;
 	}
+	if (ari->given_up > 0) { /* by one of these, unless it happens again */
+		ari->given_up--;
+		retry_later(ari, "replaced, perhaps by an earlier connection");
+		return;
+	}
 	log_err("alarm=ari_application_replaced another program uses the "
 		"Stasis application app=%s: no new calls arrive here; stop "
-		"that program, then send SIGHUP to take the name back",
+		"that program: when it has gone and its last call has ended "
+		"the name is taken again, on SIGHUP at once",
 	    ari->config->ari_app);
 	forget_connection(ari);
+	ari->free_looks = ari->idle_looks = 0;
+	event_add(ari->probe_timer, &probe_interval);
 	set_state(ari, ARI_REPLACED, "ApplicationReplaced");
 }
 
@@ -568,6 +710,10 @@ on_open(struct websocket *ws, void *arg)
 	struct ari *ari = arg;
 
 	(void)ws;
+	if (ari->state == ARI_REPLACED) { /* it was only to tidy up */
+		websocket_free(&ari->socket);
+		return;
+	}
 	ari->refused = false;
 	set_state(ari, ARI_LISTING, "events connected");
 	if (!ari->held)
@@ -581,7 +727,7 @@ on_close(struct websocket *ws, const struct websocket_closed *closed, void *arg)
 	char why[192];
 
 	(void)ws;
-	if (ari->closing) {
+	if (ari->closing || ari->state == ARI_REPLACED) {
 		websocket_free(&ari->socket);
 		return;
 	}
@@ -593,6 +739,9 @@ on_close(struct websocket *ws, const struct websocket_closed *closed, void *arg)
 				"ASTERISK_PASSWORD; see ari.conf");
 		ari->refused = true;
 	}
+	if (closed->reason == WEBSOCKET_TIMEOUT ||
+	    closed->reason == WEBSOCKET_DEAD)
+		ari->given_up++;
 	snprintf(why, sizeof(why), "%s status=%d %s",
 	    websocket_reason_name(closed->reason), closed->status,
 	    closed->text);
@@ -625,8 +774,9 @@ all_loopback(const struct ari *ari)
 	return true;
 }
 
-static void
-open_socket(struct ari *ari)
+/* For the events of our application, or of one that is called so and SUFFIX. */
+static int
+open_socket(struct ari *ari, const char *suffix)
 {
 	const struct config *config = ari->config;
 	char app[3 * 64 + 1], path[sizeof(app) + 64], basic[1200];
@@ -656,20 +806,20 @@ open_socket(struct ari *ari)
 	int ret;
 
 	ari_escape(config->ari_app, app, sizeof(app));
-	snprintf(
-	    path, sizeof(path), "/ari/events?app=%s&subscribeAll=false", app);
+	snprintf(path, sizeof(path), "/ari/events?app=%s%s&subscribeAll=false",
+	    app, suffix);
 	ret = basic_header(config, basic, sizeof(basic));
 	if (ret == 0)
 		ret = websocket_open(&ari->socket, ari->base, &socket);
 	explicit_bzero(basic, sizeof(basic));
-	if (ret < 0)
-		retry_later(ari, strerror(-ret));
+	return ret;
 }
 
 static void
 on_resolved(const struct resolver_result *result, void *arg)
 {
 	struct ari *ari = arg;
+	int ret;
 
 	ari->lookup = NULL;
 	if (result->err != 0) {
@@ -679,7 +829,9 @@ on_resolved(const struct resolver_result *result, void *arg)
 	ari->address_count = result->count;
 	memcpy(ari->addresses, result->addresses,
 	    result->count * sizeof(result->addresses[0]));
-	open_socket(ari);
+	ret = open_socket(ari, "");
+	if (ret < 0)
+		retry_later(ari, strerror(-ret));
 }
 
 static void

@@ -431,3 +431,45 @@ def test_a_program_that_takes_the_application_is_not_fought(world):
     world.service.signal(signal.SIGHUP)
     world.service.wait_log("ari down -> connecting .*\n(.*\n)*.*listing -> up")
     world.healthy()
+
+
+def test_a_name_that_nobody_has_any_more_is_taken_again_by_itself(world):
+    """Without a SIGHUP: the other program has ended, and so have its calls."""
+    world.expect("alarm=ari_application_replaced")
+    world.start()
+    other = other_program(world, "openai-app")
+    world.service.wait_title(world.supervisor, "ari=replaced")
+    call = world.ari.call(caller="200")     # theirs
+    world.until(lambda: "StasisStart" in other.events.kinds(), "their call")
+    mark = world.service.mark()
+    other.close()
+    call.hangup()
+    world.service.wait_log("the application's name is free again",
+                           seconds=2 * PATIENCE, since=mark)
+    world.service.wait_log("ari listing -> up", since=mark)
+    assert not world.service.find(f"call={call.channel.id} ")
+    world.healthy()
+
+
+@pytest.mark.slow
+def test_asterisk_that_stays_away_is_one_alarm(world):
+    """Calls that were lost with it are cleaned up when it is back, its
+    absence is told once, and new calls need no restart."""
+    world.expect("alarm=ari_away ari connection lost, trying again")
+    world.allow("ari connection lost", "ari request failed")
+    world.start()
+    call = world.call().hears(GREETING)
+    worker = call.worker
+    mark = world.service.mark()
+    world.ari.stop_pbx()
+    world.service.wait_log("alarm=ari_away", 2 * PATIENCE, since=mark)
+    lost = world.service.count("ari connection lost", mark)
+    world.service.wait_log("ari connection lost", since=world.service.mark())
+    world.ari.start_pbx()
+    world.service.wait_log("ari is back away_ms=", since=mark)
+    call.gone()
+    world.service.wait_gone(worker)
+    assert world.service.count("alarm=ari_away ", mark) == 1
+    assert lost < 10
+    world.until(lambda: not world.made(), "nothing left")
+    world.healthy()

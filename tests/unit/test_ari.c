@@ -553,6 +553,20 @@ a_flood_of_events_before_the_lists_is_bounded(void **state)
 	assert_int_equal(ari_state(rig.ari), ARI_DOWN);
 }
 
+/* Asks whether somebody has the name; what Asterisk says. */
+static void
+look_says(int status, const char *body)
+{
+	timers_turn(rig.base);
+	answer("GET", "/ari/applications/openai-app", status, body);
+}
+
+static void
+look(int status)
+{
+	look_says(status, "{\"channel_ids\":[\"1.2\"]}");
+}
+
 static void
 an_application_that_was_taken_is_not_fought_for(void **state)
 {
@@ -563,7 +577,7 @@ an_application_that_was_taken_is_not_fought_for(void **state)
 	assert_false(rig.ws_open);
 	for (int i = 0; i < 5; i++) {
 		timers_expire(rig.base);
-		timers_turn(rig.base);
+		look(200);
 	}
 	assert_int_equal(rig.ws_count, 1);
 	assert_int_equal(ari_state(rig.ari), ARI_REPLACED);
@@ -578,6 +592,94 @@ an_application_that_was_taken_is_not_fought_for(void **state)
 	connect_ari();
 	answer_lists();
 	assert_int_equal(ari_state(rig.ari), ARI_UP);
+}
+
+static void
+a_name_that_nobody_has_any_more_is_taken_again(void **state)
+{
+	(void)state;
+	come_up();
+	event("{\"type\":\"ApplicationReplaced\"}");
+	look(200);
+	look(404); /* it may only be starting anew … */
+	look(200); /* … as it was */
+	look(404);
+	look(0); /* no answer is none */
+	look(404);
+	assert_int_equal(ari_state(rig.ari), ARI_REPLACED);
+	assert_int_equal(rig.ws_count, 1);
+	look(404);
+	assert_int_equal(ari_state(rig.ari), ARI_CONNECTING);
+	connect_ari();
+	answer_lists();
+	assert_int_equal(ari_state(rig.ari), ARI_UP);
+}
+
+static void
+a_name_that_asterisk_has_not_yet_forgotten_is_tidied_up(void **state)
+{
+	(void)state;
+	come_up();
+	event("{\"type\":\"ApplicationReplaced\"}");
+	for (int i = 0; i < 8; i++) {
+		look_says(200, "{\"channel_ids\":[\"1.2\"],\"bridge_ids\":[]}");
+		assert_int_equal(rig.ws_count, 1);
+	}
+	for (int i = 1; i <= 12; i++) {
+		look_says(200, "{\"channel_ids\":[],\"bridge_ids\":[]}");
+		assert_int_equal(rig.ws_open, i == 2 || i == 8);
+		if (!rig.ws_open)
+			continue;
+		assert_non_null(strstr(rig.path, "app=openai-app-look&"));
+		if (i == 2)
+			rig.ws.on_open(
+			    (struct websocket *)(void *)&rig, rig.ws_arg);
+		else
+			rig.ws.on_close((struct websocket *)(void *)&rig,
+			    &(struct websocket_closed){.text = "unit"},
+			    rig.ws_arg);
+		assert_false(rig.ws_open);
+		assert_int_equal(ari_state(rig.ari), ARI_REPLACED);
+	}
+	assert_int_equal(rig.ws_count, 3);
+}
+
+/* A frozen Asterisk finds them late, and in any order. */
+static void
+our_own_earlier_connection_is_no_other_program(void **state)
+{
+	const struct websocket_closed dead = {
+	    .reason = WEBSOCKET_DEAD, .text = "unit"};
+
+	(void)state;
+	come_up();
+	rig.ws.on_close((struct websocket *)(void *)&rig, &dead, rig.ws_arg);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ari_state(rig.ari), ARI_DOWN);
+		timers_expire(rig.base);
+		connect_ari();
+		answer_lists();
+		assert_int_equal(ari_state(rig.ari), ARI_UP);
+		event("{\"type\":\"ApplicationReplaced\"}");
+	}
+	/* Once for each that was given up. */
+	assert_int_equal(ari_state(rig.ari), ARI_REPLACED);
+}
+
+static void
+what_our_successor_took_is_not_looked_at(void **state)
+{
+	size_t asked;
+
+	(void)state;
+	come_up();
+	asked = rig.request_count;
+	ari_expect_replaced(rig.ari, true);
+	event("{\"type\":\"ApplicationReplaced\"}");
+	for (int i = 0; i < 5; i++)
+		timers_turn(rig.base);
+	assert_int_equal(rig.request_count, asked);
+	assert_int_equal(ari_state(rig.ari), ARI_REPLACED);
 }
 
 /* -- the probe ------------------------------------------------------------------------------------ */
@@ -745,6 +847,10 @@ main(void)
 	    TEST(what_is_no_event_is_passed_over),
 	    TEST(a_flood_of_events_before_the_lists_is_bounded),
 	    TEST(an_application_that_was_taken_is_not_fought_for),
+	    TEST(a_name_that_nobody_has_any_more_is_taken_again),
+	    TEST(what_our_successor_took_is_not_looked_at),
+	    TEST(our_own_earlier_connection_is_no_other_program),
+	    TEST(a_name_that_asterisk_has_not_yet_forgotten_is_tidied_up),
 	    TEST(a_probe_that_comes_back_keeps_the_connection),
 	    TEST(two_probes_that_do_not_come_back_end_the_connection),
 	    TEST(a_request_gets_exactly_one_answer_with_its_body),

@@ -151,6 +151,7 @@ allow_tools(struct sandbox *sandbox, const struct config *config)
 	DIR *dir;
 
 	config_dir(config->routers_file, "routers.json", path, sizeof(path));
+	sandbox_allow(sandbox, SANDBOX_READ, path);
 	allow_named_in_file(sandbox, config, path);
 	config_dir(config->tools_dir, "tools.d", folder, sizeof(folder));
 	dir = opendir(folder);

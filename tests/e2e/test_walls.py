@@ -146,6 +146,10 @@ def test_an_intruder_in_a_toolworker_reads_no_other_roles_secret(world):
                                            for path in secrets.values()),
                     ("read", world.service.config), *of_process(victim))
     assert set(found.values()) == {EACCES}, found
+    routers = world.folder.parent / f"{world.folder.name}-routers.json"
+    routers.write_text("{}")
+    assert intrude(world, "toolworker", ("read", routers),
+                   ROUTERS_FILE=str(routers)) == {("read", str(routers)): 0}
     assert intrude(world, "toolworker", ("read", "/etc/hosts")) == {
         ("read", "/etc/hosts"): 0}
     assert intrude(world, "toolworker", ("peek", victim)) == {

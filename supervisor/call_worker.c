@@ -515,12 +515,9 @@ call_take_worker(struct call *call)
 	snprintf(call->persona, sizeof(call->persona), "%s", persona->name);
 	call->attempts++;
 	spares_take(call->env->spares, brief_model(call->env->config, persona),
-	    on_worker, call, &request);
-	if (request == NULL)
-		return;
-	call->request = request;
-	if (call->state == CALL_RESCUE)
-		spares_insist(request);
+	    call->state == CALL_RESCUE, on_worker, call, &request);
+	if (request != NULL)
+		call->request = request;
 }
 
 void

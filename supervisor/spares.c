@@ -55,7 +55,7 @@ struct spares_request {
 	TAILQ_ENTRY(spares_request) entry;
 	struct spares *spares;
 	char model[CONFIG_TEXT_MAX];
-	bool insists; /* see spares_insist() */
+	bool insists; /* see spares_take() */
 	spares_fn *fn;
 	void *arg;
 };
@@ -323,10 +323,13 @@ fail_waiting(struct spares *spares, const char *why)
 		request_finish(request, NULL, why);
 }
 
-/* Whether a call can hope for MODEL (NULL: for any voice); else *WHY_OUT. */
+/*
+ * Whether a call can hope for MODEL (NULL: for any voice); else *WHY_OUT. What
+ * may pass by itself takes no hope from the PATIENT.
+ */
 static bool
-is_available(
-    const struct spares *spares, const char *model, const char **why_out)
+is_available(const struct spares *spares, const char *model, bool patient,
+    const char **why_out)
 {
 	enum voice_fault fault;
 
@@ -334,7 +337,8 @@ is_available(
 	if (!spares->running)
 		*why_out = "the service is stopping";
 	else if (voice_breakers_are_open(
-		     &spares->breakers, model, clock_now_ms(), &fault))
+		     &spares->breakers, model, clock_now_ms(), &fault) &&
+		 (!patient || voice_fault_is_lasting(fault)))
 		*why_out = voice_fault_what(fault);
 	return (*why_out)[0] == '\0';
 }
@@ -382,7 +386,8 @@ find_hopeless(struct spares *spares, const char **why_out)
 	struct spares_request *request;
 
 	TAILQ_FOREACH(request, &spares->waiting, entry) {
-		if (!is_available(spares, request->model, why_out))
+		if (!is_available(
+			spares, request->model, request->insists, why_out))
 			return request;
 		*why_out = "no process can be started";
 		if (spares->starved && !request->insists &&
@@ -516,12 +521,14 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 bool
 spares_available(const struct spares *spares, const char **why_out)
 {
-	return is_available(spares, NULL, why_out);
+	/* Who gets a warm one needs no new session. */
+	return is_available(
+	    spares, NULL, spares_warm_count(spares) > 0, why_out);
 }
 
 void
-spares_take(struct spares *spares, const char *model, spares_fn *fn, void *arg,
-    struct spares_request **request_out)
+spares_take(struct spares *spares, const char *model, bool insists,
+    spares_fn *fn, void *arg, struct spares_request **request_out)
 {
 	struct spares_request *request;
 	struct spare *spare = find_warm(spares, model);
@@ -537,13 +544,14 @@ spares_take(struct spares *spares, const char *model, spares_fn *fn, void *arg,
 		return;
 	}
 	request = calloc(1, sizeof(*request));
-	if (request == NULL || !is_available(spares, model, &why)) {
+	if (request == NULL || !is_available(spares, model, insists, &why)) {
 		free(request);
 		fn(NULL, why, arg);
 		return;
 	}
 	request->spares = spares;
 	snprintf(request->model, sizeof(request->model), "%s", model);
+	request->insists = insists;
 	request->fn = fn;
 	request->arg = arg;
 	TAILQ_INSERT_TAIL(&spares->waiting, request, entry);
@@ -552,12 +560,6 @@ spares_take(struct spares *spares, const char *model, spares_fn *fn, void *arg,
 	if (spares->starved)
 		spares->start_at_ms = 0;
 	start_missing(spares, model);
-}
-
-void
-spares_insist(struct spares_request *request)
-{
-	request->insists = true;
 }
 
 void

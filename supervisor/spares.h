@@ -48,15 +48,13 @@ void spares_stop(struct spares *spares);
 /*
  * Asks for a warm worker of MODEL, spawning one if none is spare. FN runs
  * exactly once, perhaps before return, unless cancelled. *REQUEST_OUT is NULL
- * when it has already run. The caller has its own deadline.
+ * when it has already run. The caller has its own deadline. INSISTS: for a
+ * call that has nowhere else to go; it waits, and is tried for again and
+ * again, though no process can be started, or the service fails in a way that
+ * may pass.
  */
-void spares_take(struct spares *spares, const char *model, spares_fn *fn,
-    void *arg, struct spares_request **request_out);
-/*
- * REQUEST goes on waiting, and is tried for again and again, though no process
- * can be started: for a call that has nowhere else to go.
- */
-void spares_insist(struct spares_request *request);
+void spares_take(struct spares *spares, const char *model, bool insists,
+    spares_fn *fn, void *arg, struct spares_request **request_out);
 /* NULL-safe, clears. */
 void spares_cancel(struct spares_request **request);
 
@@ -67,7 +65,10 @@ void spares_cancel(struct spares_request **request);
 void spares_voice_failed(struct spares *spares, const char *model,
     const char *fault, const char *detail);
 
-/* Whether a call can hope for a voice; else *WHY_OUT says why not. */
+/*
+ * Whether a new call can hope for a voice, a warm one or one that can be made
+ * now; else *WHY_OUT says why not.
+ */
 bool spares_available(const struct spares *spares, const char **why_out);
 
 size_t spares_warm_count(const struct spares *spares);

@@ -86,12 +86,13 @@ static struct {
 /* -- spares ------------------------------------------------------------------ */
 
 void
-spares_take(struct spares *spares, const char *model, spares_fn *fn, void *arg,
-    struct spares_request **request_out)
+spares_take(struct spares *spares, const char *model, bool insists,
+    spares_fn *fn, void *arg, struct spares_request **request_out)
 {
 	struct spares_request *request = &world.waiting[world.asked];
 
 	(void)spares;
+	(void)insists;
 	assert_string_equal(model, "gpt-realtime");
 	assert_true(world.asked < WORLD_WAITING_MAX);
 	world.asked++;
@@ -107,12 +108,6 @@ spares_take(struct spares *spares, const char *model, spares_fn *fn, void *arg,
 	}
 	*request = (struct spares_request){fn, arg, true};
 	*request_out = request;
-}
-
-void
-spares_insist(struct spares_request *request)
-{
-	assert_true(request->waits);
 }
 
 void

@@ -190,7 +190,14 @@ on_answer(struct worker *w, const char *why, void *arg)
 static void
 take(size_t i, const char *of_model)
 {
-	spares_take(rig.spares, of_model, on_answer, (void *)(uintptr_t)i,
+	spares_take(rig.spares, of_model, false, on_answer,
+	    (void *)(uintptr_t)i, &rig.callers[i].request);
+}
+
+static void
+insist(size_t i)
+{
+	spares_take(rig.spares, model, true, on_answer, (void *)(uintptr_t)i,
 	    &rig.callers[i].request);
 }
 
@@ -382,6 +389,43 @@ three_faults_in_a_row_stop_attempts_and_turn_callers_away(void **state)
 	take(1, model);
 	assert_int_equal(rig.callers[1].answers, 1);
 	assert_null(rig.callers[1].request);
+}
+
+static void
+a_warm_one_is_for_who_calls_whatever_others_meet(void **state)
+{
+	(void)state;
+	spares_start(rig.spares);
+	warm(worker(0));
+	spares_voice_failed(rig.spares, model, "rate_limit", "unit");
+	assert_true(available());
+	take(0, model);
+	assert_ptr_equal(rig.callers[0].worker, worker(0));
+	assert_false(available());
+	warm(worker(1));
+	spares_voice_failed(rig.spares, model, "quota", "unit");
+	assert_false(available()); /* it could not say a word */
+}
+
+static void
+who_insists_outlasts_a_fault_that_may_pass(void **state)
+{
+	(void)state;
+	spares_start(rig.spares);
+	spares_voice_failed(rig.spares, model, "rate_limit", "unit");
+	insist(0);
+	fake_worker_dies(worker(0), "unit");
+	fake_worker_dies(worker(1), "unit");
+	pass(BREAKER_OPEN_RATE_LIMIT_MS / 2);
+	assert_int_equal(rig.callers[0].answers, 0);
+	assert_int_equal(fake_fleet.count, 2);
+	pass(BREAKER_OPEN_RATE_LIMIT_MS);
+	warm(worker(2));
+	assert_ptr_equal(rig.callers[0].worker, worker(2));
+	spares_voice_failed(rig.spares, model, "quota", "unit");
+	insist(1);
+	assert_int_equal(rig.callers[1].answers, 1);
+	assert_null(rig.callers[1].worker);
 }
 
 static void
@@ -695,8 +739,7 @@ who_insists_is_tried_for_until_there_is_a_process(void **state)
 {
 	(void)state;
 	spares_start(rig.spares);
-	take(0, model);
-	spares_insist(rig.callers[0].request);
+	insist(0);
 	for (size_t i = 0; i < 8; i++) {
 		assert_int_equal(fake_fleet.count, i + 1);
 		not_started(worker(i));
@@ -724,6 +767,8 @@ main(void)
 	    TEST(an_old_one_goes_in_the_end_even_without_a_successor),
 	    TEST(one_that_gets_no_session_in_time_is_let_go),
 	    TEST(three_faults_in_a_row_stop_attempts_and_turn_callers_away),
+	    TEST(a_warm_one_is_for_who_calls_whatever_others_meet),
+	    TEST(who_insists_outlasts_a_fault_that_may_pass),
 	    TEST(a_broken_key_means_one_attempt_a_minute),
 	    TEST(a_probe_that_dies_without_a_word_has_failed),
 	    TEST(a_probe_that_cannot_be_started_does_not_end_all_attempts),

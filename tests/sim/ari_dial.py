@@ -112,6 +112,8 @@ class Dialler:
             self._over(leg, NO_ANSWER)
 
     def answered(self, leg):
+        if leg is None:             # whoever called has hung up
+            return
         if leg.state != 'Ringing' or leg.hanging_up:
             return
         leg.state = 'Up'
@@ -122,6 +124,8 @@ class Dialler:
             self._over(leg, 16)
 
     def refused(self, leg, how):
+        if leg is None:
+            return
         if leg.state == 'Up' or leg.hanging_up:
             return
         cause, status = REFUSALS[how]

@@ -251,7 +251,7 @@ class Model:
         channel.phone.answer()
 
     def phone_hangup(self, phone, cause):
-        if phone.channel.id in self.channels:
+        if phone.channel and phone.channel.id in self.channels:
             self.hangup(phone.channel, cause, None, 'caller')
 
     def phone_dtmf(self, phone, digits, duration_ms):

@@ -6,6 +6,7 @@ write.  What the events mean is openai_session's business.
 """
 
 import asyncio
+import contextlib
 import collections
 import json
 import struct
@@ -196,7 +197,8 @@ class Connection:
                 return
             if message.type == WSMsgType.PING:
                 self.pings_in += 1
-                await self._socket.pong(message.data)
+                with contextlib.suppress(ConnectionResetError):  # it leaves
+                    await self._socket.pong(message.data)
             elif message.type == WSMsgType.PONG:
                 self._ponged(message.data)
             elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):

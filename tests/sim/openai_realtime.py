@@ -255,6 +255,8 @@ class OpenAISim(base.Simulator):
         faulty = await self._handshake_fault(request, kind, fault)
         if faulty is not None:
             return faulty
+        if request.transport is None:       # the client left before
+            return NoAnswer()
         if refusal is not None:
             return refusal
         return await self._serve(request, fault)
@@ -296,7 +298,10 @@ class OpenAISim(base.Simulator):
         """The upgraded connection, from 101 to close."""
         ws = web.WebSocketResponse(autoping=False, autoclose=False,
                                    compress=False, max_msg_size=MAX_MESSAGE)
-        await ws.prepare(request)
+        try:
+            await ws.prepare(request)
+        except ConnectionResetError:        # the client leaves just now
+            return NoAnswer()
         connection = Connection(self, ws, request.transport)
         self._live.add(connection)
         model = request.query.get("model", "")

@@ -15,7 +15,8 @@ CHECK="libcmocka-dev clang clang-format clang-tidy cppcheck
 	python3-pytest python3-pytest-xdist python3-jsonschema
 	python3-librouteros git sox
 	debootstrap sip-tester baresip-core util-linux iproute2 systemd
-	mariadb-server-core python3-pymysql python3-psycopg2"
+	mariadb-server-core python3-pymysql python3-psycopg2
+	valgrind libc6-dbg"
 
 installed() {
 	dpkg-query -W -f '${Status}' "$1" 2>/dev/null |

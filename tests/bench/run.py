@@ -52,16 +52,17 @@ class Brain(ScriptBrain):
 
 class Chaos:
     """A world whose tools are those of tools.py, or what DEFINE makes of the
-    services' addresses: at most 16, as a persona may offer."""
+    services' addresses: at most 16, as a persona may offer. FIELDS: more
+    lines of the persona."""
 
     def __init__(self, folder, *, calls, seed, strict=True,
-                 define=tools.definitions):
+                 define=tools.definitions, fields=""):
         self.folder, self.count, self.seed = folder, calls, seed
         self.questions = tools.Questions(seed)
         self.world = World(folder)
         self.outputs = []               # (monotonic s, output) as they came
         self.asked = {}                 # (name, arguments text) -> Question
-        self._define = define
+        self._define, self._fields = define, fields
         if not strict:      # the schema of every event costs most of the CPU
             self.world.openai.checker = EventChecker(folder / "no-schema")
         self.world.openai.brain_factory = lambda session: Brain(
@@ -108,8 +109,9 @@ class Chaos:
             "VAD_SILENCE_MS": 600,
             "RTP_PORT_MAX": first + 199, **settings})
         (self.folder / "personas" / "prueba.md").write_text(re.sub(
-            "^tools: .*$", "tools: " + ", ".join(self.names), PERSONA,
-            flags=re.MULTILINE))
+            "^tools: .*$", "\n".join(["tools: " + ", ".join(self.names),
+                                      *self._fields.splitlines()]),
+            PERSONA, flags=re.MULTILINE))
         # What toolworkers and tools do to themselves here is the point.
         world.allow("tool answered ", "tool call refused ", "toolworker ",
                     "tool lost its worker", "mikrotik service",

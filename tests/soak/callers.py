@@ -344,7 +344,8 @@ class Caller:
         person.pick_up()
         try:
             self.until(lambda: self.soak.story.says(
-                self.outcome.call, "-> TRANSFERRED"), 5, "transferred")
+                self.outcome.call, "-> TRANSFERRED"), PATIENCE_S,
+                "transferred")
         except Deaf:
             self.outcome.repeated += 1
             return

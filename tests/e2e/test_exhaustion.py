@@ -248,7 +248,34 @@ def test_without_rtp_ports_callers_go_to_the_fallback(world):
 
 # Processes
 
-def test_without_processes_callers_go_to_the_fallback_at_once(world):
+@contextlib.contextmanager
+def no_more_tasks(pid):
+    """As TasksMax of a unit: its fork fails with EAGAIN."""
+    top = Path("/sys/fs/cgroup/pids")
+    group = top / f"telefonista-{pid}"
+    try:
+        group.mkdir()
+    except OSError:
+        pytest.skip("no cgroup of processes can be made here")
+    try:
+        (group / "cgroup.procs").write_text(str(pid))
+        (group / "pids.max").write_text("1")
+        yield
+    finally:
+        (group / "pids.max").write_text("max")
+        # With it whom it has started meanwhile.
+        for task in (group / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                (top / "cgroup.procs").write_text(task)
+        group.rmdir()
+
+
+@pytest.mark.parametrize("exhausted, error", [
+    (lambda pid: starved(pid, 1), "Too many open files"),
+    (no_more_tasks, "Resource temporarily unavailable")],
+    ids=["descriptors", "TasksMax"])
+def test_without_processes_callers_go_to_the_fallback_at_once(
+        world, exhausted, error):
     """The keeper can start none; it is asked again when somebody calls."""
     world.expect("alarm=process ", "goes to the fallback")
     world.allow("could not be started", "callworker ", "no voice session")
@@ -256,7 +283,7 @@ def test_without_processes_callers_go_to_the_fallback_at_once(world):
     call = world.call().hears(GREETING)
     spares_are_back(world)
     keeper = world.service.pid
-    with starved(keeper, 1), nobody_spins(keeper, world.supervisor):
+    with exhausted(keeper), nobody_spins(keeper, world.supervisor):
         [spare] = [pid for pid in world.service.pids("callworker")
                    if pid != call.worker]
         world.service.signal(signal.SIGKILL, spare)
@@ -265,6 +292,7 @@ def test_without_processes_callers_go_to_the_fallback_at_once(world):
             refused(world.call())
         talks(call, "sigo")
     one_alarm(world, "process")
+    assert world.service.find(f"alarm=process .*{error}")
     spares_are_back(world)
     world.healthy()
 

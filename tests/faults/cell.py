@@ -208,7 +208,7 @@ class Cell:
         its last; a second one if it was set up twice. One that no worker has
         had has produced nothing."""
         if not self.world.service.find(
-                rf"call={re.escape(self.call.id)} has worker"):
+                rf"call={re.escape(self.call.id)} assigned caller="):
             return
         name = f"[0-9]*/*-{self.call.id}.jsonl"
         found = self.world.until(

@@ -318,9 +318,8 @@ class Rtp(Fault):
     # The relay is a thread of the test's, which stalls with the machine.
     gap_limit_ms, later_limit_ms = 3000, 6000
 
-    def __init__(self, name, title, gap_ms=None, **network):
+    def __init__(self, name, title, **network):
         self.name, self.title, self.network = name, title, network
-        self.gap_ms = gap_ms
 
     def prepare(self, cell):
         cell.relay = cell.world.closing.enter_context(UdpRelay(SEED))
@@ -482,12 +481,12 @@ FAULTS = [
     OpenAI("openai-500", "OpenAI reset, then 500", "reset", refused=500),
     BlackHole(),
     SlowNetwork(),
-    Rtp("rtp-loss", "RTP: 5 % loss, bursts", 200, loss=.05, burst=.01,
+    Rtp("rtp-loss", "RTP: 5 % loss, bursts", loss=.05, burst=.01,
         burst_packets=4),
-    Rtp("rtp-jitter", "RTP: jitter 60 ms", 100, delay_ms=20, jitter_ms=60),
-    Rtp("rtp-reorder", "RTP: reordered, doubled", 100, reorder=.1,
+    Rtp("rtp-jitter", "RTP: jitter 60 ms", delay_ms=20, jitter_ms=60),
+    Rtp("rtp-reorder", "RTP: reordered, doubled", reorder=.1,
         duplicate=.05),
-    Rtp("rtp-rate", "RTP: 60 kbit/s", None, rate_kbps=60, queue_ms=100),
+    Rtp("rtp-rate", "RTP: 60 kbit/s", rate_kbps=60, queue_ms=100),
     FullDisk(),
     Descriptors(),
     ClockStep("clock-on", "clock steps an hour on", 3600),

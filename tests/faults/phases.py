@@ -15,6 +15,7 @@ from tests.faults.cell import (CONNECTING, FIRST, GOODBYE, GREETING, NEXT,
 QUERY_S = 2.5       # the router's answer
 SPEAKING_AT_MS = 300    # of a clip
 RINGS_ON_MS = 1500
+GOES_ON_MS = 1500       # of silence: a voice that has more to say has begun
 
 
 def greeted(cell):
@@ -54,7 +55,7 @@ class Greeting:
 
     def go_on(self, cell):
         cell.fault.settle(cell)
-        cell.quiet()
+        cell.quiet(GOES_ON_MS)
         cell.note_loss("the greeting", GREETING)
 
 
@@ -100,7 +101,7 @@ class VoiceSpeaking:
 
     def go_on(self, cell):
         cell.fault.settle(cell)
-        cell.quiet()
+        cell.quiet(GOES_ON_MS)
         cell.note_loss("the voice's sentence", TALE)
         cell.note_memory("cuento")
 

@@ -116,13 +116,13 @@ call_set_state(struct call *call, enum call_state state, const char *why)
 		break;
 	case CALL_TRANSFERRED:
 		call_set_timer(call, CALL_ENDING_TURN_MS); /* the worker's */
-		call_rescue_over(call);
+		call_record_outlives(call);
 		break;
 	case CALL_ENDING:
 		call->why = why;
 		call_set_timer(call, CALL_ENDING_TURN_MS);
 		call_transfer_end(call);
-		call_rescue_over(call);
+		call_record_outlives(call);
 		break;
 	case CALL_ENDED:
 		event_del(call->timer);

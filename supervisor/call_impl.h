@@ -87,6 +87,10 @@ struct call {
 	/* Ours, for its whole life: what a successor goes on with. Or -1. */
 	int fds[CALL_FD_COUNT];
 
+	/* Its record, see records.h. */
+	uint64_t record;      /* the ticket; 0: it has none */
+	ino_t record_journal; /* … for that journal */
+
 	/* Its rescues, see call_rescue.h. */
 	unsigned int resumes; /* successors that it had */
 	uint64_t lost_ms;     /* when the last worker was lost; 0: none was */
@@ -140,6 +144,8 @@ void call_record_begin(struct call *call);
 void call_record_end(struct call *call);
 /* In on_gone of an ending call: the journal outlives us until it is written. */
 void call_record_keep(struct call *call, struct worker *worker);
+/* Nobody will go on with what a dead worker had: it is for the record only. */
+void call_record_outlives(struct call *call);
 
 /* call_setup.c */
 void call_begin(struct call *call);

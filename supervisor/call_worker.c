@@ -302,18 +302,19 @@ on_gone(struct worker *worker, const char *how, void *arg)
 
 	call->worker = NULL;
 	call->worker_ready = false;
+	call->synced = true; /* it will not say more */
 	switch (call->state) {
 	case CALL_NEW:
 	case CALL_ASSIGNED:
 	case CALL_MEDIA:
-		end_questions(call);
+		if (!call->adopted) /* else a successor may ask again */
+			end_questions(call);
 		log_warn("call=%s worker lost before %s how=\"%s\"", call->id,
 		    call->adopted ? "it told how far it is" : "the answer",
 		    how);
 		if (call->adopted) {
 			call->lost_pid = worker_pid(worker);
 			keep_held(call, worker);
-			call->synced = true;
 			call_adopt_decide(call);
 		} else if (call->attempts < CALL_ATTEMPTS_MAX) {
 			call_set_state(call, CALL_NEW, "another worker");
@@ -336,6 +337,7 @@ on_gone(struct worker *worker, const char *how, void *arg)
 		call_take_worker(call);
 		break;
 	case CALL_TRANSFERRED:
+		call_record_keep(call, worker);
 		call_record_end(call);
 		break;
 	case CALL_ENDING:
@@ -593,6 +595,7 @@ call_adopt_decide(struct call *call)
 		return;
 	}
 	log_info("call=%s set up again", call->id);
+	end_questions(call);
 	call_rescue_over(call);
 	call->adopted = false;
 	ledger_remove(call->env->ledger, call->media_id);

@@ -32,6 +32,7 @@ enum {
 
 struct record {
 	TAILQ_ENTRY(record) entry;
+	uint64_t ticket;
 	char call[RECORD_CALL_MAX];
 	int journal_fd;
 	struct record_file *file; /* NULL: not opened yet */
@@ -54,7 +55,8 @@ struct records {
 	struct record_list list;    /* what goes on, and what waits */
 	struct record_list written; /* for the loop to tell */
 	size_t ended;               /* of list */
-	bool news;                  /* something ended: no time to lose */
+	uint64_t last_ticket;
+	bool news; /* something ended: no time to lose */
 	bool settle;
 	bool ending;
 	bool failing; /* the disk did not take the last one */
@@ -145,23 +147,24 @@ take_next(struct records *records, struct record *place, bool *ended_out)
 	return next;
 }
 
-/* Goes over all; false when the disk fails. */
+/* Goes over all, for one may fail alone; false when any did. */
 static bool
 write_all(struct records *records)
 {
 	struct record *record, *next;
-	bool ended = false, next_ended = false;
+	bool ended = false, next_ended = false, well = true;
 
 	record = take_next(records, NULL, &ended);
 	while (record != NULL) {
 		next = take_next(records, record, &next_ended);
 		if (write_record(records, record, ended) < 0)
-			return false;
+			well = false;
 		record = next;
 		ended = next_ended;
 	}
-	note_success(records);
-	return true;
+	if (well)
+		note_success(records);
+	return well;
 }
 
 /* So many journals wait for a disk that the memory is worth more. */
@@ -258,21 +261,24 @@ static void *
 run(void *arg)
 {
 	struct records *records = arg;
-	bool ending = false;
+	bool ending = false, settle = false;
 
 	while (!ending) {
-		bool well, settle;
+		bool well;
 
 		pthread_mutex_lock(&records->lock);
 		ending = records->ending;
-		settle = records->settle;
+		settle = settle || records->settle;
 		records->settle = false;
 		pthread_mutex_unlock(&records->lock);
 		well = write_all(records);
 		if (!well)
 			shed(records);
-		if (settle)
+		/* Before all are open, a living call's would be closed. */
+		if (well && settle) {
 			close_left(records);
+			settle = false;
+		}
 		prune(records);
 		pthread_mutex_lock(&records->lock);
 		if (!ending)
@@ -308,14 +314,10 @@ take_written(struct records *records)
 }
 
 static void
-on_told(evutil_socket_t fd, short what, void *arg)
+tell_written(struct records *records)
 {
-	struct records *records = arg;
 	struct record *record;
-	uint64_t count;
 
-	(void)what;
-	(void)!read(fd, &count, sizeof(count));
 	while ((record = take_written(records)) != NULL) {
 		if (record->ended && records->config.on_written != NULL)
 			records->config.on_written(
@@ -324,54 +326,62 @@ on_told(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void
+on_told(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t count;
+
+	(void)what;
+	(void)!read(fd, &count, sizeof(count));
+	tell_written(arg);
+}
+
 static struct record *
-find(struct records *records, const char *call)
+find(struct records *records, uint64_t ticket)
 {
 	struct record *record;
 
 	TAILQ_FOREACH(record, &records->list, entry) {
-		if (!record->ended && strcmp(record->call, call) == 0)
+		if (!record->ended && record->ticket == ticket)
 			return record;
 	}
 	return NULL;
 }
 
-void
+uint64_t
 records_begin(struct records *records, const char *call, int journal_fd)
 {
 	struct record *record;
+	uint64_t ticket;
 
 	if (records == NULL)
-		return;
+		return 0;
 	record = calloc(1, sizeof(*record));
 	if (record == NULL)
-		return;
+		return 0;
 	snprintf(record->call, sizeof(record->call), "%s", call);
 	record->journal_fd = fcntl(journal_fd, F_DUPFD_CLOEXEC, 0);
 	if (record->journal_fd < 0) {
 		log_warn("call=%s has no record: %s", call, strerror(errno));
 		free(record);
-		return;
+		return 0;
 	}
 	pthread_mutex_lock(&records->lock);
-	if (find(records, call) != NULL) {
-		pthread_mutex_unlock(&records->lock);
-		record_free(record);
-		return;
-	}
+	ticket = record->ticket = ++records->last_ticket;
 	TAILQ_INSERT_TAIL(&records->list, record, entry);
 	pthread_mutex_unlock(&records->lock);
+	return ticket;
 }
 
 bool
-records_end(struct records *records, const char *call, unsigned token)
+records_end(struct records *records, uint64_t ticket, unsigned token)
 {
 	struct record *record;
 
-	if (records == NULL)
+	if (records == NULL || ticket == 0)
 		return false;
 	pthread_mutex_lock(&records->lock);
-	record = find(records, call);
+	record = find(records, ticket);
 	if (record != NULL) {
 		record->ended = true;
 		record->token = token;
@@ -523,12 +533,10 @@ records_free(struct records **records_ptr)
 			"later start");
 		return; /* the thread still has it all in its hands */
 	}
+	/* Untold, a successor would write them a second time. */
+	tell_written(records);
 	while ((record = TAILQ_FIRST(&records->list)) != NULL) {
 		TAILQ_REMOVE(&records->list, record, entry);
-		record_free(record);
-	}
-	while ((record = TAILQ_FIRST(&records->written)) != NULL) {
-		TAILQ_REMOVE(&records->written, record, entry);
 		record_free(record);
 	}
 	if (records->told_event != NULL)

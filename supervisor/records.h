@@ -13,6 +13,7 @@
 #include "supervisor/record_file.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct event_base;
 struct records;
@@ -47,8 +48,8 @@ int records_new(
     struct records **records_out, const struct records_config *config);
 
 /*
- * Writes what has ended, for at most RECORDS_LEAVE_MS; what goes on stays in
- * open/ for a successor. NULL-safe, clears. No callback runs any more.
+ * Writes what has ended, for at most RECORDS_LEAVE_MS, and tells it; what goes
+ * on stays in open/ for a successor. NULL-safe, clears.
  */
 void records_free(struct records **records);
 
@@ -59,16 +60,19 @@ void records_free(struct records **records);
 void records_settle(struct records *records);
 
 /*
- * Begins the record of CALL, or goes on with it. JOURNAL_FD is duplicated.
- * NULL-safe; an error is logged and costs the record, not the call.
+ * Begins the record of CALL, or goes on with that of an earlier process.
+ * JOURNAL_FD is duplicated. Returns a ticket, which is never given twice: a
+ * channel may come back with its id while its first call is still ending. 0:
+ * RECORDS is NULL, or there was an error, which costs the record, not the call.
  */
-void records_begin(struct records *records, const char *call, int journal_fd);
+uint64_t records_begin(
+    struct records *records, const char *call, int journal_fd);
 
 /*
- * Nobody writes to the journal of CALL any more. True: on_written will say so
- * of TOKEN; false: there is nothing to wait for.
+ * Nobody writes any more to the journal of TICKET, which may be 0. True:
+ * on_written will be told TOKEN; false: there is nothing to wait for.
  */
-bool records_end(struct records *records, const char *call, unsigned token);
+bool records_end(struct records *records, uint64_t ticket, unsigned token);
 
 /* Records that have ended and are not on disk yet. */
 size_t records_waiting(struct records *records);

@@ -409,6 +409,58 @@ one_that_dies_before_the_lists_came_waits_for_them(void **state)
 	assert_goes_on(1);
 }
 
+/* Its successor asks again for what it had asked for. */
+static void
+one_that_dies_without_a_word_has_its_questions_kept(void **state)
+{
+	struct worker *worker = fake_fleet_worker(PROC_ROLE_CALLWORKER);
+
+	(void)state;
+	world.warm = 1;
+	adopt(worker, 1);
+	snapshot(true);
+	fake_worker_dies(worker, "killed by signal 9");
+	assert_int_equal(world_state(ID), CALL_RESCUE);
+	asterisk_tells_the_address();
+	assert_goes_on(1);
+	assert_int_equal(world.tool_ends, 0);
+}
+
+static void
+unless_its_call_begins_anew(void **state)
+{
+	struct worker *worker = fake_fleet_worker(PROC_ROLE_CALLWORKER);
+
+	(void)state;
+	adopt(worker, 1);
+	snapshot(false);
+	fake_worker_dies(worker, "killed by signal 9");
+	assert_int_equal(world_state(ID), CALL_NEW);
+	assert_true(world.tool_ends > 0);
+}
+
+/* What it says is not taken for what the dead one was asked. */
+static void
+a_successor_is_not_asked_how_far_it_is(void **state)
+{
+	struct worker *worker = fake_fleet_worker(PROC_ROLE_CALLWORKER);
+	cJSON *body = cJSON_CreateObject();
+
+	(void)state;
+	world.warm = 1;
+	adopt(worker, 1);
+	world_worker_state(worker, "talking", "answered", 42000);
+	snapshot(true);
+	fake_worker_dies(worker, "killed by signal 9");
+	asterisk_tells_the_address();
+	assert_goes_on(1);
+	world_worker_state(world_worker(), "talking", "goes on", 42000);
+	/* It never had a voice: that counts as its death. */
+	json_add_string(body, "fault", "server");
+	fake_worker_says(world_worker(), MESSAGE_VOICE_FAILED, body);
+	assert_int_equal(world_worker()->killed, SIGKILL);
+}
+
 static void
 a_spare_that_was_not_told_yet_does_not_cost_the_call(void **state)
 {
@@ -473,6 +525,9 @@ main(void)
 	    TEST(who_was_rescued_a_moment_ago_is_not_rescued_again),
 	    TEST(an_adopted_worker_is_replaced_like_any_other),
 	    TEST(one_that_dies_before_the_lists_came_waits_for_them),
+	    TEST(one_that_dies_without_a_word_has_its_questions_kept),
+	    TEST(unless_its_call_begins_anew),
+	    TEST(a_successor_is_not_asked_how_far_it_is),
 	    TEST(a_spare_that_was_not_told_yet_does_not_cost_the_call),
 	    TEST(who_was_not_connected_yet_begins_anew),
 	    TEST(without_an_address_it_is_the_fallback),

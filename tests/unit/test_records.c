@@ -499,24 +499,98 @@ run_until(struct rig *rig, size_t count)
 	assert_int_equal(rig->written_count, count);
 }
 
+static uint64_t
+begin(struct rig *rig)
+{
+	uint64_t ticket = records_begin(rig->records, CALL, rig->journal_fd);
+
+	assert_true(ticket != 0);
+	return ticket;
+}
+
 static void
 an_ended_call_is_written_and_told(void **state)
 {
 	struct rig *rig = *state;
+	uint64_t ticket;
 	char day[16];
 
 	start_records(rig);
 	append(rig, JOURNAL_NOTE, "{\"why\":\"1\"}");
-	records_begin(rig->records, CALL, rig->journal_fd);
-	records_begin(rig->records, CALL, rig->journal_fd); /* no matter */
-	assert_false(records_end(rig->records, "another", 1));
-	assert_true(records_end(rig->records, CALL, 42));
-	assert_false(records_end(rig->records, CALL, 43));
+	ticket = begin(rig);
+	assert_false(records_end(rig->records, 0, 1));
+	assert_false(records_end(rig->records, ticket + 1, 1));
+	assert_true(records_end(rig->records, ticket, 42));
+	assert_false(records_end(rig->records, ticket, 43));
 	run_until(rig, 1);
 	assert_int_equal(rig->written[0], 42);
 	assert_int_equal(records_waiting(rig->records), 0);
 	today(day, sizeof(day));
 	assert_int_equal(lines(read_file(rig, day)), 2);
+}
+
+/* It came back from the dialplan before its first worker had left. */
+static void
+a_channel_that_comes_back_has_another_record(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t first, second;
+
+	start_records(rig);
+	append(rig, JOURNAL_NOTE, "{\"why\":\"1\"}");
+	first = begin(rig);
+	new_journal(rig);
+	append(rig, JOURNAL_NOTE, "{\"why\":\"2\"}");
+	second = begin(rig);
+	assert_true(records_end(rig->records, first, 1));
+	run_until(rig, 1);
+	assert_int_equal(rig->written[0], 1);
+	append(rig, JOURNAL_NOTE, "{\"why\":\"3\"}");
+	assert_true(records_end(rig->records, second, 2));
+	run_until(rig, 2);
+	assert_int_equal(rig->written[1], 2);
+}
+
+static void
+what_is_written_at_the_end_is_told(void **state)
+{
+	struct rig *rig = *state;
+
+	start_records(rig);
+	assert_true(records_end(rig->records, begin(rig), 42));
+	records_free(&rig->records);
+	assert_int_equal(rig->written_count, 1);
+	assert_int_equal(rig->written[0], 42);
+}
+
+/* And what goes on is not taken for what an earlier service left. */
+static void
+a_record_that_fails_alone_does_so_alone(void **state)
+{
+	struct rig *rig = *state;
+	char obstacle[160];
+	struct stat st;
+	int other;
+
+	start_records(rig);
+	append(rig, JOURNAL_NOTE, "{\"why\":\"1\"}");
+	begin(rig);
+	records_free(&rig->records);
+	event_base_free(rig->base);
+	start_records(rig);
+	assert_int_equal(journal_memfd_create(&other), 0);
+	assert_int_equal(fstat(other, &st), 0);
+	snprintf(obstacle, sizeof(obstacle), "%s/open/" CALL ".%llu.jsonl",
+	    rig->folder, (unsigned long long)st.st_ino);
+	assert_int_equal(mkdir(obstacle, 0755), 0);
+	records_begin(rig->records, CALL, other);
+	close(other);
+	begin(rig);
+	append(rig, JOURNAL_NOTE, "{\"why\":\"2\"}");
+	records_settle(rig->records);
+	records_free(&rig->records);
+	assert_int_equal(rmdir(obstacle), 0);
+	assert_int_equal(lines(read_file(rig, "open")), 2);
 }
 
 /* The folder cannot be made; then it can. */
@@ -525,14 +599,15 @@ a_record_waits_for_the_disk(void **state)
 {
 	struct rig *rig = *state;
 	char folder[128], day[32], today_text[16];
+	uint64_t ticket;
 
 	snprintf(folder, sizeof(folder), "%s/later", rig->folder);
 	close(open(folder, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
 	rig->rules.folder = folder;
 	start_records(rig);
-	records_begin(rig->records, CALL, rig->journal_fd);
+	ticket = begin(rig);
 	append(rig, JOURNAL_NOTE, "{\"why\":\"1\"}");
-	assert_true(records_end(rig->records, CALL, 7));
+	assert_true(records_end(rig->records, ticket, 7));
 	assert_int_equal(records_waiting(rig->records), 1);
 	assert_int_equal(unlink(folder), 0);
 	run_until(rig, 1);
@@ -548,13 +623,13 @@ what_goes_on_at_the_end_is_left_to_a_successor(void **state)
 
 	start_records(rig);
 	append(rig, JOURNAL_NOTE, "{\"why\":\"1\"}");
-	records_begin(rig->records, CALL, rig->journal_fd);
+	begin(rig);
 	records_free(&rig->records);
 	assert_int_equal(lines(read_file(rig, "open")), 1);
 	event_base_free(rig->base);
 	start_records(rig);
 	append(rig, JOURNAL_NOTE, "{\"why\":\"2\"}");
-	records_begin(rig->records, CALL, rig->journal_fd);
+	begin(rig);
 	records_settle(rig->records);
 	records_free(&rig->records);
 	assert_int_equal(lines(read_file(rig, "open")), 2);
@@ -575,6 +650,9 @@ main(void)
 	    T(what_an_earlier_service_left_is_closed),
 	    T(old_days_go_and_what_is_not_ours_stays),
 	    T(an_ended_call_is_written_and_told),
+	    T(a_channel_that_comes_back_has_another_record),
+	    T(what_is_written_at_the_end_is_told),
+	    T(a_record_that_fails_alone_does_so_alone),
 	    T(a_record_waits_for_the_disk),
 	    T(what_goes_on_at_the_end_is_left_to_a_successor),
 	};

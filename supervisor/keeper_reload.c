@@ -213,8 +213,9 @@ become_turn(uint64_t now_ms)
 		keeper.becoming = false;
 		return;
 	}
-	/* What waits for the supervisor is not in the image. */
-	if (keeper.supervisor->queue.count > 0 || keeper.standby->pid != 0)
+	/* What waits for the supervisor, or that it is dying, is not in it. */
+	if (keeper.supervisor->queue.count > 0 || keeper.standby->pid != 0 ||
+	    (keeper.supervisor->pid != 0 && keeper.supervisor->channel < 0))
 		return;
 	keeper.becoming = false;
 	ret = become_new();

@@ -217,6 +217,8 @@ keeper_supervisor_start(void)
 	int ret;
 
 	keeper.restart_at_ms = 0;
+	/* Also if it is not: what fails again and again is tried less often. */
+	supervisor->started_ms = clock_now_ms();
 	keeper_binary_close(&supervisor->binary);
 	ret = choose_binary(&supervisor->binary, &by_fd);
 	if (ret == 0)

@@ -175,6 +175,8 @@ be_keeper(void)
 	(void)!write(config.secrets[PROC_ROLE_SUPERVISOR], "PASSWORD=x\n", 11);
 	if (spawn_find_binaries() < 0)
 		_exit(96);
+	if (getenv("UNIT_MISSING") != NULL)
+		unlink(getenv("UNIT_MISSING"));
 	_exit(keeper_run(&config));
 }
 
@@ -358,13 +360,34 @@ start_keeper(void)
 	}
 }
 
+static inline void
+open_sockets(void)
+{
+	rig.control = open_socket('c', SOCK_SEQPACKET);
+	rig.notify = open_socket('n', SOCK_DGRAM);
+	rig.supervisor = (struct child){.control = -1, .channel = -1};
+}
+
+/* There is no supervisor when the keeper begins. */
+static inline int
+setup_missing(void **state)
+{
+	char path[128];
+
+	(void)state;
+	open_sockets();
+	snprintf(path, sizeof(path), "%s/telefonista-supervisor", rig.folder);
+	setenv("UNIT_MISSING", path, 1);
+	start_keeper();
+	unsetenv("UNIT_MISSING");
+	return 0;
+}
+
 static inline int
 setup(void **state)
 {
 	(void)state;
-	rig.control = open_socket('c', SOCK_SEQPACKET);
-	rig.notify = open_socket('n', SOCK_DGRAM);
-	rig.supervisor = (struct child){.control = -1, .channel = -1};
+	open_sockets();
 	start_keeper();
 	accept_supervisor();
 	expect(KEEPER_TABLE_END, NULL);

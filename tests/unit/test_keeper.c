@@ -277,6 +277,39 @@ restarts_slow_down(void **state)
 
 /* -- the end of the service ---------------------------------------------------------------------- */
 
+static int64_t
+cpu_ms(clockid_t clock)
+{
+	struct timespec used;
+
+	assert_int_equal(clock_gettime(clock, &used), 0);
+	return (int64_t)used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
+/* It would fill the log, and a processor. */
+static void
+what_is_not_there_is_not_tried_without_a_pause(void **state)
+{
+	uint64_t end_ms = clock_now_ms() + PATIENCE_MS;
+	char path[128];
+	clockid_t clock;
+	int64_t before_ms;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/telefonista-supervisor", rig.folder);
+	while (access(path, F_OK) == 0) {
+		assert_true(clock_now_ms() < end_ms);
+		poll(NULL, 0, 5);
+	}
+	assert_int_equal(clock_getcpuclockid(rig.keeper, &clock), 0);
+	before_ms = cpu_ms(clock);
+	poll(NULL, 0, 1000); /* of which it may use a fifth */
+	assert_true(cpu_ms(clock) - before_ms < 200);
+	copy_self("telefonista-supervisor");
+	accept_supervisor();
+	expect(KEEPER_TABLE_END, NULL);
+}
+
 static void
 a_configuration_error_at_the_first_start_is_the_operators(void **state)
 {
@@ -477,6 +510,9 @@ main(int argc, char **argv)
 	    TEST(a_supervisor_that_says_nonsense_is_replaced),
 	    TEST(a_supervisor_that_hangs_is_replaced),
 	    TEST(restarts_slow_down),
+	    cmocka_unit_test_setup_teardown(
+		what_is_not_there_is_not_tried_without_a_pause, setup_missing,
+		teardown),
 	    TEST(a_configuration_error_at_the_first_start_is_the_operators),
 	    TEST(a_configuration_error_later_on_does_not_end_calls),
 	    TEST(a_stop_is_passed_on_and_ends_everything),

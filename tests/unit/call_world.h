@@ -13,6 +13,7 @@
 #include "supervisor/calls.h"
 #include "supervisor/ledger.h"
 #include "supervisor/persona.h"
+#include "supervisor/records.h"
 #include "supervisor/rtp_port.h"
 #include "supervisor/spares.h"
 #include "supervisor/tool_fan.h"
@@ -69,6 +70,13 @@ static struct {
 	size_t tool_cancels;
 	size_t tool_ends;
 	char tool_asked[512]; /* the last request */
+
+	/* records, if WORLD_KEEPS_RECORDS at its setup */
+	uint64_t records_begun;
+	size_t records_ended;
+	uint64_t record_ended; /* the last one's ticket … */
+	unsigned record_token; /* … and token */
+
 	struct {
 		char job[TOOL_JOB_ID_SIZE];
 		enum tool_status status;
@@ -76,6 +84,8 @@ static struct {
 		size_t count;
 	} local; /* what it was told last */
 } world;
+
+static bool world_keeps_records;
 
 /* What the tools are, so far as a call asks. */
 static struct {
@@ -286,6 +296,27 @@ tool_fan_end_call(struct tool_fan *queue, const char *call)
 	world.tool_ends++;
 }
 
+/* -- records ----------------------------------------------------------------------- */
+
+uint64_t
+records_begin(struct records *records, const char *call, int journal_fd)
+{
+	(void)call;
+	assert_true(journal_fd >= 0);
+	return records == NULL ? 0 : ++world.records_begun;
+}
+
+bool
+records_end(struct records *records, uint64_t ticket, unsigned token)
+{
+	if (records == NULL || ticket == 0 || ticket == world.record_ended)
+		return false;
+	world.records_ended++;
+	world.record_ended = ticket;
+	world.record_token = token;
+	return true;
+}
+
 /* -- the world --------------------------------------------------------------------- */
 
 static inline int
@@ -323,6 +354,7 @@ world_setup(void **state)
 	    .base = world.base,
 	    .access = world.access,
 	    .ledger = world.ledger,
+	    .records = world_keeps_records ? (void *)&world : NULL,
 	    .ports = &world.ports,
 	    .config = &world.config,
 	    .personas = &world.personas,

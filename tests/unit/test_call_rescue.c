@@ -272,7 +272,7 @@ write_assignment(int fd, const char *codec)
 
 /* The keeper's table: a worker, or the things of one that died. */
 static void
-adopt(struct worker *worker, int assignments)
+adopt_with(struct worker *worker, int journal)
 {
 	const struct fleet_adopted adopted = {
 	    .worker = worker,
@@ -288,13 +288,22 @@ adopt(struct worker *worker, int assignments)
 	held[KEEPER_HELD_BRIEF] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	assert_int_equal(playout_memfd_create(&held[KEEPER_HELD_PLAYOUT]), 0);
 	assert_int_equal(uplink_memory_create(&held[KEEPER_HELD_UPLINK]), 0);
-	assert_int_equal(journal_memfd_create(&held[KEEPER_HELD_JOURNAL]), 0);
-	for (int i = 0; i < assignments; i++)
-		write_assignment(held[KEEPER_HELD_JOURNAL], "alaw");
+	held[KEEPER_HELD_JOURNAL] = journal;
 	kept = false;
 	calls_adopt(world.calls, &adopted);
 	for (int i = 0; i < KEEPER_HELD_COUNT; i++)
 		assert_int_equal(held[i], -1);
+}
+
+static void
+adopt(struct worker *worker, int assignments)
+{
+	int journal;
+
+	assert_int_equal(journal_memfd_create(&journal), 0);
+	for (int i = 0; i < assignments; i++)
+		write_assignment(journal, "alaw");
+	adopt_with(worker, journal);
 }
 
 #define MEDIA_ID  "telefonista-openai-app-media-" ID "-0a0b"
@@ -501,11 +510,77 @@ without_an_address_it_is_the_fallback(void **state)
 	assert_went_to_fallback();
 }
 
+/* -- what is recorded -------------------------------------------------------------- */
+
+static int
+setup_recorded(void **state)
+{
+	world_keeps_records = true;
+	return world_setup(state);
+}
+
+static int
+teardown_recorded(void **state)
+{
+	world_keeps_records = false;
+	return world_teardown(state);
+}
+
+static void
+a_pair_of_the_table_has_one_record(void **state)
+{
+	struct worker *worker = fake_fleet_worker(PROC_ROLE_CALLWORKER);
+	struct call *call;
+	int journal;
+
+	(void)state;
+	adopt(NULL, 1);
+	call = calls_find(world.calls, ID);
+	journal = fcntl(call->fds[CALL_FD_JOURNAL], F_DUPFD_CLOEXEC, 0);
+	assert_true(journal >= 0);
+	adopt_with(worker, journal);
+	assert_int_equal(world.records_begun, 1);
+	assert_int_equal(world.records_ended, 0);
+}
+
+static void
+a_rescue_that_fails_leaves_the_journal_to_the_record(void **state)
+{
+	(void)state;
+	fake_worker_dies(talk(0), "killed by signal 9");
+	timers_expire(world.base);
+	assert_went_to_fallback();
+	assert_int_equal(fake_fleet.released, 0);
+	fake_ari_answer("POST", "/continue", 204, NULL);
+	asterisk_says_404();
+	assert_int_equal(world.records_ended, 1);
+	assert_true(world.record_token != 0);
+	assert_int_equal(fake_fleet.released, 0);
+}
+
+static void
+a_channel_that_comes_back_does_not_end_its_first_record(void **state)
+{
+	struct worker *first = talk(0);
+
+	(void)state;
+	world_channel_event("StasisEnd", ID);
+	assert_int_equal(world.records_ended, 0); /* its last words come */
+	set_up(6);
+	assert_int_equal(world.records_begun, 2);
+	assert_int_equal(world.records_ended, 0);
+	fake_worker_dies(first, "exited with status 0");
+	assert_int_equal(world.records_ended, 1);
+	assert_int_equal(world.record_ended, 1);
+}
+
 int
 main(void)
 {
 #define TEST(name)                                                             \
 	cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+#define RECORDED(name)                                                         \
+	cmocka_unit_test_setup_teardown(name, setup_recorded, teardown_recorded)
 	const struct CMUnitTest tests[] = {
 	    TEST(another_goes_on_at_once_with_the_same_descriptors),
 	    TEST(twice_in_thirty_seconds_is_the_calls_own_fault),
@@ -531,6 +606,9 @@ main(void)
 	    TEST(a_spare_that_was_not_told_yet_does_not_cost_the_call),
 	    TEST(who_was_not_connected_yet_begins_anew),
 	    TEST(without_an_address_it_is_the_fallback),
+	    RECORDED(a_pair_of_the_table_has_one_record),
+	    RECORDED(a_rescue_that_fails_leaves_the_journal_to_the_record),
+	    RECORDED(a_channel_that_comes_back_does_not_end_its_first_record),
 	};
 
 	log_init("unit", (enum log_level)0);

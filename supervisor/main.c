@@ -680,6 +680,17 @@ init_records(void)
 		log_err("alarm=records no call records: %s", strerror(-ret));
 }
 
+/* Which targets stay taken is known when nobody else says so any more. */
+static int
+init_tools(void)
+{
+	int ret = tool_holds_new(&me.holds, find_memory(), clock_now_ms);
+
+	return ret < 0 ? ret
+		       : toolworkers_new(&me.toolworkers, me.base, me.fleet,
+			     &me.calls, &me.routers, me.holds, &me.config);
+}
+
 static int
 init_calls(void)
 {
@@ -776,6 +787,8 @@ take_over(void)
 
 	init_records();
 	if (ret == 0)
+		ret = init_tools();
+	if (ret == 0)
 		ret = init_calls();
 	if (ret == 0)
 		ret = init_handover();
@@ -838,11 +851,6 @@ main_init(void)
 	if (ret == 0)
 		ret =
 		    fleet_new(&me.fleet, me.base, PROC_FD_CHANNEL, &callbacks);
-	if (ret == 0)
-		ret = tool_holds_new(&me.holds, find_memory(), clock_now_ms);
-	if (ret == 0)
-		ret = toolworkers_new(&me.toolworkers, me.base, me.fleet,
-		    &me.calls, &me.routers, me.holds, &me.config);
 	if (ret == 0)
 		ret = spares_new(
 		    &me.spares, me.base, me.fleet, me.resolver, &me.config);

@@ -14,6 +14,8 @@ import time
 
 import pytest
 
+from tests.e2e import service as service_module
+from tests.e2e.installed import Installed
 from tests.e2e.service import REPO, SANITIZED
 from tests.e2e.world import GREETING, PERSONA, TOOL
 from tests.sim.fleet import PASSWORD, Fleet
@@ -259,6 +261,38 @@ def test_a_killed_supervisor_s_successor_knows_who_is_at_work(fleet_world):
     os.kill(world.supervisor, 9)
     call.says("estado")
     call.hears("Ocupado.", seconds=DEADLINE + 40)
+    assert "Están ocupados: Lento 1" in text_of(outputs(call)[-1])
+    assert len(slow.commands()) == 1 and slow.in_flight == 1
+
+
+def test_an_upgraded_supervisor_knows_who_is_at_work(
+        fleet_world, monkeypatch, tmp_path):
+    """Also of whom was asked while it stood by already."""
+    world, fleet = fleet_world, fleet_world.fleet
+    made = Installed(tmp_path / "bin")
+    monkeypatch.setattr(service_module, "BINARY", made.path())
+    world.allow("left over in Asterisk", "callworker killed by signal 9",
+                "worker lost before")
+    slow = fleet.sims["Lento 1"]
+    slow.delay = 300
+    world.answers(question(routers="lento uno", then="No alcanzó."),
+                  question(STATE, routers="lento uno", then="Ocupado."))
+    start(world, fleet, deadline_ms=1500)
+    call = world.call().hears(GREETING)
+    # A set-up that takes long: the old one waits for it.
+    for path in ("/channels/externalMedia", "/bridges/.*/addChannel"):
+        world.ari.fault("POST", path, delay_s=2.8)
+    world.call().wait_log("NEW -> ASSIGNED")
+    made.upgrade("-supervisor")
+    mark = world.service.mark()
+    os.kill(world.service.pid, 1)
+    world.service.wait_log("NONE -> QUIETING", since=mark)
+    call.says("tráfico")
+    world.until(lambda: slow.in_flight, "a router at work")
+    world.service.wait_log("another one takes over", since=mark)
+    assert "stays taken" in world.service.text()[mark:]
+    call.hears("No alcanzó.")
+    call.asks("estado", "Ocupado.")
     assert "Están ocupados: Lento 1" in text_of(outputs(call)[-1])
     assert len(slow.commands()) == 1 and slow.in_flight == 1
 

@@ -46,6 +46,7 @@ struct control {
 	int fd;
 	struct event *readable;
 	struct event *timer;
+	bool starved; /* the last client could not be let in */
 	TAILQ_HEAD(, client) clients;
 	size_t count;
 };
@@ -276,11 +277,15 @@ on_readable(evutil_socket_t listener, short what, void *arg)
 
 	(void)what;
 	if (fd >= 0) {
+		control->starved = false;
 		make_place(control);
 		(void)admit(control, fd);
 	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
 		/* It would be readable again at once. */
-		log_warn("control socket: no client error=%s", strerror(errno));
+		if (!control->starved)
+			log_warn("control socket: no client error=%s",
+			    strerror(errno));
+		control->starved = true;
 		event_del(control->readable);
 	}
 }

@@ -132,6 +132,7 @@ print_text(const char *text, int width)
 		bool is_c1 = c == 0xc2 && (unsigned char)text[1] < 0xa0;
 
 		safe[n++] = c < 0x20 || c == 0x7f || is_c1 ? '?' : *text;
+		text += is_c1; /* its second byte alone is one, too */
 	}
 	safe[n] = '\0';
 	printf("%-*s ", width, safe[0] != '\0' ? safe : "-");

@@ -8,10 +8,12 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 
 import pytest
 
 from tests.e2e.service import BUILD
+from tests.e2e.test_exhaustion import starved
 from tests.e2e.world import GREETING, LONG, SHUTDOWN_GOODBYE
 
 CTL = BUILD / "telefonistactl"
@@ -143,3 +145,40 @@ def test_two_services_do_not_take_the_socket_from_each_other(world, tmp_path):
     world.call().hears(GREETING)
     assert world.service.count("another service answers there") == 1
     held.close()
+
+
+def test_without_a_descriptor_for_a_client_the_log_is_not_filled(controlled):
+    controlled.expect("control socket: no client")
+    controlled.allow("alarm=", "could not be started", "descriptor")
+    call = controlled.call().hears(GREETING)
+    with starved(controlled.supervisor):
+        with connected(controlled):
+            controlled.service.wait_log("control socket: no client")
+            begun = time.monotonic()
+            controlled.until(lambda: time.monotonic() - begun > 3.5,
+                             "tried some more times")
+            assert controlled.service.count("control socket: no client") == 1
+    assert ctl(controlled, "status").returncode == 0
+    call.hangup().gone()
+
+
+def test_nothing_that_a_terminal_obeys_is_printed(tmp_path):
+    """Whatever the service says, it came from callers."""
+    path = tmp_path / "control"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as service:
+        service.bind(str(path))
+        service.listen()
+        ctl_process = subprocess.Popen(
+            [CTL, "--socket", path, "calls"], stdout=subprocess.PIPE)
+        client, _ = service.accept()
+        with client:
+            client.recv(65536)
+            client.send(json.dumps(
+                {"type": "control.reply", "id": 1, "more": False, "error": "",
+                 "calls": [{"call": "1\u009b31m2", "called": "\x1b[2Jñ\x7f",
+                            "persona": "¿sí?"}]},
+                ensure_ascii=False).encode())
+            out, _ = ctl_process.communicate(timeout=20)
+    assert b"1?31m2" in out and "?[2Jñ?".encode() in out
+    assert "¿sí?".encode() in out
+    assert not [c for c in out if c < 32 and c != 10]

@@ -293,6 +293,17 @@ find_warm(struct spares *spares, const char *model)
 	return NULL;
 }
 
+/* It was good for a call: there is no reason to wait with the next ones. */
+static struct worker *
+hand_over(struct spare *spare)
+{
+	struct worker *worker = spare->worker;
+
+	spare->spares->start_delay_ms = spare->spares->start_at_ms = 0;
+	spare_unlink(spare);
+	return worker;
+}
+
 static void
 serve_waiting(struct spares *spares)
 {
@@ -301,14 +312,11 @@ serve_waiting(struct spares *spares)
 	for (request = TAILQ_FIRST(&spares->waiting); request != NULL;
 	     request = next) {
 		struct spare *spare = find_warm(spares, request->model);
-		struct worker *worker;
 
 		next = TAILQ_NEXT(request, entry);
 		if (spare == NULL)
 			continue;
-		worker = spare->worker;
-		spare_unlink(spare);
-		request_finish(request, worker, "");
+		request_finish(request, hand_over(spare), "");
 		/* The callback may have changed the list: start over. */
 		next = TAILQ_FIRST(&spares->waiting);
 	}
@@ -521,9 +529,14 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 bool
 spares_available(const struct spares *spares, const char **why_out)
 {
-	/* Who gets a warm one needs no new session. */
-	return is_available(
-	    spares, NULL, spares_warm_count(spares) > 0, why_out);
+	size_t warm = spares_warm_count(spares);
+
+	/*
+	 * Who gets a warm one needs no new session. But half of them are kept
+	 * for calls whose worker dies meanwhile.
+	 */
+	return is_available(spares, NULL,
+	    2 * warm > (size_t)spares->config->warm_workers, why_out);
 }
 
 void
@@ -536,10 +549,7 @@ spares_take(struct spares *spares, const char *model, bool insists,
 
 	*request_out = NULL;
 	if (spare != NULL) {
-		struct worker *worker = spare->worker;
-
-		spare_unlink(spare);
-		fn(worker, "", arg);
+		fn(hand_over(spare), "", arg);
 		balance(spares);
 		return;
 	}

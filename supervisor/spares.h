@@ -66,8 +66,8 @@ void spares_voice_failed(struct spares *spares, const char *model,
     const char *fault, const char *detail);
 
 /*
- * Whether a new call can hope for a voice, a warm one or one that can be made
- * now; else *WHY_OUT says why not.
+ * Whether a new call can hope for a voice: one that can be made now, or a warm
+ * one that no rescue may need; else *WHY_OUT says why not.
  */
 bool spares_available(const struct spares *spares, const char **why_out);
 

@@ -397,14 +397,46 @@ a_warm_one_is_for_who_calls_whatever_others_meet(void **state)
 	(void)state;
 	spares_start(rig.spares);
 	warm(worker(0));
+	warm(worker(1));
 	spares_voice_failed(rig.spares, model, "rate_limit", "unit");
 	assert_true(available());
 	take(0, model);
 	assert_ptr_equal(rig.callers[0].worker, worker(0));
-	assert_false(available());
+	assert_false(available()); /* the last one is for a rescue */
+	insist(1);
+	assert_ptr_equal(rig.callers[1].worker, worker(1));
+}
+
+static void
+a_warm_one_is_of_no_use_without_money(void **state)
+{
+	(void)state;
+	spares_start(rig.spares);
+	warm(worker(0));
 	warm(worker(1));
 	spares_voice_failed(rig.spares, model, "quota", "unit");
-	assert_false(available()); /* it could not say a word */
+	assert_false(available());
+}
+
+static void
+what_was_good_for_a_call_ends_the_waiting_after_others_died(void **state)
+{
+	size_t before;
+
+	(void)state;
+	spares_start(rig.spares);
+	for (size_t i = 0; i < 8; i++) {
+		fake_worker_dies(worker(fake_fleet.count - 1), "unit");
+		pass(10000);
+	}
+	warm(worker(0));
+	fake_worker_dies(worker(fake_fleet.count - 1), "unit");
+	before = fake_fleet.count;
+	pass(TURN_MS);
+	assert_int_equal(fake_fleet.count, before); /* later */
+	take(0, model);
+	assert_non_null(rig.callers[0].worker);
+	assert_int_equal(fake_fleet.count, before + 2);
 }
 
 static void
@@ -768,6 +800,8 @@ main(void)
 	    TEST(one_that_gets_no_session_in_time_is_let_go),
 	    TEST(three_faults_in_a_row_stop_attempts_and_turn_callers_away),
 	    TEST(a_warm_one_is_for_who_calls_whatever_others_meet),
+	    TEST(a_warm_one_is_of_no_use_without_money),
+	    TEST(what_was_good_for_a_call_ends_the_waiting_after_others_died),
 	    TEST(who_insists_outlasts_a_fault_that_may_pass),
 	    TEST(a_broken_key_means_one_attempt_a_minute),
 	    TEST(a_probe_that_dies_without_a_word_has_failed),

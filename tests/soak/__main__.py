@@ -87,14 +87,14 @@ def soak(options):
                 show_causes(made)
                 show_log(made)
                 problems = made.problems()
+                for problem in problems[:50]:
+                    say(f"PROBLEM {problem}")
                 made.finish()
             except BaseException:
                 say(f"failed; logs are in {made.chaos.keep(KEPT)}")
                 raise
             if problems:
                 made.chaos.keep(KEPT)
-    for problem in problems[:50]:
-        say(f"PROBLEM {problem}")
     say(f"\n{options.calls} calls in {time.monotonic() - begin:.0f} s, seed "
         f"{options.seed}: " + (f"{len(problems)} problems, logs in {KEPT}"
                                if problems else "nothing lost, nothing left"))

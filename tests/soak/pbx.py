@@ -86,8 +86,9 @@ class PbxSoak:
                         RECORDS_DIR=world.folder / "records",
                         CONTROL_SOCKET=world.folder / "run" / "control")
             self.story = Story(world.service.log)
-            world.until(lambda: len(world.service.pids("toolworker")) == 3,
-                        "toolworkers")
+            world.until(lambda: sum(
+                "jobs=0" in world.service.title(pid) for pid in
+                world.service.pids("toolworker")) == 3, "toolworkers")
             self.idle.append(self._take())
             yield self
         finally:

@@ -207,6 +207,7 @@ class Soak:
         but would fill this machine."""
         world = self.world
         self.callers.clear()
+        world.service.seen.clear()  # pids come again
         world.openai.sessions[:] = world.openai.live
         with world.openai.log.changed:
             world.openai.log.entries.clear()

@@ -110,6 +110,14 @@ on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	peer_send(toolworker.peer, MESSAGE_HEARTBEAT, body);
 }
 
+/* Told to, with nothing left to do: who does not know of it hears it so. */
+static void
+leave(void)
+{
+	send_state("drain");
+	quit(PROC_EXIT_OK);
+}
+
 /* -- the jobs table's callbacks ------------------------------------------- */
 
 static void
@@ -140,7 +148,7 @@ on_jobs_changed(size_t count, void *arg)
 	(void)arg;
 	title_set("telefonista: toolworker jobs=%zu", count);
 	if (toolworker.draining && count == 0)
-		quit(PROC_EXIT_OK);
+		leave();
 }
 
 static void
@@ -191,7 +199,7 @@ on_drain(void)
 	log_info("draining jobs=%zu", jobs_count(toolworker.jobs));
 	toolworker.draining = true;
 	if (jobs_count(toolworker.jobs) == 0)
-		quit(PROC_EXIT_OK);
+		leave();
 }
 
 static void

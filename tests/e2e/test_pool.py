@@ -150,3 +150,23 @@ def test_the_service_s_health_is_asked_once_for_all_and_at_each_reload(world):
     for pid in service.pids("toolworker"):
         service.wait_title(pid, r"toolworker jobs=0$")
     assert world.mikrotik.health_requests == 2
+
+
+def test_one_that_was_told_to_go_is_not_missed_by_the_next_supervisor(world):
+    """It had not read that yet when the one who told it died."""
+    world.expect("supervisor ended by signal 9")
+    world.start(TOOL_WORKERS=1)
+    world.until(lambda: world.service.pids("toolworker"), "a toolworker")
+    [worker], old = world.service.pids("toolworker"), world.supervisor
+    world.service.signal(signal.SIGSTOP, worker)
+    mark = world.service.mark()
+    world.service.signal(signal.SIGHUP)
+    world.until(lambda: len(world.service.pids("toolworker")) == 2,
+                "another one")
+    world.service.wait_log("reading the configuration again", since=mark)
+    world.service.signal(signal.SIGKILL, old)
+    world.service.signal(signal.SIGCONT, worker)
+    world.service.wait_log("ari listing -> up", since=mark)
+    world.until(lambda: worker not in world.service.pids("toolworker"),
+                "it has gone")
+    world.healthy()

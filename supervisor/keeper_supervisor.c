@@ -320,9 +320,15 @@ give_up(const char *why)
 		say(keeper.supervisor, KEEPER_STAY);
 	keeper.standby_step = KEEPER_STANDBY_NONE;
 	keeper.standby_by_ms = 0;
-	log_err("alarm=upgrade the new supervisor does not take over, the old "
-		"one stays why=\"%s\"",
-	    why);
+	/* A service that ends wants no other. */
+	if (keeper.stop_signal != 0)
+		log_info(
+		    "the new supervisor does not take over why=\"%s\"", why);
+	else
+		log_err(
+		    "alarm=upgrade the new supervisor does not take over, the old "
+		    "one stays why=\"%s\"",
+		    why);
 	keeper_reload_end();
 }
 

@@ -39,6 +39,16 @@ def alive(pid):
     return stat is not None and stat[0] != "Z"
 
 
+def born(pid):
+    """When it began, in ticks of the machine: pids come again, this does not.
+    None: there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    return int(text.rpartition(")")[2].split()[19])
+
+
 def zombies(pid):
     """Children of pid that nobody has waited for."""
     found = []
@@ -55,6 +65,8 @@ def role(pid):
         name = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
     except OSError:
         return None
+    if not name.startswith("telefonista"):
+        return None         # a pid that has come again
     return name.partition("-")[2].partition(" ")[0] or "keeper"
 
 

@@ -51,6 +51,7 @@ class Service:
         self.log = self.folder / "telefonista.log"
         self.process = None
         self.seen = {}              # pid -> role, of the whole tree, ever
+        self.born = {}              # … and when it began
         for name, value in self.secrets.items():
             path = self.folder / name.lower()
             path.touch(mode=0o600)
@@ -109,9 +110,8 @@ class Service:
         if self.process is None:
             return
         self.tree()
-        for pid in [self.pid, *self.seen]:
-            if processes.alive(pid) and (pid == self.pid or
-                                         processes.role(pid)):
+        for pid in [self.pid, *self.left()]:
+            if processes.alive(pid):
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
@@ -128,6 +128,7 @@ class Service:
             if role:
                 found[pid] = role
         self.seen.update(found)
+        self.born.update((pid, processes.born(pid)) for pid in found)
         return found
 
     def pids(self, role):
@@ -154,7 +155,8 @@ class Service:
     def left(self):
         """What of the tree has outlived the keeper."""
         return {pid: role for pid, role in self.seen.items()
-                if processes.alive(pid) and processes.role(pid) == role}
+                if processes.alive(pid) and processes.role(pid) == role
+                and processes.born(pid) == self.born.get(pid)}
 
     # Log
 

@@ -267,6 +267,8 @@ on_utterance(const char *utterance, int tag, void *arg)
 	s = spoken_begin(&c->spoken, utterance, tag);
 	if (tag == CONVERSATION_TAG_ANSWER)
 		s->confirm = c->confirm.serial;
+	if (tag == CONVERSATION_TAG_SECRET)
+		conversation_secret_asked(c);
 	if (is_too_late(c, tag)) {
 		s->over = s->interrupted = true;
 		voice_interrupted(c->config.voice, utterance, 0);
@@ -414,9 +416,12 @@ record_caller(struct conversation *c, bool speaks, uint32_t ago_ms)
 	json_add_bool(body, "speaks", speaks);
 	if (speaks)
 		json_add_int(body, "ago_ms", ago_ms);
-	else
+	if (speaks && c->resume.heard_again)
+		json_add_bool(body, "again", true);
+	if (!speaks)
 		json_add_string(body, "turn", c->turn);
 	conversation_record(c, JOURNAL_CALLER, body);
+	c->resume.heard_again = false;
 	c->turn[0] = '\0';
 }
 
@@ -659,6 +664,7 @@ conversation_new(struct conversation **conversation_out,
 		spoken_clear(&c->spoken);
 		tool_calls_clear(&c->tools);
 		conversation_resume_clear(c);
+		conversation_secret_asked(c);
 		free(c);
 		return ret;
 	}
@@ -688,6 +694,7 @@ conversation_free(struct conversation **conversation)
 	confirm_clear(&c->confirm);
 	tool_calls_clear(&c->tools);
 	conversation_resume_clear(c);
+	conversation_secret_asked(c);
 	free(c);
 	*conversation = NULL;
 }

@@ -60,6 +60,8 @@ enum {
 	CONVERSATION_PERSON_MS = 180000,
 	/* After secret digits: the last tone, or word, is still under way. */
 	CONVERSATION_TAIL_MS = 600,
+	/* What waits for a successor in the socket may be so old. */
+	CONVERSATION_WAITED_MS = 3000,
 	/* Secret digits that nobody asks for, and of which nobody says that
 	 * they are over. */
 	CONVERSATION_SECRET_MS = 1000,
@@ -83,6 +85,10 @@ enum {
 	X(PERSON_WAIT, "person_wait")                                          \
 	X(NO_PERSON, "no_person")                                              \
 	X(SECRET, "secret") /* what may be dialled now */
+
+/* Of the uplink, in the journal's states. */
+#define CONVERSATION_STATE_SECRET "uplink_secret"
+#define CONVERSATION_STATE_HEARD  "uplink_heard"
 
 enum conversation_tag {
 #define X(id, name) CONVERSATION_TAG_##id,
@@ -162,6 +168,7 @@ struct conversation_config {
 	struct history *history;
 	const char
 	    *leaving; /* why that one was saying goodbye; NULL, "": not */
+	bool secret;  /* secret digits are being dialled to it */
 };
 
 struct conversation;

@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* As in common/tool_file.h; the supervisor put it into the schema. */
@@ -43,6 +44,55 @@ conversation_is_secret(const struct conversation *c)
 		       c->secret.ended_ms + CONVERSATION_TAIL_MS);
 }
 
+/* Before its effect: a successor must be silent as well. */
+static void
+record_uplink(struct conversation *c, const char *to, const char *why)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	json_add_string(body, "to", to);
+	json_add_string(body, "why", why);
+	conversation_record(c, JOURNAL_STATE, body);
+}
+
+void
+conversation_resume_secret(struct conversation *c, const struct history *h)
+{
+	struct conversation_secret *secret = &c->secret;
+
+	secret->open = c->config.secret;
+	secret->begun_ms = c->now_ms;
+	if (secret->open)
+		log_info("uplink is silent: digits are secret still");
+	/* They are over, but what comes first may be from before. */
+	else if (h->secret ||
+		 (h->secret_ms != 0 && c->now_ms < h->secret_ms +
+						       CONVERSATION_TAIL_MS +
+						       CONVERSATION_WAITED_MS))
+		secret->ended_ms = c->now_ms;
+	if (h->secret && !secret->open)
+		record_uplink(c, CONVERSATION_STATE_HEARD, "resumed");
+}
+
+void
+conversation_secret_asked(struct conversation *c)
+{
+	free(c->secret.say);
+	c->secret.say = NULL;
+}
+
+/* Without a voice: the next one asks. */
+void
+conversation_say_secret(struct conversation *c)
+{
+	const char *say = c->secret.say;
+
+	if (say == NULL || c->resume.voiceless)
+		return;
+	if (voice_say(c->config.voice, say, CONVERSATION_TAG_SECRET) != 0)
+		log_warn("the caller cannot be asked to dial");
+}
+
 void
 conversation_secret_begin(struct conversation *c, const char *say)
 {
@@ -50,29 +100,33 @@ conversation_secret_begin(struct conversation *c, const char *say)
 	/* One that is still starting has an uplink already. */
 	if (c->phase > CONVERSATION_RUNNING)
 		return;
-	if (!c->secret.open)
+	if (!c->secret.open) {
 		log_info("uplink is silent: digits are secret");
+		record_uplink(c, CONVERSATION_STATE_SECRET, "told");
+	}
 	c->secret.open = true;
 	c->secret.begun_ms = c->now_ms;
 	/* Dialled too early: it may have been the beginning. */
 	explicit_bzero(&c->dtmf, sizeof(c->dtmf));
 	conversation_layers_hush(c, "the caller is to dial");
-	if (say[0] == '\0' ||
-	    voice_say(c->config.voice, say, CONVERSATION_TAG_SECRET) == 0)
+	if (say[0] == '\0')
 		return;
-	if (c->resume.voiceless && c->resume.secret_say == NULL)
-		c->resume.secret_say = strdup(say);
-	else
+	conversation_secret_asked(c);
+	c->secret.say = strdup(say);
+	if (c->secret.say == NULL)
 		log_warn("the caller cannot be asked to dial");
+	conversation_say_secret(c);
 }
 
 static void
 secret_over(struct conversation *c, const char *why)
 {
+	conversation_secret_asked(c);
 	if (!c->secret.open)
 		return;
 	c->secret.open = false;
 	c->secret.ended_ms = c->now_ms;
+	record_uplink(c, CONVERSATION_STATE_HEARD, why);
 	log_info("uplink is heard again after_ms=%" PRIu64 " (%s)",
 	    c->now_ms - c->secret.begun_ms, why);
 }

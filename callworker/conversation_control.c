@@ -154,7 +154,8 @@ conversation_want_person(struct conversation *c, const char *reason)
 	conversation_interrupt(c, "the caller wants a person");
 	voice_stop(c->config.voice);
 	c->awaiting = false;
-	conversation_control_say_due(c);
+	if (!c->resume.voiceless) /* else the next one says it */
+		conversation_control_say_due(c);
 }
 
 void
@@ -343,6 +344,15 @@ objection(const struct conversation *c)
 	return NULL;
 }
 
+void
+conversation_control_say_goodbye(struct conversation *c)
+{
+	if (conversation_control_hangs_up(c) && !c->heard_since_turn &&
+	    !c->resume.voiceless)
+		conversation_say(
+		    c, BRIEF_PHRASE_GOODBYE, CONVERSATION_TAG_FAREWELL);
+}
+
 static void
 want_hang_up(struct conversation *c, const char *id, const char *name)
 {
@@ -373,9 +383,7 @@ want_hang_up(struct conversation *c, const char *id, const char *name)
 	       (call = find_transfer(c)) != NULL)
 		withdraw(c, call->id, "hanging up");
 	control->due = CONVERSATION_DUE_NOTHING;
-	if (!c->heard_since_turn)
-		conversation_say(
-		    c, BRIEF_PHRASE_GOODBYE, CONVERSATION_TAG_FAREWELL);
+	conversation_control_say_goodbye(c);
 }
 
 void
@@ -389,9 +397,7 @@ conversation_control_hangs_up_still(
 	snprintf(
 	    control->hangup_name, sizeof(control->hangup_name), "%s", name);
 	control->hangup_ms = c->now_ms;
-	if (!c->heard_since_turn)
-		conversation_say(
-		    c, BRIEF_PHRASE_GOODBYE, CONVERSATION_TAG_FAREWELL);
+	conversation_control_say_goodbye(c);
 }
 
 bool

@@ -73,6 +73,7 @@ struct conversation_secret {
 	bool open;
 	uint64_t begun_ms;
 	uint64_t ended_ms; /* 0: never */
+	char *say;         /* asks for them, and was not begun; or NULL */
 };
 
 /* What a new voice is to say first, once nobody speaks. */
@@ -95,8 +96,6 @@ struct conversation_resume {
 	struct history_pending *pending; /* not in `tools` yet */
 	size_t pending_count;
 	bool repeat; /* requests that the supervisor may not have got */
-	char
-	    *secret_say; /* of conversation_secret_begin(), not yet asked for */
 };
 
 struct conversation {
@@ -231,6 +230,9 @@ void conversation_control_say_due(struct conversation *c);
 /* What has TAG came when it could not be heard. */
 void conversation_control_unsaid(struct conversation *c, int tag);
 void conversation_control_tick(struct conversation *c);
+/* It hangs up, and has not said goodbye: ours is, by the next voice if there
+ * is none. */
+void conversation_control_say_goodbye(struct conversation *c);
 /* Nothing new is begun: the voice says goodbye and hangs up. */
 bool conversation_control_hangs_up(const struct conversation *c);
 /* Somebody is being called who should take the caller over. */
@@ -240,6 +242,13 @@ bool conversation_control_all_heard(const struct conversation *c);
 
 /* conversation_access.c */
 
+/* What a predecessor heard of secret digits, or was still to hear. */
+void conversation_resume_secret(
+    struct conversation *c, const struct history *h);
+/* The voice may be asked to say now what asks for them. */
+void conversation_say_secret(struct conversation *c);
+/* It does, or nobody asks for them any more. */
+void conversation_secret_asked(struct conversation *c);
 /* The voice may hear nothing now. */
 bool conversation_is_secret(const struct conversation *c);
 /*

@@ -295,7 +295,7 @@ start_voice(struct conversation *c, struct voice *voice, struct history *h)
 	int ret;
 
 	settle(c, h);
-	can_hear = (h->turn_owed || h->caller_talking) &&
+	can_hear = (h->turn_owed || h->caller_talking || h->cut) &&
 		   c->config.ports->has_turn != NULL &&
 		   c->config.ports->has_turn(c->config.arg);
 	decide(c, h, can_hear);
@@ -404,9 +404,12 @@ restore_leaving(
 	c->farewell = conversation_farewell_phrase(reason);
 	c->leave_ms = c->now_ms;
 	conversation_set_phase(c, CONVERSATION_LEAVING, "resumed");
-	for (size_t i = 0; i < h->count; i++) {
-		const struct history_item *item = &h->items[i];
+	/* What was said before the caller spoke was another goodbye. */
+	for (size_t i = h->count; i > 0; i--) {
+		const struct history_item *item = &h->items[i - 1];
 
+		if (item->kind == HISTORY_CALLER)
+			break;
 		if (item->kind != HISTORY_VOICE || item->broken ||
 		    item->tag != CONVERSATION_TAG_FAREWELL ||
 		    item->total_ms == 0)
@@ -453,6 +456,7 @@ conversation_resume(struct conversation *c)
 	int ret;
 
 	go_without_voice(c);
+	conversation_resume_secret(c, h);
 	ret = start_voice(c, c->config.voice, h);
 	if (ret != 0)
 		return ret;
@@ -499,7 +503,7 @@ order_farewell_again(struct conversation *c)
 		const struct spoken *s = &c->spoken.list[i];
 
 		if (s->id[0] != '\0' && s->received_len > 0 &&
-		    s->tag == CONVERSATION_TAG_FAREWELL)
+		    s->tag == CONVERSATION_TAG_FAREWELL && !s->interrupted)
 			return;
 	}
 	c->farewell_said = false;
@@ -614,11 +618,8 @@ conversation_resume_speak(struct conversation *c)
 	c->config.ports->ready(c->config.arg);
 	if (c->phase != CONVERSATION_RUNNING)
 		return;
-	if (r->secret_say != NULL)
-		voice_say(
-		    c->config.voice, r->secret_say, CONVERSATION_TAG_SECRET);
-	free(r->secret_say);
-	r->secret_say = NULL;
+	conversation_say_secret(c);
+	conversation_control_say_goodbye(c);
 	if (r->greet && greeting[0] != '\0') {
 		voice_say(c->config.voice, greeting, CONVERSATION_TAG_GREETING);
 		conversation_await(c);
@@ -707,6 +708,5 @@ conversation_resume_clear(struct conversation *c)
 		free(r->pending[i].arguments);
 	free(r->pending);
 	free(r->words);
-	free(r->secret_say);
 	memset(r, 0, sizeof(*r));
 }

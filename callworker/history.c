@@ -194,6 +194,23 @@ index_of(const struct history *h, const struct history_item *item)
 
 /* ---- the caller ------------------------------------------------------- */
 
+void
+history_forget_turn(struct history *h)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < h->count; i++) {
+		if (h->items[i].kind == HISTORY_CALLER && h->items[i].open) {
+			h->text_len -= strlen(h->items[i].text);
+			clear_item(&h->items[i]);
+		} else if (kept++ != i) {
+			h->items[kept - 1] = h->items[i];
+			memset(&h->items[i], 0, sizeof(h->items[i]));
+		}
+	}
+	h->count = kept;
+}
+
 static int
 take_caller(struct history *h, const cJSON *body)
 {
@@ -202,6 +219,9 @@ take_caller(struct history *h, const cJSON *body)
 	h->asked_silent = false;
 	h->heard_since_turn = false;
 	h->caller_talking = json_bool(body, "speaks", false);
+	/* Another voice has heard the same words: they are told once. */
+	if (h->caller_talking && json_bool(body, "again", false))
+		history_forget_turn(h);
 	if (h->caller_talking)
 		return 0;
 	h->turn_owed = true;
@@ -275,23 +295,6 @@ close_turn(struct history *h)
 		h->items[i - 1].open = false;
 }
 
-void
-history_forget_turn(struct history *h)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < h->count; i++) {
-		if (h->items[i].kind == HISTORY_CALLER && h->items[i].open) {
-			h->text_len -= strlen(h->items[i].text);
-			clear_item(&h->items[i]);
-		} else if (kept++ != i) {
-			h->items[kept - 1] = h->items[i];
-			memset(&h->items[i], 0, sizeof(h->items[i]));
-		}
-	}
-	h->count = kept;
-}
-
 /* ---- the voice -------------------------------------------------------- */
 
 static int
@@ -358,13 +361,13 @@ milliseconds(const cJSON *body, const char *key)
 }
 
 static int
-take_heard(struct history *h, const cJSON *body)
+take_heard(struct history *h, const cJSON *body, bool aside)
 {
 	const char *heard = json_string(body, "heard");
 	struct history_item *item =
 	    find_item(h, HISTORY_VOICE, json_string(body, "id"));
 
-	if (item == NULL && heard[0] == '\0')
+	if (item == NULL && (heard[0] == '\0' || aside))
 		return 0;
 	if (item == NULL)
 		item =
@@ -555,11 +558,17 @@ take_note(struct history *h, const cJSON *body, uint64_t at_ms)
 /* ---- the journal ------------------------------------------------------ */
 
 static void
-take_state(struct history *h, const cJSON *body)
+take_state(struct history *h, const cJSON *body, uint64_t at_ms)
 {
 	const char *to = json_string(body, "to");
 	const char *why = json_string(body, "why");
+	bool secret = strcmp(to, CONVERSATION_STATE_SECRET) == 0;
 
+	if (secret || strcmp(to, CONVERSATION_STATE_HEARD) == 0) {
+		h->secret = secret;
+		h->secret_ms = at_ms;
+		return;
+	}
 	if (strcmp(to, "running") == 0)
 		h->begun = true;
 	else if (strcmp(to, "leaving") == 0 ||
@@ -585,7 +594,7 @@ take_body(struct history *h, unsigned type, const cJSON *body, uint64_t at_ms)
 {
 	switch (type) {
 	case JOURNAL_STATE:
-		take_state(h, body);
+		take_state(h, body, at_ms);
 		return 0;
 	case JOURNAL_CALLER:
 		return take_caller(h, body);
@@ -598,8 +607,9 @@ take_body(struct history *h, unsigned type, const cJSON *body, uint64_t at_ms)
 	case JOURNAL_ASSISTANT:
 		return take_words(h, body, true);
 	case JOURNAL_HEARD:
+		return take_heard(h, body, false);
 	case JOURNAL_ASIDE:
-		return take_heard(h, body);
+		return take_heard(h, body, true);
 	case JOURNAL_BROKEN:
 		take_broken(h, body);
 		return 0;

@@ -78,6 +78,9 @@ struct history {
 	bool asked_silent;
 	bool cut; /* the journal was full: nobody knows what came then */
 	uint64_t sign_ms; /* CLOCK_MONOTONIC: of anybody's last sign */
+	bool secret;      /* digits were, and the voice heard silence */
+	uint64_t
+	    secret_ms; /* CLOCK_MONOTONIC: until when; 0: they never were */
 	char leaving[HISTORY_REASON_SIZE]; /* why a goodbye is due; "": not */
 };
 
@@ -91,7 +94,7 @@ int history_read(struct history **history_out, int journal_fd);
 /* NULL-safe, clears. */
 void history_free(struct history **history);
 
-/* Forgets the caller's turn that has no answer: it will be heard again. */
+/* Forgets the caller's turn that has no answer: it is heard again. */
 void history_forget_turn(struct history *h);
 
 /* The utterance I was never heard, nor will be. */

@@ -409,6 +409,7 @@ converse(struct live_call *call)
 	    .clock_ms = clock_now_ms,
 	    .history = call->history,
 	    .leaving = call->assign.leaving,
+	    .secret = call->assign.secret,
 	};
 	int ret = -ENOTCONN;
 

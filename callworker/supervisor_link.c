@@ -240,6 +240,7 @@ read_assign(struct link_assign *assign, const cJSON *body)
 	cut_text(assign->called, body, "called");
 	cut_text(assign->persona, body, "persona");
 	cut_text(assign->leaving, body, "leaving");
+	assign->secret = json_bool(body, "secret", false);
 	if (read_count(body, "resumes", UINT32_MAX, &count) != 0)
 		return -EBADMSG;
 	assign->resumes = (uint32_t)count;

@@ -49,6 +49,7 @@ struct link_assign {
 	uint32_t resumes;    /* the how many-th successor; 0: a new call */
 	uint64_t talking_ms; /* since the answer; 0: not answered */
 	char leaving[LINK_TEXT_SIZE]; /* why a goodbye was under way, or "" */
+	bool secret; /* … of secret digits: nobody may hear the caller */
 	/* Owned by the handler, which closes them. */
 	int rtp_fd, journal_fd, playout_fd, brief_fd, uplink_fd;
 };

@@ -38,7 +38,6 @@ enum {
 	VOICE_LINE_URGENT_S = 60,
 	VOICE_LINE_AHEAD_PART = 4,
 	VOICE_LINE_URGENT_PART = 12,
-	VOICE_LINE_ROTATE_AGAIN_MS = 5000, /* after an attempt that failed */
 
 	VOICE_LINE_FAREWELL_MS = 1500, /* for the close frame of an old one */
 };

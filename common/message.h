@@ -35,11 +35,11 @@
  *                  caller_name, called, codec, persona; resumes (0: a new
  *                  call, n: its n-th successor, to whom "media" comes at
  *                  once), talking_ms (since the answer), leaving (why its
- *                  predecessor was saying goodbye, or ""); descriptors: RTP
- *                  socket, journal, playout, brief (a sealed memfd: what
- *                  the voice is told, a JSON object), uplink (what the caller
- *                  said last); a successor's are those that its predecessor
- *                  had
+ *                  predecessor was saying goodbye, or ""), secret (as after
+ *                  secret.begin); descriptors: RTP socket, journal,
+ *                  playout, brief (a sealed memfd: what the voice is told,
+ *                  a JSON object), uplink (what the caller said last); a
+ *                  successor's are those that its predecessor had
  * media            call, address, port: the caller can hear and be heard
  * dtmf             call, digit; none while digits are secret
  * secret.begin     call, id, say: the caller is to dial what nobody may hear;

@@ -489,9 +489,10 @@ on_open_timer(struct websocket *ws)
 
 	/*
 	 * Who was stopped for a while (a debugger, a machine that hangs) has
-	 * not pinged either: the peer gets its chance to answer first.
+	 * not pinged either: the peer gets its chance to answer first. (A
+	 * timer may also be early: libevent counts from when its loop woke.)
 	 */
-	if (now - ws->due_ms >= LATE_MS)
+	if (now >= ws->due_ms + LATE_MS)
 		ws->forgiven_ms = now - ws->settings.ping_interval_ms;
 	quiet = now - quiet_since(ws);
 	if (quiet >= ws->settings.dead_peer_ms) {

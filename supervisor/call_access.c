@@ -372,6 +372,12 @@ call_access_enters(const struct call *call)
 }
 
 bool
+call_access_is_secret(const struct call *call)
+{
+	return call->access->secret;
+}
+
+bool
 call_access_takes_digit(struct call *call, char digit)
 {
 	struct call_access *access = call->access;

@@ -58,6 +58,9 @@ bool call_access_takes_digit(struct call *call, char digit);
 /* Whether secret digits are being dialled. */
 bool call_access_enters(const struct call *call);
 
+/* Whether a worker must keep the caller from being heard. */
+bool call_access_is_secret(const struct call *call);
+
 /* Its worker is another one, which must keep silent too. */
 void call_access_resume(struct call *call);
 

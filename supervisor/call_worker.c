@@ -432,6 +432,7 @@ assign_body(const struct call *call)
 		? 0
 		: (int64_t)(clock_now_ms() - call->talking_ms));
 	json_add_string(body, "leaving", call->leaving);
+	json_add_bool(body, "secret", call_access_is_secret(call));
 	return body;
 }
 

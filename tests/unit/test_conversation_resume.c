@@ -23,7 +23,7 @@ static const char brief_text[] =
     "{\"instructions\":\"x\",\"greeting\":\"Hola\",\"silent_caller_s\":30,"
     "\"phrases\":{\"still_there\":\"¿Sigue ahí?\",\"silent_goodbye\":"
     "\"Adiós callado\",\"limit_goodbye\":\"Adiós límite\",\"goodbye\":"
-    "\"Adiós\",\"trouble\":\"Disculpe\"},\"tools\":[" TOOL(
+    "\"Adiós\",\"trouble\":\"Disculpe\",\"person_wait\":\"Le comunico\"},\"tools\":[" TOOL(
 	"consultar", "") "," TOOL("colgar", "hangup") "]}";
 
 #define V          conversation_voice_events
@@ -40,7 +40,8 @@ static const char brief_text[] =
 #define expect_nothing(w) expect(w, "")
 
 static void
-converse(struct fake_world *w, struct history *history, const char *leaving)
+converse_in(struct fake_world *w, struct history *history, const char *leaving,
+    bool secret)
 {
 	struct conversation_config config = {
 	    .voice = &w->voice,
@@ -51,10 +52,17 @@ converse(struct fake_world *w, struct history *history, const char *leaving)
 	    .clock_ms = fake_clock,
 	    .history = history,
 	    .leaving = leaving,
+	    .secret = secret,
 	};
 
 	assert_int_equal(conversation_new(&w->c, &config), 0);
 	history_free(&history);
+}
+
+static void
+converse(struct fake_world *w, struct history *history, const char *leaving)
+{
+	converse_in(w, history, leaving, false);
 }
 
 /* A call in which the greeting was heard. */
@@ -128,7 +136,7 @@ turn(struct fake_world *w, const char *id, const char *words)
 
 /* The process dies here; another one goes on. */
 static void
-crash_leaving(struct fake_world *w, const char *leaving)
+crash_in(struct fake_world *w, const char *leaving, bool secret)
 {
 	struct journal *journal = w->journal;
 	struct history *h;
@@ -138,7 +146,13 @@ crash_leaving(struct fake_world *w, const char *leaving)
 	conversation_free(&w->c);
 	w->journal = journal;
 	w->lines[0] = '\0';
-	converse(w, h, leaving);
+	converse_in(w, h, leaving, secret);
+}
+
+static void
+crash_leaving(struct fake_world *w, const char *leaving)
+{
+	crash_in(w, leaving, false);
 }
 
 static void
@@ -605,6 +619,171 @@ whoever_fetches_may_give_up(void **state)
 }
 
 static void
+drop(struct fake_world *w)
+{
+	w->fetches = true;
+	V.on_fault(VOICE_FAULT_NETWORK, "reset", true, w->c);
+}
+
+static void
+fetch(struct fake_world *w)
+{
+	assert_int_equal(conversation_change_voice(w->c, &w->voice), 0);
+	w->lines[0] = '\0';
+	V.on_configured(w->c);
+}
+
+static void
+what_asks_for_digits_is_said_by_the_next_voice(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	conversation_secret_begin(w->c, "Marque su PIN");
+	expect(w, "say 8 Marque su PIN\n");
+	drop(w); /* before a word of it was heard */
+	fetch(w);
+	expect(w, "ready\nsay 8 Marque su PIN\n");
+	say(w, "s", CONVERSATION_TAG_SECRET, "Marque su PIN", 100);
+	end(w, "s", CONVERSATION_TAG_SECRET, "Marque su PIN");
+	fake_pass(w, 200);
+	drop(w);
+	fetch(w);
+	expect(w, "ready\n"); /* heard once is enough */
+}
+
+static void
+who_wants_a_person_without_a_voice_is_told_by_the_next(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	drop(w);
+	conversation_dtmf(w->c, '0');
+	fake_pass(w, SECONDS(3));
+	assert_non_null(strstr(w->lines, "person person-1 key 0\n"));
+	assert_null(strstr(w->lines, "say"));
+	fetch(w);
+	fake_pass(w, 200);
+	assert_non_null(strstr(w->lines, "say 6 Le comunico\n"));
+}
+
+static void
+a_goodbye_that_was_lost_is_said_before_hanging_up(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	turn(w, "u1", "adiós");
+	V.on_tool_call("h1", "colgar", "{}", w->c);
+	assert_non_null(strstr(w->lines, "say 5 Adiós\n"));
+	drop(w);
+	fetch(w);
+	expect(w, "ready\nsay 5 Adiós\n");
+}
+
+static void
+a_goodbye_that_was_taken_back_is_not_the_one_that_is_due(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	turn(w, "u1", "adiós");
+	V.on_tool_call("h1", "colgar", "{}", w->c);
+	say(w, "f", CONVERSATION_TAG_FAREWELL, "Adiós", 300);
+	end(w, "f", CONVERSATION_TAG_FAREWELL, "Adiós");
+	fake_pass(w, 320);
+	turn(w, "u2", "una cosa más");
+	say(w, "a1", CONVERSATION_TAG_ANSWER, "dígame", 100);
+	end(w, "a1", CONVERSATION_TAG_ANSWER, "dígame");
+	fake_pass(w, 200);
+	crash_leaving(w, "limit");
+	V.on_configured(w->c);
+	fake_pass(w, 100);
+	assert_non_null(strstr(w->lines, "say 5 Adiós límite\n"));
+}
+
+static void
+words_that_are_heard_again_are_told_once(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	turn(w, "u1", "¿hola?");
+	w->remembers = true;
+	drop(w);
+	fetch(w);
+	turn(
+	    w, "v1", "¿hola?"); /* the same words, as the next one hears them */
+	w->remembers = false;
+	drop(w);
+	w->lines[0] = '\0';
+	assert_int_equal(conversation_change_voice(w->c, &w->voice), 0);
+	expect(w, "start\npast voice g Hola\npast caller v1 ¿hola?\n");
+}
+
+/* ---- secret digits ------------------------------------------------------------ */
+
+static bool
+hears(struct fake_world *w)
+{
+	static const uint8_t frame[160];
+	unsigned silent = w->silent_frames;
+
+	conversation_uplink(w->c, frame, sizeof(frame));
+	return w->silent_frames == silent;
+}
+
+static void
+a_successor_is_deaf_from_its_first_frame(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	assert_true(hears(w));
+	crash_in(w, "", true);
+	assert_false(hears(w));
+	conversation_secret_begin(w->c, "");
+	conversation_secret_end(w->c);
+	assert_false(hears(w));
+	fake_pass(w, CONVERSATION_TAIL_MS + 100);
+	assert_true(hears(w));
+}
+
+/* The last digit, or its end, may wait in the socket. */
+static void
+what_waits_since_the_last_digit_is_not_heard(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	fake_now_ms = clock_now_ms() + 100;
+	conversation_secret_begin(w->c, "");
+	conversation_secret_end(w->c);
+	fake_now_ms += CONVERSATION_TAIL_MS + 100;
+	assert_true(hears(w));
+	crash(w);
+	assert_false(hears(w));
+	fake_now_ms += CONVERSATION_TAIL_MS + CONVERSATION_WAITED_MS;
+	assert_true(hears(w));
+	crash(w);
+	assert_true(hears(w));
+}
+
+static void
+digits_that_end_while_nobody_is_there_are_not_heard(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	conversation_secret_begin(w->c, "");
+	crash(w); /* the supervisor says that they are over */
+	assert_false(hears(w));
+	fake_pass(w, CONVERSATION_TAIL_MS + 100);
+	assert_true(hears(w));
+}
+
+static void
 a_pause_is_when_nobody_notices(void **state)
 {
 	struct fake_world *w = *state;
@@ -654,6 +833,14 @@ main(void)
 	    T(what_a_dropped_session_was_saying_is_finished),
 	    T(without_another_voice_the_call_goes_elsewhere),
 	    T(whoever_fetches_may_give_up),
+	    T(what_asks_for_digits_is_said_by_the_next_voice),
+	    T(who_wants_a_person_without_a_voice_is_told_by_the_next),
+	    T(a_goodbye_that_was_lost_is_said_before_hanging_up),
+	    T(a_goodbye_that_was_taken_back_is_not_the_one_that_is_due),
+	    T(words_that_are_heard_again_are_told_once),
+	    T(a_successor_is_deaf_from_its_first_frame),
+	    T(what_waits_since_the_last_digit_is_not_heard),
+	    T(digits_that_end_while_nobody_is_there_are_not_heard),
 	    T(a_pause_is_when_nobody_notices),
 	};
 

@@ -344,6 +344,16 @@ a_long_call_is_told_from_its_end(void **state)
 }
 
 static void
+an_aside_of_which_only_the_end_is_known_is_none_of_the_voices(void **state)
+{
+	struct rig *rig = *state;
+
+	add(rig, JOURNAL_ASIDE,
+	    "{\"id\":\"a\",\"heard_ms\":9,\"total_ms\":9,\"heard\":\"sigo\"}");
+	assert_string_equal(read_all(rig), "");
+}
+
+static void
 a_full_journal_says_that_more_came(void **state)
 {
 	struct rig *rig = *state;
@@ -474,6 +484,7 @@ main(void)
 	    T(usage_is_summed_and_cannot_be_lowered),
 	    T(a_goodbye_is_known),
 	    T(a_long_call_is_told_from_its_end),
+	    T(an_aside_of_which_only_the_end_is_known_is_none_of_the_voices),
 	    T(a_full_journal_says_that_more_came),
 	    T(its_texts_are_bounded),
 	    T(a_torn_end_costs_only_the_end),

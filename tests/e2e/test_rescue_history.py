@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.e2e.worker_rig import (CALL, GREETING, PHRASES, TOOL, brief,
-                                  rig_fixture)
+                                  rig_fixture, uplink_memfd)
 from tests.e2e.worker_rig import said as voiced
 
 rig = rig_fixture()
@@ -248,13 +248,46 @@ def test_a_result_that_was_not_spoken_yet_is_spoken_once(rig):
     assert len(spare.session.responses) == 1
 
 
-def test_a_turn_without_an_answer_gets_one(rig):
+def forget_words(worker):
+    """Its successor gets another memory, in which the caller said nothing."""
+    worker.call_fds = worker.call_fds[:4] + [uplink_memfd()]
+
+
+def loud_frames(audio):
+    return sum(audio[i:i + 160] != b"\xff" * 160
+               for i in range(0, len(audio), 160))
+
+
+def test_a_turn_without_an_answer_is_heard_again_and_not_told(rig):
     worker = rig({"turns": [{"transcript": "¿me oye?",
                              "reply": "Sí, le oigo."}]}, first_audio_ms=1500)
     phone = worker.talk()
     spare = worker.spare()
     phone.say()
     worker.wait_for(lambda: worker.journal("user"), "the transcript")
+    replace(worker, spare)
+    spare.wait_for(lambda: ends(phone, "Sí, le oigo."), "the answer")
+    assert ("user", "¿me oye?") not in history(spare)
+    spoken = loud_frames(worker.session.input_audio)
+    assert spoken >= 15
+    assert abs(loud_frames(spare.session.input_audio) - spoken) <= 2
+    assert len(spare.session.responses) == 1
+    # A third one, which hears nothing of it, is told once.
+    third = spare.spare()
+    spare.wait_for(lambda: any(b["id"] for b in spare.journal("heard")[1:]),
+                   "the end of it")
+    replace(spare, third, resumes=2)
+    assert history(third).count(("user", "¿me oye?")) == 1
+
+
+def test_a_turn_of_which_only_the_words_are_left_is_answered(rig):
+    worker = rig({"turns": [{"transcript": "¿me oye?",
+                             "reply": "Sí, le oigo."}]}, first_audio_ms=1500)
+    phone = worker.talk()
+    spare = worker.spare()
+    phone.say()
+    worker.wait_for(lambda: worker.journal("user"), "the transcript")
+    forget_words(worker)
     replace(worker, spare)
     spare.wait_for(lambda: ends(phone, "Sí, le oigo."),
                    "the answer")
@@ -271,6 +304,7 @@ def test_words_that_nobody_understood_are_asked_for_again(rig):
     phone.say()
     worker.wait_for(lambda: any(not b["speaks"]
                                 for b in worker.journal("caller")), "the turn")
+    forget_words(worker)
     replace(worker, spare)
     spare.wait_for(lambda: ends(phone, "¿Cómo dice?"),
                    "the question")

@@ -351,6 +351,23 @@ words_that_nobody_knows_are_asked_for_again(void **state)
 		  "en una frase que lo repita, sin saludar.]\nnudge\n");
 }
 
+/* A full journal does not know of the turn, the caller's memory does. */
+static void
+what_a_full_journal_lacks_is_sent_and_not_asked_for(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	while (journal_append(w->journal, JOURNAL_SESSION, "{}", 2) == 0)
+		;
+	turn(w, "u1", "¿hola?");
+	w->remembers = true;
+	crash_and_go_on(w);
+	assert_int_equal(w->turns_sent, 1);
+	fake_pass(w, SECONDS(2));
+	expect_nothing(w);
+}
+
 static void
 who_speaks_while_it_happens_is_let_finish(void **state)
 {
@@ -818,6 +835,7 @@ main(void)
 	    T(a_turn_without_an_answer_is_answered),
 	    T(a_turn_that_is_remembered_is_sent_instead),
 	    T(words_that_nobody_knows_are_asked_for_again),
+	    T(what_a_full_journal_lacks_is_sent_and_not_asked_for),
 	    T(who_speaks_while_it_happens_is_let_finish),
 	    T(who_fell_silent_while_it_happened_is_asked),
 	    T(a_tool_that_runs_is_asked_for_again_with_its_id),

@@ -317,6 +317,10 @@ another_worker_keeps_silent_too_and_nobody_dials_twice(void **state)
 		if (dialled)
 			dial("48");
 		fake_worker_dies(world_worker(), "killed by signal 9");
+		/* From its first frame, and then with the words. */
+		assert_true(json_bool(
+		    fake_worker_heard(world_worker(), MESSAGE_CALL_ASSIGN),
+		    "secret", false));
 		assert_int_equal(told(MESSAGE_SECRET_BEGIN), 1);
 		begin = fake_worker_heard(world_worker(), MESSAGE_SECRET_BEGIN);
 		assert_string_equal(
@@ -343,6 +347,9 @@ what_is_dialled_while_nobody_is_there_counts(void **state)
 	dial("482915#");
 	assert_told(TOOL_STATUS_OK, "Bien.");
 	world_give_worker(NULL);
+	assert_false(json_bool(
+	    fake_worker_heard(world_worker(), MESSAGE_CALL_ASSIGN), "secret",
+	    true));
 	assert_int_equal(told(MESSAGE_SECRET_BEGIN), 0);
 	assert_int_equal(told(MESSAGE_DTMF), 0);
 }

@@ -347,9 +347,9 @@ what_is_dialled_while_nobody_is_there_counts(void **state)
 	dial("482915#");
 	assert_told(TOOL_STATUS_OK, "Bien.");
 	world_give_worker(NULL);
-	assert_false(json_bool(
-	    fake_worker_heard(world_worker(), MESSAGE_CALL_ASSIGN), "secret",
-	    true));
+	assert_false(
+	    json_bool(fake_worker_heard(world_worker(), MESSAGE_CALL_ASSIGN),
+		"secret", true));
 	assert_int_equal(told(MESSAGE_SECRET_BEGIN), 0);
 	assert_int_equal(told(MESSAGE_DTMF), 0);
 }

@@ -96,7 +96,8 @@ def test_a_killed_supervisor_leaves_no_hole_and_no_double(world, folder):
 def test_supervisor_and_worker_killed_at_once_lose_nothing(world, folder):
     """What the dead worker wrote last is in the keeper's hands only."""
     world.expect("supervisor ended by signal")
-    world.allow("exited", "killed by signal", "alarm=rescue", "lost")
+    world.allow("exited", "killed by signal", "callworker ended by signal",
+                "alarm=rescue", "lost")
     start(world, folder)
     call = world.call().hears(GREETING)
     supervisor, worker = world.supervisor, call.worker

@@ -388,7 +388,7 @@ call_on_snapshot(struct call *call, uint64_t asked_ms, const cJSON *channel,
 		return;
 	}
 	if (!first) {
-		call_setup_on_snapshot(call, channels);
+		call_setup_on_snapshot(call, asked_ms, channels);
 		call_transfer_on_snapshot(call, asked_ms, channels);
 		return;
 	}

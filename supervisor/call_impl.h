@@ -61,6 +61,7 @@ struct call {
 	char bridge_id[ARI_ID_MAX];
 	char media_ip[46]; /* where Asterisk wants our RTP */
 	uint16_t media_port;
+	uint64_t media_made_ms; /* since when the media channel is there */
 	bool media_in_stasis;
 	bool bridge_made;
 	bool joining;
@@ -153,7 +154,8 @@ void call_begin(struct call *call);
 void call_advance(struct call *call);
 void call_on_media_started(struct call *call);
 /* A list puts right what a lost event would have said. */
-void call_setup_on_snapshot(struct call *call, const cJSON *channels);
+void call_setup_on_snapshot(
+    struct call *call, uint64_t asked_ms, const cJSON *channels);
 
 /* call_end.c */
 void call_fallback_played(struct call *call, const cJSON *event);

@@ -191,6 +191,7 @@ on_media(const struct ari_response *response, void *arg)
 		call_fallback(call, "no media address");
 		return;
 	}
+	call->media_made_ms = clock_now_ms();
 	call_advance(call);
 }
 
@@ -222,12 +223,35 @@ call_on_media_started(struct call *call)
 	call_advance(call);
 }
 
-void
-call_setup_on_snapshot(struct call *call, const cJSON *channels)
+/*
+ * One that came while Asterisk had nobody to give it to has ended, and nobody
+ * was told of that either.
+ */
+static void
+make_media_again(struct call *call)
 {
-	if (call->state < CALL_TALKING && !call->media_in_stasis &&
-	    call_is_in_stasis(call_find_listed(channels, call->media_id)))
+	log_warn("call=%s media channel was lost with the connection, "
+		 "making another",
+	    call->id);
+	ledger_remove(call->env->ledger, call->media_id);
+	call->media_port = 0;
+	call->media_made_ms = 0;
+	make_media(call);
+}
+
+void
+call_setup_on_snapshot(
+    struct call *call, uint64_t asked_ms, const cJSON *channels)
+{
+	const cJSON *listed = call_find_listed(channels, call->media_id);
+
+	if (call->state >= CALL_TALKING || call->media_in_stasis)
+		return;
+	if (call_is_in_stasis(listed))
 		call_on_media_started(call);
+	else if (listed == NULL && call->media_made_ms != 0 &&
+		 call->media_made_ms < asked_ms)
+		make_media_again(call);
 }
 
 /* -- the codec --------------------------------------------------------------------------- */

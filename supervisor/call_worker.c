@@ -603,6 +603,7 @@ call_adopt_decide(struct call *call)
 	ledger_remove(call->env->ledger, call->bridge_id);
 	call->media_id[0] = call->bridge_id[0] = '\0';
 	call->media_port = 0;
+	call->media_made_ms = 0;
 	call->media_in_stasis = call->bridge_made = false;
 	call->joining = call->joined = false;
 	call_close_fd(call, CALL_FD_RTP);

@@ -473,3 +473,19 @@ def test_asterisk_that_stays_away_is_one_alarm(world):
     assert lost < 10
     world.until(lambda: not world.made(), "nothing left")
     world.healthy()
+
+
+def test_media_that_came_while_nobody_listened_is_made_again(world):
+    """Asterisk ends what it cannot give to an application, and cannot tell."""
+    world.expect("ari connection lost, trying again",
+                 "media channel was lost with the connection")
+    world.start()
+    slow = world.ari.fault("POST", "/channels/externalMedia", delay_s=.5)
+    world.ari.fault("GET", "/events", delay_s=1)
+    call = world.call()
+    world.until(lambda: slow.seen, "the media channel is being made")
+    mark = world.service.mark()
+    world.ari.with_session("drop", "rst")
+    world.service.wait_log("ari listing -> up", since=mark)
+    call.hears(GREETING)
+    call.heard_by_voice(call.says("por fin"))

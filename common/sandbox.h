@@ -23,7 +23,8 @@
 #include <stdbool.h>
 
 enum sandbox_mode {
-	/* What is not allowed fails with EPERM, and is logged once. */
+	/* What is not allowed fails with EPERM, and is logged once; the
+	 * keeper's by the kernel. */
 	SANDBOX_ENFORCE,
 	/* … ends the process by SIGSYS: for tests. */
 	SANDBOX_KILL,

@@ -270,7 +270,8 @@ letters(enum proc_role role)
 
 /*
  * What happens to a call of no list. The keeper's filter is its children's
- * before they can handle a trap, too.
+ * before they can handle a trap, too, so the line that it costs is one of the
+ * kernel's (type=1326).
  */
 static uint32_t
 other_calls(enum proc_role role, enum sandbox_mode mode)
@@ -300,6 +301,10 @@ sandbox_filter_load(enum proc_role role, enum sandbox_mode mode)
 	if (filter.ret == 0)
 		filter.ret = seccomp_attr_set(
 		    filter.context, SCMP_FLTATR_CTL_OPTIMIZE, OPTIMIZE_TREE);
+	/* Whoever cannot say what was refused leaves it to the kernel's log. */
+	if (filter.ret == 0 && other != SCMP_ACT_TRAP)
+		filter.ret =
+		    seccomp_attr_set(filter.context, SCMP_FLTATR_CTL_LOG, 1);
 	add_rows(&filter);
 	add_sockets(&filter);
 	add_memory(&filter);

@@ -16,7 +16,7 @@ int sandbox_filter_load(enum proc_role role, enum sandbox_mode mode);
 
 /*
  * Whether a call that was trapped can be made to fail here; else the filter
- * itself must, and nothing is logged.
+ * itself must, and the kernel's log has the line.
  */
 bool sandbox_trap_can_refuse(void);
 

@@ -2,11 +2,11 @@
 /* keeper_main.c – the command `telefonista`: its options, then the keeper. */
 #include "common/log.h"
 #include "common/proc.h"
-#include "common/sandbox.h"
 #include "common/secret.h"
 #include "common/title.h"
 #include "supervisor/keeper.h"
 #include "supervisor/keeper_image.h"
+#include "supervisor/keeper_wall.h"
 #include "supervisor/spawn.h"
 
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 struct options {
@@ -119,37 +118,6 @@ absolute_path(const char *path)
 	return absolute != NULL ? absolute : path;
 }
 
-/*
- * The wall of the whole service: children only add to it. No setting is read
- * here, so that SANDBOX must be in the environment to change it.
- * A program that the keeper becomes by exec is behind it already.
- */
-static int
-enter_wall(void)
-{
-	static const char *const loaders[] = {
-	    "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"};
-	const char *mode = getenv("SANDBOX");
-	struct sandbox *sandbox;
-	char path[SPAWN_PATH_SIZE];
-	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
-	int ret = sandbox_new(&sandbox, PROC_ROLE_KEEPER,
-	    sandbox_mode_by_name(mode != NULL ? mode : ""));
-
-	if (ret < 0)
-		return ret;
-	/* To move files is the children's walls' business. */
-	sandbox_allow(sandbox, SANDBOX_CHANGE, "/");
-	/* Folders, since an upgrade puts new files in them. */
-	path[len > 0 ? len : 0] = '\0';
-	sandbox_allow_folder_of(sandbox, SANDBOX_EXECUTE, path);
-	spawn_path(path, PROC_ROLE_SUPERVISOR);
-	sandbox_allow_folder_of(sandbox, SANDBOX_EXECUTE, path);
-	for (size_t i = 0; i < sizeof(loaders) / sizeof(loaders[0]); i++)
-		sandbox_allow(sandbox, SANDBOX_EXECUTE, loaders[i]);
-	return sandbox_enter(&sandbox);
-}
-
 /* So that the children's titles have room (common/title.h). */
 static void
 make_title_room(void)
@@ -159,15 +127,6 @@ make_title_room(void)
 	memset(room, '-', sizeof(room) - 1);
 	room[sizeof(room) - 1] = '\0';
 	setenv(TITLE_ROOM_VARIABLE, room, 1);
-}
-
-/* Others could open the memfds through /proc/PID/fd. */
-static void
-hide_secrets(void)
-{
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
-		log_warn("core dumps cannot be switched off error=%s",
-		    strerror(errno));
 }
 
 /* Whether this program could go on with another one's state. */
@@ -197,7 +156,7 @@ resume(struct keeper_config *config, const struct options *options)
 	    (char *)(uintptr_t)config->config_file, NULL};
 	int ret;
 
-	hide_secrets(); /* which ones there are is in the state */
+	keeper_wall_hide_memory();
 	ret = keeper_resume(config, options->resume, options->resume_old);
 	if (ret >= 0)
 		return ret;
@@ -245,11 +204,10 @@ main(int argc, char **argv)
 		    strerror(-ret));
 		return PROC_EXIT_INTERNAL;
 	}
-	if (ret > 0) {
-		hide_secrets();
+	keeper_wall_hide_memory();
+	if (ret > 0)
 		log_info("secrets moved out of the environment count=%d", ret);
-	}
-	if (enter_wall() < 0)
+	if (keeper_wall_enter() < 0)
 		return PROC_EXIT_INTERNAL;
 	make_title_room();
 	title_set("telefonista: keeper");

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_sandbox.c – a worker's process that somebody took over: it enters the
- * wall exactly as the worker does, and then does what it should not.
+ * test_sandbox.c – a process that somebody took over: it enters the wall
+ * exactly as its role does, and then does what it should not.
  */
 #include "callworker/call_wall.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "common/startup.h"
+#include "supervisor/keeper_wall.h"
+#include "supervisor/spawn.h"
 #include "supervisor/supervisor_wall.h"
 #include "toolworker/tool_wall.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <linux/bpf.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -45,6 +50,8 @@ enum {
 	NO_WALL = 120, /* exit status */
 	OUTPUT_SIZE = 4096,
 	ABI_PORTS = 4,
+	ABI_SCOPES = 6,
+	LOGGED_MS = 3000, /* by the kernel, at most so late */
 };
 
 static struct {
@@ -58,6 +65,7 @@ static struct {
 	int other_memfd; /* its number there */
 	int listener;    /* bound, inherited */
 	char output[OUTPUT_SIZE];
+	pid_t taken; /* the process that was taken over last */
 } world;
 
 /* -- what one may try: 0 it worked, or errno ------------------------------- */
@@ -195,6 +203,23 @@ try_execute_descriptor(void)
 
 	return result(
 	    syscall(SYS_execveat, AT_FDCWD, "/bin/true", argv, argv, 0));
+}
+
+/* A program in the folder of ours: this one, which then does nothing. */
+static int
+try_execute_own(void)
+{
+	static char name[] = "test_sandbox", nothing[] = "nothing";
+	char *const argv[] = {name, nothing, NULL};
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execv("/proc/self/exe", argv);
+		_exit(NO_WALL);
+	}
+	waitpid(pid, &status, 0);
+	return status == 0 ? 0 : STRANGE;
 }
 
 static int
@@ -413,6 +438,12 @@ try_unknown_call(void)
 	return result(syscall(100000));
 }
 
+static int
+try_is_dumpable(void)
+{
+	return prctl(PR_GET_DUMPABLE) == 0 ? 0 : STRANGE;
+}
+
 /* No core, no debugger: 0 if it holds. */
 static int
 try_to_be_dumped(void)
@@ -422,7 +453,7 @@ try_to_be_dumped(void)
 	if (getrlimit(RLIMIT_CORE, &core) < 0 || core.rlim_cur != 0 ||
 	    core.rlim_max != 0)
 		return STRANGE;
-	return prctl(PR_GET_DUMPABLE) == 0 ? 0 : STRANGE;
+	return try_is_dumpable();
 }
 
 /* -- the process ----------------------------------------------------------- */
@@ -445,6 +476,14 @@ become(enum proc_role role, const char *mode)
 	    world.settings);
 	log_init("unit", LOG_LEVEL_INFO);
 	log_info("begins");
+	if (role == PROC_ROLE_KEEPER) {
+		setenv("SANDBOX", mode, 1);
+		keeper_wall_hide_memory();
+		(void)spawn_find_binaries();
+		if (keeper_wall_enter() < 0)
+			_exit(NO_WALL);
+		return;
+	}
 	startup_lock_memory();
 	if (role == PROC_ROLE_CALLWORKER)
 		ret = call_wall_enter(
@@ -481,6 +520,7 @@ taken_over(enum proc_role role, const char *mode, try_fn attempt)
 		_exit(0);
 	}
 	assert_true(pid > 0);
+	world.taken = pid;
 	close(output[1]);
 	while ((n = read(output[0], world.output + len,
 		    sizeof(world.output) - 1 - len)) > 0)
@@ -512,11 +552,12 @@ struct attempt {
 	int callworker; /* what comes of it; EACCES: Landlock */
 	int toolworker;
 	int supervisor;
+	int keeper;
 };
 
 #define ATTEMPT(try, callworker, toolworker, supervisor)                       \
 	{                                                                      \
-		.name = #try, .fn = try, callworker, toolworker, supervisor    \
+#try, try, callworker, toolworker, supervisor, 0               \
 	}
 
 static const struct attempt attempts[] = {
@@ -575,6 +616,37 @@ static const struct attempt files[] = {
     ATTEMPT(try_remove, EPERM, EACCES, EACCES),
 };
 
+#define OF_KEEPER(try, result)                                                 \
+	{                                                                      \
+		.name = #try, .fn = try, .keeper = result                      \
+	}
+
+/* Its wall is about programs; what it reads are its children's secrets. */
+static const struct attempt of_keeper[] = {
+    OF_KEEPER(try_nothing, 0),
+    OF_KEEPER(try_execute_own, 0),
+    OF_KEEPER(try_is_dumpable, 0),
+    OF_KEEPER(try_execute, EACCES),
+    OF_KEEPER(try_execute_descriptor, EACCES),
+    OF_KEEPER(try_memory_file, EACCES),
+    OF_KEEPER(try_environment, EACCES),
+    OF_KEEPER(try_memfd_of_other, EACCES),
+    OF_KEEPER(try_signal_parent, EPERM),
+    OF_KEEPER(try_limits_of_other, EPERM),
+    OF_KEEPER(try_raw, EPERM),
+    OF_KEEPER(try_packet, EPERM),
+    OF_KEEPER(try_typing, EPERM),
+    OF_KEEPER(try_priority, EPERM),
+    OF_KEEPER(try_unknown_call, EPERM),
+    OF_KEEPER(try_read_memory, KILLED),
+    OF_KEEPER(try_trace, KILLED),
+    OF_KEEPER(try_steal_descriptor, KILLED),
+    OF_KEEPER(try_bpf, KILLED),
+    OF_KEEPER(try_mount, KILLED),
+    OF_KEEPER(try_keys, KILLED),
+    OF_KEEPER(try_new_namespace, KILLED),
+};
+
 static void
 expect(const struct attempt *attempt, enum proc_role role, int expected)
 {
@@ -630,6 +702,26 @@ a_supervisor_that_was_taken_over_gets_nowhere(void **state)
 	expect_all(PROC_ROLE_SUPERVISOR);
 }
 
+static void
+expect_keeper(void)
+{
+	for (size_t i = 0; i < sizeof(of_keeper) / sizeof(of_keeper[0]); i++) {
+		/* It signals its children: whom else is Landlock's part. */
+		bool may = of_keeper[i].fn == try_signal_parent &&
+			   sandbox_landlock_abi() < ABI_SCOPES;
+
+		expect(&of_keeper[i], PROC_ROLE_KEEPER,
+		    may ? 0 : of_keeper[i].keeper);
+	}
+}
+
+static void
+a_keeper_that_was_taken_over_gets_nowhere(void **state)
+{
+	(void)state;
+	expect_keeper();
+}
+
 /* Debian 12's kernel has ABI 2. */
 static void
 with_an_older_landlock_walls_stand_as_well(void **state)
@@ -639,6 +731,7 @@ with_an_older_landlock_walls_stand_as_well(void **state)
 	expect_all(PROC_ROLE_CALLWORKER);
 	expect_all(PROC_ROLE_TOOLWORKER);
 	expect_all(PROC_ROLE_SUPERVISOR);
+	expect_keeper();
 	unsetenv("TELEFONISTA_LANDLOCK_ABI");
 }
 
@@ -680,6 +773,67 @@ what_is_refused_is_logged_once(void **state)
 	assert_int_equal(
 	    taken_over(PROC_ROLE_CALLWORKER, "enforce", try_nothing), 0);
 	assert_int_equal(count("sandbox"), 0);
+}
+
+/* What the kernel's audit (audit(8)) says, or -1 where we may not hear it. */
+static int
+hear_kernel(void)
+{
+	const struct sockaddr_nl group = {.nl_family = AF_NETLINK,
+	    .nl_groups = 1 << (AUDIT_NLGRP_READLOG - 1)};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_AUDIT);
+
+	if (fd >= 0 &&
+	    bind(fd, (const struct sockaddr *)&group, sizeof(group)) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* Whether the process that was taken over last is said to have made CALL. */
+static bool
+kernel_says(int fd, long call)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	char pid[32], number[32];
+	char text[8192];
+
+	snprintf(pid, sizeof(pid), " pid=%d ", (int)world.taken);
+	snprintf(number, sizeof(number), " syscall=%ld ", call);
+	while (poll(&ready, 1, LOGGED_MS) > 0) {
+		ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+		const char *message = text + NLMSG_HDRLEN;
+
+		if (n <= NLMSG_HDRLEN)
+			continue;
+		text[n] = '\0';
+		if (strstr(message, pid) != NULL &&
+		    strstr(message, number) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static void
+what_the_keeper_is_refused_is_in_the_kernels_log(void **state)
+{
+	int fd = hear_kernel();
+	bool heard;
+
+	(void)state;
+	if (fd < 0)
+		skip();
+	/* A kernel without audit does not even say who was killed. */
+	taken_over(PROC_ROLE_KEEPER, "enforce", try_trace);
+	heard = kernel_says(fd, SYS_ptrace);
+	if (heard) {
+		taken_over(PROC_ROLE_KEEPER, "enforce", try_unknown_call);
+		assert_true(kernel_says(fd, 100000));
+	}
+	close(fd);
+	if (!heard)
+		skip();
 }
 
 static void
@@ -786,19 +940,24 @@ end_world(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_callworker_that_was_taken_over_gets_nowhere),
 	    cmocka_unit_test(a_toolworker_that_was_taken_over_gets_nowhere),
 	    cmocka_unit_test(a_supervisor_that_was_taken_over_gets_nowhere),
+	    cmocka_unit_test(a_keeper_that_was_taken_over_gets_nowhere),
 	    cmocka_unit_test(with_an_older_landlock_walls_stand_as_well),
 	    cmocka_unit_test(without_landlock_the_filter_stands),
 	    cmocka_unit_test(what_is_refused_is_logged_once),
+	    cmocka_unit_test(what_the_keeper_is_refused_is_in_the_kernels_log),
 	    cmocka_unit_test(in_tests_what_is_refused_is_the_end),
 	    cmocka_unit_test(a_wall_can_be_left_out),
 	};
 
+	(void)argv;
+	if (argc > 1)
+		return 0; /* try_execute_own() */
 	if (sandbox_is_sanitized()) {
 		puts("not with sanitizers, whose walls have holes");
 		return 0;

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * keeper_wall.h – the wall of the whole service: children only add to it.
+ *
+ * It holds nobody who already runs code of his own in the keeper, which hears
+ * the supervisor's fixed structs only: who may execute the dynamic loader may
+ * have it load any file. From the other roles execve(2) is taken altogether.
+ */
+#ifndef SUPERVISOR_KEEPER_WALL_H
+#define SUPERVISOR_KEEPER_WALL_H
+
+/*
+ * Enters; after spawn_find_binaries(). No setting is read here, so that
+ * SANDBOX must be in the environment to change it. A program that the keeper
+ * becomes by exec is behind it already. 0, or -errno, logged.
+ */
+int keeper_wall_enter(void);
+
+/*
+ * No core dump, and no /proc/PID/fd for others of our own user: the memory of
+ * calls is there, and secrets may be. TELEFONISTA_DUMPABLE=1 in the
+ * environment leaves it open, for debuggers and leak checkers.
+ */
+void keeper_wall_hide_memory(void);
+
+#endif

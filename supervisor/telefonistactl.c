@@ -120,6 +120,16 @@ receive(int fd)
 
 /* -- what is printed ------------------------------------------------------------- */
 
+/* DEL and, in UTF-8, C1: what cJSON leaves, too. */
+static bool
+is_late_control(const char *text)
+{
+	unsigned char c = (unsigned char)text[0];
+	unsigned char next = (unsigned char)text[1];
+
+	return c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0);
+}
+
 /* TEXT in WIDTH columns, or as long as it is; nothing a terminal obeys. */
 static void
 print_text(const char *text, int width)
@@ -128,11 +138,12 @@ print_text(const char *text, int width)
 	size_t n = 0;
 
 	for (; *text != '\0' && n + 1 < sizeof(safe); text++) {
-		unsigned char c = (unsigned char)*text;
-		bool is_c1 = c == 0xc2 && (unsigned char)text[1] < 0xa0;
+		bool is_late = is_late_control(text);
 
-		safe[n++] = c < 0x20 || c == 0x7f || is_c1 ? '?' : *text;
-		text += is_c1; /* its second byte alone is one, too */
+		if (is_late && text[0] != 0x7f)
+			text++; /* both bytes are one character */
+		safe[n++] =
+		    is_late || (unsigned char)*text < 0x20 ? '?' : *text;
 	}
 	safe[n] = '\0';
 	printf("%-*s ", width, safe[0] != '\0' ? safe : "-");
@@ -181,8 +192,16 @@ print_json(const cJSON *value)
 {
 	char *text = cJSON_PrintUnformatted(value);
 
+	for (const char *at = text; at != NULL && *at != '\0'; at++) {
+		if (!is_late_control(at))
+			putchar(*at);
+		else if (*at == 0x7f)
+			fputs("\\u007f", stdout);
+		else
+			printf("\\u%04x", (unsigned)(unsigned char)*++at);
+	}
 	if (text != NULL)
-		puts(text);
+		putchar('\n');
 	free(text);
 }
 

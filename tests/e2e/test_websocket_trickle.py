@@ -12,11 +12,13 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import warnings
 from http import HTTPStatus
 from pathlib import Path
 
@@ -313,6 +315,40 @@ def test_a_bad_certificate_is_named(
                    tmp_path / "log") as driver:
         result = driver.result()
         assert (result["reason"], result["text"]) == ("tls", text)
+
+
+# A machine whose administrator has old devices; OpenSSL then speaks TLS 1.0.
+LAX = """
+openssl_conf = all
+[all]
+ssl_conf = ssl
+[ssl]
+system_default = lax
+[lax]
+MinProtocol = TLSv1
+CipherString = ALL:@SECLEVEL=0
+"""
+
+
+@pytest.mark.parametrize("version", ["TLSv1_1", "TLSv1_2"])
+def test_nothing_older_than_tls_1_2_is_spoken(
+        version, driver_binary, authority, tmp_path, monkeypatch):
+    (tmp_path / "openssl.cnf").write_text(LAX)
+    monkeypatch.setenv("OPENSSL_CONF", str(tmp_path / "openssl.cnf"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = getattr(ssl.TLSVersion, version)
+    context.load_cert_chain(*authority.files())
+    with Server(until_closed, context) as server, \
+            Driver(driver_binary, [server.port], authority.ca_file,
+                   tmp_path / "log") as driver:
+        if version == "TLSv1_2":
+            assert driver.line() == "open"
+        else:
+            assert driver.result()["reason"] == "tls"
 
 
 def test_a_relative_trust_directory_means_nothing(

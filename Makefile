@@ -240,7 +240,7 @@ install: all
 		etc/telefonista.env.example etc/routers.json.example \
 		$(DESTDIR)$(DATADIR)
 	install -m 644 $(EXAMPLE_DB) $(DESTDIR)$(DATADIR)/db
-	install -m 755 packaging/setup.sh $(DESTDIR)$(LIBEXEC)
+	install -m 755 packaging/setup.sh packaging/check.sh $(DESTDIR)$(LIBEXEC)
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/telefonista/README.md
 	install -D -m 644 packaging/telefonista.sysusers $(DESTDIR)$(SYSUSERS)/telefonista.conf
 	install -d $(DESTDIR)$(UNITS_DIR)

@@ -37,7 +37,7 @@ for secret in ASTERISK_PASSWORD OPENAI_API_KEY; do
 done
 [ -n "$root" ] || systemctl daemon-reload 2>/dev/null || true
 cat <<END
-Settings: $etc/telefonista.env (the first four values)
-Then:     telefonista --config $etc/telefonista.env --check
+Settings: $etc/telefonista.env (ASTERISK_USERNAME, MIKROTIK_API_URL; no secrets)
+Then:     $(dirname "$0")/check.sh
           systemctl enable --now telefonista
 END

@@ -2,14 +2,16 @@
 """The installed unit under a real systemd: start, the crash of each process,
 reload, stop, and nothing left of any of them."""
 
+import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 
 import pytest
 
-from tests.e2e.service import REPO
+from tests.e2e.service import BUILD, REPO
 from tests.e2e.world import GREETING, LONG, SHUTDOWN_GOODBYE
 from tests.packaging.conftest import UNIT
 
@@ -63,7 +65,9 @@ def test_it_starts_serves_reloads_and_stops(installed):
     call.hears(LONG)
     # Everybody is the service's user, with nothing that root could do.
     user = systemd.run("id", "-u", "telefonista").stdout.strip()
-    for pid in service.tree():
+    for pid in [service.pid, *service.tree()]:
+        # Not dumpable: no other process of this user reads its memory.
+        assert os.stat(f"/proc/{pid}/mem").st_uid == 0
         assert status_field(pid, "Uid").split() == [user] * 4
         assert int(status_field(pid, "CapEff"), 16) == 0
         assert int(status_field(pid, "CapBnd"), 16) == 0
@@ -85,6 +89,75 @@ def test_it_starts_serves_reloads_and_stops(installed):
     assert call.heard_texts(GREETING, LONG, SHUTDOWN_GOODBYE)
     assert members(systemd) == {}
     assert systemd.show(UNIT, "Result") == "success"
+
+
+FOLDER = "/run/credentials/telefonista.service"
+SECRETS = {"ASTERISK_PASSWORD": "supervisor", "OPENAI_API_KEY": "callworker",
+           "TOOL_ROUTER_PASSWORD": "toolworker"}
+
+
+def read_behind_the_wall(service, role, *paths, **environment):
+    """{path: errno} of a process of ROLE that somebody took over, which sees
+    and may what the unit's processes do (tests/unit/intruder.c)."""
+    shutil.copy(BUILD / "tests/intruder",
+                service.systemd.root / "usr/local/libexec/intruder")
+    config = service.systemd.inside(service.config)
+    run = subprocess.run(
+        ["nsenter", "-t", str(service.pid), "-m", "setpriv", "--reuid", service.user,
+         "--regid", service.user, "--clear-groups", "--bounding-set=-all",
+         "/usr/local/libexec/intruder", role, config, "wss://localhost/v1",
+         "/etc/telefonista/openai-ca.pem",
+         *[word for path in paths for word in ("read", path)]],
+        env={"PATH": "/usr/bin:/bin", "CREDENTIALS_DIRECTORY": FOLDER,
+             **environment},
+        capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr + run.stdout
+    return {line.split()[1]: int(line.split()[2])
+            for line in run.stdout.splitlines()}
+
+
+def test_no_process_reads_another_ones_credential(installed):
+    """systemd gives all of them to all; Landlock gives each its own."""
+    installed.make()
+    tool = installed.folder / "credentials/tool/ROUTER_PASSWORD"
+    tool.write_text("secreto\n")
+    installed.service.start()
+    installed.ready()
+    service, systemd = installed.service, installed.systemd
+    service.user = systemd.run("id", "-u", "telefonista").stdout.strip()
+    paths = [f"{FOLDER}/{name}" for name in SECRETS]
+    record = systemd.run("sh", "-c", "echo hola >/var/lib/telefonista/words; "
+                         "chown telefonista: /var/lib/telefonista/words; "
+                         "echo /var/lib/telefonista/words").stdout.strip()
+    for abi in ("2", "99"):
+        older = {"TELEFONISTA_LANDLOCK_ABI": abi}
+        for role in ("callworker", "toolworker", "supervisor"):
+            found = read_behind_the_wall(service, role, *paths, **older)
+            # A callworker has its key in locked memory, and no file of it.
+            may = {f"{FOLDER}/{name}" for name, whose in SECRETS.items()
+                   if whose == role and role != "callworker"}
+            assert found == {path: 0 if path in may else errno.EACCES
+                             for path in paths}, (role, abi)
+        for role in ("callworker", "toolworker"):
+            assert read_behind_the_wall(service, role, record, **older) == {
+                record: errno.EACCES}
+    # It is the walls: without them every role may.
+    assert set(read_behind_the_wall(service, "callworker", record, *paths,
+                                    SANDBOX="off").values()) == {0}
+
+
+def test_the_check_of_an_operator_sees_what_the_service_sees(installed):
+    installed.make()
+    check = "/usr/local/libexec/telefonista/check.sh"
+    checked = installed.systemd.run(check, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "Asterisk" in checked.stdout
+    (installed.folder / "credentials/OPENAI_API_KEY").write_text("")
+    checked = installed.systemd.run(check, check=False)
+    assert checked.returncode == 2
+    assert "OPENAI_API_KEY" in checked.stdout + checked.stderr
+    left = installed.systemd.run("ls", "/run").stdout
+    assert "telefonista-check" not in left
 
 
 @pytest.mark.parametrize("role", ["supervisor", "callworker", "toolworker"])

@@ -89,6 +89,11 @@ def test_it_starts_serves_reloads_and_stops(installed):
     assert call.heard_texts(GREETING, LONG, SHUTDOWN_GOODBYE)
     assert members(systemd) == {}
     assert systemd.show(UNIT, "Result") == "success"
+    # What it wrote of callers is for its user alone.
+    kept = systemd.run("find", "/var/lib/telefonista", "/var/log/telefonista",
+                       "-type", "f", "-printf", "%f %m %u\n").stdout
+    assert ".jsonl 600 telefonista" in kept
+    assert not re.search(r" (?!600 telefonista$)\d+ \w+$", kept, re.M), kept
 
 
 FOLDER = "/run/credentials/telefonista.service"

@@ -100,8 +100,12 @@ add_sockets(struct filter *filter)
 	if (filter->roles & (T | S)) {
 		allow_socket(filter, AF_INET, SOCK_DGRAM);
 		allow_socket(filter, AF_INET6, SOCK_DGRAM);
-		/* libcurl wakes itself with a pair. */
-		ALLOW_IF(filter, SCMP_SYS(socketpair), IS(0, AF_UNIX));
+		/* libcurl wakes itself with a pair. One of datagrams could
+		 * send to any socket with a name: systemd's, syslog's. */
+		ALLOW_IF(filter, SCMP_SYS(socketpair), IS(0, AF_UNIX),
+		    MASKED(1, TYPE_MASK, SOCK_STREAM));
+		ALLOW_IF(filter, SCMP_SYS(socketpair), IS(0, AF_UNIX),
+		    MASKED(1, TYPE_MASK, SOCK_SEQPACKET));
 	}
 	/* Databases of this machine. */
 	if (filter->roles & T)

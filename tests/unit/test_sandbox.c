@@ -344,6 +344,15 @@ try_control_socket(void)
 	return make_socket(AF_UNIX, SOCK_SEQPACKET, 0);
 }
 
+/* Its halves could send to systemd's socket, or syslog's. */
+static int
+try_datagrams(void)
+{
+	int pair[2];
+
+	return result(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+}
+
 static int
 map(int protection)
 {
@@ -593,6 +602,7 @@ static const struct attempt attempts[] = {
     ATTEMPT(try_raw, EPERM, EPERM, EPERM),
     ATTEMPT(try_packet, EPERM, EPERM, EPERM),
     ATTEMPT(try_control_socket, EPERM, EPERM, 0),
+    ATTEMPT(try_datagrams, EPERM, EPERM, EPERM),
     /* Others, and the system */
     ATTEMPT(try_signal_parent, EPERM, EPERM, EPERM),
     ATTEMPT(try_signal_everybody, EPERM, EPERM, EPERM),

@@ -8,7 +8,8 @@
 #include "common/url.h"
 
 int
-call_wall_enter(const struct config *config, const char *url, const char *ca_file)
+call_wall_enter(
+    const struct config *config, const char *url, const char *ca_file)
 {
 	struct sandbox *sandbox;
 	const char *why;

@@ -41,6 +41,7 @@ def test_a_restart_in_the_middle_of_everything_leaves_whole_records(
     world.answers(calling(QUERY, preamble="Ya miro.", then="Llevan 500."))
     folder = world.folder / "records"
     world.start(RECORDS_DIR=folder)
+    world.healthy()     # everybody has begun
     before = world.holdings()
     asking, talking = world.call().hears(GREETING), world.call().hears(GREETING)
     asking.says("tráfico")
@@ -55,7 +56,7 @@ def test_a_restart_in_the_middle_of_everything_leaves_whole_records(
         world.service.wait_gone(pid)
     world.until(lambda: world.mikrotik.aborted, "the query was dropped")
     world.until(lambda: len([r for r in records(folder)
-                             if r[-1] == "final"]) >= 2, "whole records")
+                             if r[-1] == "final"]) >= 3, "whole records")
     assert not world.made()
     world.healthy()
     world.nothing_left({**before, "asterisk": world.holdings()["asterisk"]})

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-static const enum message_side sides[] = {
-    MESSAGE_SUPERVISOR, MESSAGE_CALLWORKER, MESSAGE_TOOLWORKER, MESSAGE_OPERATOR};
+static const enum message_side sides[] = {MESSAGE_SUPERVISOR,
+    MESSAGE_CALLWORKER, MESSAGE_TOOLWORKER, MESSAGE_OPERATOR};
 
 enum {
 	SIDES = sizeof(sides) / sizeof(sides[0]),

@@ -11,7 +11,8 @@ import functools
 import threading
 import time
 
-from tests.e2e.world import FALLBACK, GREETING, LONG, speech, tone
+from tests.e2e.world import (FALLBACK, GREETING, LONG, TROUBLE, speech,
+                             tone)
 from tests.sim import rtp
 from tests.soak.voice import Plan
 
@@ -117,8 +118,9 @@ class Caller:
         self.until(lambda: self.phone.answered_ns, ANSWERED_S, "no answer")
         self.outcome.end = ""
         self.doing("greeting")
-        self.until(lambda: self.heard(GREETING) or self.heard(self.plan.own),
-                   PATIENCE_S, "no greeting")
+        # Or what is said in its place when the service fails.
+        self.until(lambda: any(map(self.heard, (
+            GREETING, TROUBLE, self.plan.own))), PATIENCE_S, "no greeting")
         for _ in range(self.dice.randint(1, 4)):
             self.dice.choices(*zip(*self.ACTS.items()))[0](self)
         self.doing("hanging up")

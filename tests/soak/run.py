@@ -42,12 +42,17 @@ EXPLAINED = (
     # What services do.
     "^tool (query failed|query cannot be sent|answered|call refused) ",
     "^ari (connection lost|request (failed|refused)) ?",
-    "^left over in Asterisk", "hears nothing: nudging",
-    "^voice (lost|failed|response failed) ", "no voice session",
+    "^left over in Asterisk", "^media channel was lost with the connection",
+    "hears nothing: nudging",
+    "^voice (lost|failed|response failed|gone)[, ]", "no voice session",
+    "^the voice (has trouble|does not answer) ",
     "^alarm=openai_(server|network|rate)",
     # What callers do.
     "^RTP from a stranger dropped", "^refused: ", "^alarm=lockout",
 )
+
+
+CALL = re.compile(r"\d+\.\d+")       # a channel's id
 
 
 def tool_file(name):
@@ -253,6 +258,10 @@ class Soak:
         found = [f"lost: {out}; after {kind}" for made in self.rounds
                  for out, kind in made.lost]
         found += [f"left over: {what}" for what in self.left]
+        for sim in (self.world.ari, self.world.openai, self.world.mikrotik):
+            found += [f"seen by {type(sim).__name__}: {violation}"
+                      for violation in sim.violations]
+            sim.violations.clear()
         found += self._records(story)
         report = self.chaos.report()
         writes = collections.Counter(
@@ -263,7 +272,7 @@ class Soak:
                   for text, n in story.complaints.items() if not any(
                       re.search(p, text) for p in EXPLAINED)]
         found += [f"no end in the log: {call}" for call in story.arrived()
-                  if not story.count(call, "-> ENDING")]
+                  if not story.count(call, "-> (ENDING|TRANSFERRED)")]
         found += [problem for problem in (
             holdings.growth(self.idle[1:], role)
             for role in ("keeper", "supervisor")) if problem]
@@ -273,7 +282,8 @@ class Soak:
         """One file per call, without a hole in it and with an end."""
         files = collections.defaultdict(list)
         for path in self.records.glob("*/*.jsonl"):
-            files[path.stem.partition("-")[2]].append(path)
+            # A second one of the same second is called CALL.2.
+            files[CALL.match(path.stem.partition("-")[2])[0]].append(path)
         found = []
         for call in story.arrived():
             paths = files.pop(call, [])

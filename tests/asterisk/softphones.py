@@ -107,11 +107,13 @@ class Baresip:
         self._ctrl_port = free_port(TCP)
         (self.dir / "dump").mkdir()
         write_wav(self.dir / "speech.wav", speech)
+        # UDP and TCP, then TLS: it cannot leave any of them out.
+        sip_port = free_ports(32000, 32766, (UDP, TCP), (TCP,))
+        # Two that begin at once would share a port: each has its own few.
+        rtp_low = 22000 + sip_port % 48 * 20
         (self.dir / "config").write_text(BARESIP_CONFIG.format(
-            # UDP and TCP, then TLS: it cannot leave any of them out.
-            sip_port=free_ports(32000, 32766, (UDP, TCP), (TCP,)),
-            rtp_low=22000,
-            rtp_high=22999, wav=self.dir / "speech.wav",
+            sip_port=sip_port, rtp_low=rtp_low,
+            rtp_high=rtp_low + 19, wav=self.dir / "speech.wav",
             dump=self.dir / "dump", ctrl_port=self._ctrl_port,
             modules=next(m for m in BARESIP_MODULES
                          if pathlib.Path(m).is_dir())))
@@ -161,7 +163,8 @@ class Baresip:
 
     def heard(self):
         """The samples that came to its loudspeaker so far."""
-        dumps = sorted((self.dir / "dump").glob("*dec*.wav"))
+        # Without its ".wav" where the path is as long as it can bear.
+        dumps = sorted((self.dir / "dump").glob("*dec*"))
         if not dumps:
             return b""
         # The header of an unfinished file has no length yet: skip it.

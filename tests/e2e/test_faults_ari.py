@@ -58,7 +58,8 @@ def test_a_step_that_fails_costs_one_call_at_most(quiet_world, step, fault):
         call.to_fallback()
     call.hangup().gone()
     world.until(lambda: not world.made(), lambda: f"gone: {world.made()}")
-    if "status" in FAULTS[fault]:
+    # A variable that is not there is nothing to speak of.
+    if "status" in FAULTS[fault] and (step, fault) != ("codec", "404"):
         world.service.wait_log("ari request refused request=.* status="
                                f"{FAULTS[fault]['status']} body=")
 

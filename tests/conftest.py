@@ -38,3 +38,22 @@ def pytest_collection_modifyitems(config, items):
              and not config.getoption("--all-faults")]
     config.hook.pytest_deselected(items=other)
     items[:] = [item for item in items if item not in other]
+
+
+def _printable(text):
+    """What a hostile peer sent may be no text at all: the report of a test
+    that failed has to reach us from its worker all the same."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    report.sections = [(_printable(name), _printable(content))
+                       for name, content in report.sections]
+    if report.failed and report.longrepr is not None:
+        try:
+            str(report.longrepr).encode()
+        except UnicodeEncodeError:
+            report.longrepr = _printable(str(report.longrepr))

@@ -148,7 +148,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		if (call->farewell)
 			call_hangup(call, "farewell took too long");
 		else
-			call_farewell(call, "limit");
+			(void)call_farewell(call, "limit");
 		break;
 	case CALL_RESCUE:
 		call_rescue_fail(call, "no other worker in time");

@@ -151,11 +151,12 @@ void call_access_cancel(struct call *call, const char *job);
 cJSON *call_access_describe(const struct call *call);
 
 /*
- * The voice says goodbye for REASON ("limit", "shutdown"), then it ends. Once:
- * said again it changes nothing, except of an adopted call that was not yet
- * known to talk.
+ * The voice says goodbye for REASON ("limit", "shutdown", "operator"), then it
+ * ends; who still hears ringing goes to the fallback. False: that changes
+ * nothing, since it is ending, a person has the caller, or it is an adopted
+ * call of which nobody knows yet whether it talks.
  */
-void call_farewell(struct call *call, const char *reason);
+bool call_farewell(struct call *call, const char *reason);
 
 /* Hangs up at once. */
 void call_hangup(struct call *call, const char *reason);

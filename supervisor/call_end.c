@@ -57,18 +57,18 @@ call_hangup(struct call *call, const char *reason)
 	delete_channel(call);
 }
 
-void
+bool
 call_farewell(struct call *call, const char *reason)
 {
 	cJSON *body;
 
 	if (call->state >= CALL_TRANSFERRED || call->farewell)
-		return;
+		return false;
 	if (call->adopted && call->state == CALL_NEW)
-		return; /* it may be talking: its worker has not said yet */
+		return false; /* it may be talking: its worker has not said yet */
 	if (call->state < CALL_TALKING) {
 		call_fallback(call, reason);
-		return;
+		return true;
 	}
 	log_info("call=%s saying goodbye reason=%s", call->id, reason);
 	call->farewell = true;
@@ -79,6 +79,7 @@ call_farewell(struct call *call, const char *reason)
 	json_add_string(body, "reason", reason);
 	json_add_bool(body, "farewell", true);
 	call_send(call, MESSAGE_HANGUP, body);
+	return true;
 }
 
 /* -- the fallback -------------------------------------------------------------- */

@@ -525,7 +525,7 @@ say_goodbyes(struct calls *calls)
 	struct seat *seat;
 
 	TAILQ_FOREACH(seat, &calls->seats, entry)
-		call_farewell(seat->call, "shutdown");
+		(void)call_farewell(seat->call, "shutdown");
 }
 
 /* Two people who talk to each other do not need us. */

@@ -127,6 +127,7 @@ on_end(struct client *client, const cJSON *request)
 {
 	const char *id = json_string(request, "call");
 	bool now = json_bool(request, "now", false);
+	const char *why = "";
 	struct call *call = calls_find(client->control->config.calls, id);
 
 	if (call == NULL || call_state(call) >= CALL_ENDING) {
@@ -138,9 +139,10 @@ on_end(struct client *client, const cJSON *request)
 	    (int)client->who.pid);
 	if (now || call_state(call) == CALL_TRANSFERRED)
 		call_hangup(call, "ended by an operator");
-	else
-		call_farewell(call, "operator");
-	answer(client, request, "");
+	else if (!call_farewell(call, "operator"))
+		why = "it is saying goodbye, or was found again just now: "
+		      "ask again in a moment, or with --now";
+	answer(client, request, why);
 }
 
 static void

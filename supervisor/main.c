@@ -735,6 +735,8 @@ describe(void *arg)
 	json_add_int(body, "jobs_waiting", (int64_t)jobs.waiting);
 	json_add_int(body, "jobs_running", (int64_t)jobs.running);
 	json_add_int(body, "toolworkers", (int64_t)jobs.workers);
+	json_add_int(
+	    body, "records_waiting", (int64_t)records_waiting(me.records));
 	return body;
 }
 

@@ -58,6 +58,7 @@ def test_the_operator_sees_the_calls_and_how_the_service_is(controlled):
     status = json.loads(ctl(controlled, "--json", "status").stdout)
     assert status["ari"] == "up" and status["calls"] == 1
     assert status["pid"] == controlled.service.pid
+    assert status["records_waiting"] == 0
 
 
 @pytest.mark.parametrize("arguments", [["calls"], ["--json", "calls"]])
@@ -91,6 +92,8 @@ def test_an_operator_ends_a_call_with_a_goodbye_or_without(controlled):
     first = controlled.call().hears(GREETING)
     second = controlled.call().hears(GREETING)
     assert ctl(controlled, "end", first.id).returncode == 0
+    again = ctl(controlled, "end", first.id)
+    assert again.returncode == 1 and again.stderr
     first.ended(why="ended by an operator")
     assert first.heard_texts(GREETING, SHUTDOWN_GOODBYE)
     assert ctl(controlled, "end", second.id, "--now").returncode == 0

@@ -3,6 +3,8 @@
 #ifndef TESTS_UNIT_CALL_STEPS_H
 #define TESTS_UNIT_CALL_STEPS_H
 
+#include <fcntl.h>
+
 #include "tests/unit/call_world.h"
 
 #define ID "1732012345.17"
@@ -157,6 +159,30 @@ lose_the_voice(void)
 {
 	act("hangup", "voice_lost");
 	fake_worker_dies(world_worker(), "exited with status 4");
+}
+
+/* The keeper's table has a call with WORKER, NULL if that is dead. */
+static inline void
+step_adopt(const char *call, struct worker *worker)
+{
+	bool keep = false;
+	int held[KEEPER_HELD_COUNT];
+	const struct fleet_adopted adopted = {
+	    .keep = &keep,
+	    .child = 77,
+	    .worker = worker,
+	    .role = PROC_ROLE_CALLWORKER,
+	    .call = call,
+	    .held = held,
+	};
+
+	for (int i = 0; i < KEEPER_HELD_COUNT; i++)
+		held[i] = -1;
+	held[KEEPER_HELD_RTP] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	calls_adopt(world.calls, &adopted);
+	/* As the fleet does with what was not taken. */
+	if (held[KEEPER_HELD_RTP] >= 0)
+		close(held[KEEPER_HELD_RTP]);
 }
 
 #endif

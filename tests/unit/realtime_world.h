@@ -239,7 +239,7 @@ give(struct world *w, const char *fmt, ...)
 		(w)->lines[0] = '\0';                                          \
 	} while (0)
 
-static void
+static inline void
 created(struct world *w, const char *id, const char *ask)
 {
 	if (ask != NULL)
@@ -254,7 +254,7 @@ created(struct world *w, const char *id, const char *ask)
 		    id);
 }
 
-static void
+static inline void
 done(struct world *w, const char *id, const char *status)
 {
 	give(w,
@@ -263,7 +263,7 @@ done(struct world *w, const char *id, const char *status)
 	    id, status);
 }
 
-static void
+static inline void
 failed(struct world *w, const char *id, const char *code)
 {
 	give(w,
@@ -274,7 +274,7 @@ failed(struct world *w, const char *id, const char *code)
 }
 
 /* 960 bytes of audio, 120 ms. */
-static void
+static inline void
 audio(struct world *w, const char *response, const char *item)
 {
 	char base64[1281];
@@ -288,7 +288,7 @@ audio(struct world *w, const char *response, const char *item)
 	    response, item, base64);
 }
 
-static void
+static inline void
 call_done(struct world *w, const char *response, const char *call)
 {
 	give(w,
@@ -298,7 +298,7 @@ call_done(struct world *w, const char *response, const char *call)
 	    response, call);
 }
 
-static void
+static inline void
 refuse(struct world *w, const char *code, const char *event_id)
 {
 	give(w,
@@ -308,20 +308,20 @@ refuse(struct world *w, const char *code, const char *event_id)
 	    event_id != NULL ? event_id : "null", event_id != NULL ? "'" : "");
 }
 
-static void
+static inline void
 confirm_item(struct world *w)
 {
 	give(w, "{'type':'conversation.item.added','item':{'id':'%s'}}",
 	    w->last_item);
 }
 
-static void
+static inline void
 speech(struct world *w, const char *what)
 {
 	give(w, "{'type':'input_audio_buffer.speech_%s','item_id':'u'}", what);
 }
 
-static void
+static inline void
 later(struct world *w, uint64_t ms)
 {
 	w->now_ms += ms;

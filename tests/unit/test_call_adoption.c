@@ -2,39 +2,12 @@
 /* test_call_adoption.c – a new supervisor goes on where the old one died. */
 #include "tests/unit/call_steps.h"
 
-#include <fcntl.h>
-
-static int held[KEEPER_HELD_COUNT];
-
-/* The keeper's table has a call with WORKER, NULL if that is dead. */
-static void
-adopt(const char *call, struct worker *worker)
-{
-	bool keep = false;
-	const struct fleet_adopted adopted = {
-	    .keep = &keep,
-	    .child = 77,
-	    .worker = worker,
-	    .role = PROC_ROLE_CALLWORKER,
-	    .call = call,
-	    .held = held,
-	};
-
-	for (int i = 0; i < KEEPER_HELD_COUNT; i++)
-		held[i] = -1;
-	held[KEEPER_HELD_RTP] = open("/dev/null", O_RDWR | O_CLOEXEC);
-	calls_adopt(world.calls, &adopted);
-	/* As the fleet does with what was not taken. */
-	if (held[KEEPER_HELD_RTP] >= 0)
-		close(held[KEEPER_HELD_RTP]);
-}
-
 static struct worker *
 adopt_live(void)
 {
 	struct worker *worker = fake_fleet_worker(PROC_ROLE_CALLWORKER);
 
-	adopt(ID, worker);
+	step_adopt(ID, worker);
 	assert_int_equal(fake_worker_told(worker, MESSAGE_SYNC), 1);
 	return worker;
 }
@@ -211,7 +184,7 @@ a_call_whose_worker_died_with_the_supervisor_begins_anew(void **state)
 	const cJSON *assign;
 
 	(void)state;
-	adopt(ID, NULL);
+	step_adopt(ID, NULL);
 	snapshot("Up", true);
 	fake_ari_answer_all("DELETE", 204);
 	/* It is answered already, and nobody knows more than Asterisk. */
@@ -304,9 +277,9 @@ a_dead_worker_and_its_successor_make_one_call(void **state)
 	(void)state;
 	/* The supervisor died between giving the call away again and
 	 * releasing what the dead one held. */
-	adopt(ID, NULL);
+	step_adopt(ID, NULL);
 	successor = fake_fleet_worker(PROC_ROLE_CALLWORKER);
-	adopt(ID, successor);
+	step_adopt(ID, successor);
 	assert_int_equal(calls_count(world.calls), 1);
 	assert_int_equal(fake_worker_told(successor, MESSAGE_SYNC), 1);
 	assert_int_equal(fake_fleet.released, 0);

@@ -3,17 +3,7 @@
  * test_conversation_access.c – secret digits and requests that must be
  * confirmed, against a voice that is a list.
  */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "tests/unit/fake_voice.h"
-
-#define V conversation_voice_events
+#include "tests/unit/conversation_world.h"
 
 static const char brief_text[] =
     "{\"instructions\":\"x\",\"greeting\":\"Hola\",\"silent_caller_s\":300,"
@@ -29,22 +19,7 @@ static const char brief_text[] =
 static int
 set_up(void **state)
 {
-	struct fake_world *w = calloc(1, sizeof(*w));
-	struct conversation_config config = {0};
-
-	assert_non_null(w);
-	w->voice.ops = &fake_ops;
-	assert_int_equal(
-	    brief_parse(&w->brief, brief_text, strlen(brief_text)), 0);
-	fake_now_ms = 1000000;
-	config.voice = &w->voice;
-	config.brief = w->brief;
-	config.law = G711_LAW_ULAW;
-	config.ports = &fake_ports;
-	config.arg = w;
-	config.clock_ms = fake_clock;
-	assert_int_equal(conversation_new(&w->c, &config), 0);
-	*state = w;
+	*state = world_conversing(brief_text);
 	return 0;
 }
 
@@ -58,17 +33,6 @@ set_up_running(void **state)
 	V.on_configured(w->c);
 	conversation_media_up(w->c);
 	w->lines[0] = '\0';
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct fake_world *w = *state;
-
-	conversation_free(&w->c);
-	brief_free(&w->brief);
-	free(w);
 	return 0;
 }
 
@@ -181,26 +145,6 @@ request(struct fake_world *w, const char *id, const char *r, const char *token)
 	V.on_tool_call(id, "reiniciar", arguments, w->c);
 }
 
-static void
-says(struct fake_world *w, const char *utterance, size_t ms)
-{
-	uint8_t audio[8 * 2000];
-
-	memset(audio, 0x55, sizeof(audio));
-	V.on_utterance(utterance, CONVERSATION_TAG_ANSWER, w->c);
-	V.on_audio(utterance, audio, 8 * ms, w->c);
-	V.on_utterance_done(
-	    utterance, CONVERSATION_TAG_ANSWER, VOICE_END_COMPLETE, "", w->c);
-}
-
-static void
-caller_speaks(struct fake_world *w)
-{
-	V.on_caller_started(80, w->c);
-	fake_pass(w, 500);
-	V.on_caller_stopped(w->c);
-}
-
 static bool
 has_run(const struct fake_world *w)
 {
@@ -217,13 +161,13 @@ nothing_runs_before_the_caller_has_answered(void **state)
 	request(w, "1", "a", NULL);
 	memcpy(token, token_of(w), sizeof(token));
 	request(w, "2", "a", token); /* in the same breath */
-	caller_speaks(w);            /* about something else */
+	caller_speaks(w, 500);       /* about something else */
 	request(w, "3", "a", token);
-	says(w, "u1", 1500);
+	say(w, "u1", CONVERSATION_TAG_ANSWER, 1500);
 	fake_pass(w, 1600);
 	request(w, "4", "a", token); /* read back, but not answered */
 	assert_false(has_run(w));
-	caller_speaks(w);
+	caller_speaks(w, 500);
 	request(w, "5", "a", token);
 	assert_non_null(strstr(w->lines, "request 5 reiniciar {\"r\":\"a\"}"));
 	w->lines[0] = '\0';
@@ -239,14 +183,14 @@ a_caller_who_interrupts_has_heard_enough_or_not(void **state)
 
 	request(w, "1", "a", NULL);
 	memcpy(token, token_of(w), sizeof(token));
-	says(w, "u1", 2000);
+	say(w, "u1", CONVERSATION_TAG_ANSWER, 2000);
 	fake_pass(w, 400);
-	caller_speaks(w);
+	caller_speaks(w, 500);
 	request(w, "2", "a", token);
 	assert_false(has_run(w));
-	says(w, "u2", 2000);
+	say(w, "u2", CONVERSATION_TAG_ANSWER, 2000);
 	fake_pass(w, 1200);
-	caller_speaks(w);
+	caller_speaks(w, 500);
 	request(w, "3", "a", token);
 	assert_true(has_run(w));
 }
@@ -259,7 +203,7 @@ keys_are_an_answer_too(void **state)
 
 	request(w, "1", "a", NULL);
 	memcpy(token, token_of(w), sizeof(token));
-	says(w, "u1", 1500);
+	say(w, "u1", CONVERSATION_TAG_ANSWER, 1500);
 	fake_pass(w, 1600);
 	conversation_dtmf(w->c, '1');
 	conversation_dtmf(w->c, '#');
@@ -274,11 +218,11 @@ words_from_before_the_request_read_nothing_back(void **state)
 	struct fake_world *w = *state;
 	char token[33];
 
-	says(w, "u1", 2000);
+	say(w, "u1", CONVERSATION_TAG_ANSWER, 2000);
 	request(w, "1", "a", NULL); /* in the same response */
 	memcpy(token, token_of(w), sizeof(token));
 	fake_pass(w, 2100);
-	caller_speaks(w);
+	caller_speaks(w, 500);
 	request(w, "2", "a", token);
 	assert_false(has_run(w));
 }

@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_conversation_layers.c – what is heard while a tool runs, and when not. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "tests/unit/fake_voice.h"
+#include "tests/unit/conversation_world.h"
 
 static const char brief_text[] =
     "{\"instructions\":\"x\",\"greeting\":\"Hola\",\"silent_caller_s\":30,"
@@ -21,58 +13,20 @@ static const char brief_text[] =
     "{\"name\":\"plain\",\"deadline_ms\":60000},"
     "{\"name\":\"transfer\",\"deadline_ms\":60000,\"action\":\"transfer\"}]}";
 
-#define V          conversation_voice_events
-#define SECONDS(n) ((uint64_t)(n)*1000)
-
-/* Everything that happened since the last call. */
-#define expect(w, text)                                                        \
-	do {                                                                   \
-		assert_string_equal((w)->lines, text);                         \
-		(w)->lines[0] = '\0';                                          \
-	} while (0)
-#define expect_nothing(w) expect(w, "")
-
-static void
-speak(struct fake_world *w, const char *id, int tag, size_t ms)
-{
-	uint8_t audio[8 * 4000];
-
-	assert_true(ms * 8 <= sizeof(audio));
-	memset(audio, 0x55, sizeof(audio));
-	V.on_utterance(id, tag, w->c);
-	V.on_audio(id, audio, 8 * ms, w->c);
-}
-
 /* All of an utterance is heard. */
 static void
-say(struct fake_world *w, const char *id, int tag, size_t ms)
+hear(struct fake_world *w, const char *id, int tag, size_t ms)
 {
-	speak(w, id, tag, ms);
-	V.on_utterance_done(id, tag, VOICE_END_COMPLETE, "", w->c);
+	say(w, id, tag, ms);
 	fake_pass(w, ms + 20);
 }
 
 static struct fake_world *
 begin_with(const char *text)
 {
-	struct fake_world *w = calloc(1, sizeof(*w));
-	struct conversation_config config = {
-	    .law = G711_LAW_ULAW,
-	    .ports = &fake_ports,
-	    .arg = w,
-	    .clock_ms = fake_clock,
-	};
+	struct fake_world *w = world_conversing(text);
 
-	assert_non_null(w);
-	w->voice.ops = &fake_ops;
-	assert_int_equal(brief_parse(&w->brief, text, strlen(text)), 0);
-	fake_now_ms = 1000000;
-	config.voice = &w->voice;
-	config.brief = w->brief;
-	assert_int_equal(conversation_new(&w->c, &config), 0);
-	V.on_configured(w->c);
-	conversation_media_up(w->c);
-	say(w, "hello", CONVERSATION_TAG_GREETING, 100);
+	begin(w);
 	return w;
 }
 
@@ -84,7 +38,7 @@ caller_asks(struct fake_world *w)
 	fake_pass(w, 1000);
 	V.on_caller_stopped(w->c);
 	fake_pass(w, 500);
-	say(w, "look", CONVERSATION_TAG_ANSWER, 1000);
+	hear(w, "look", CONVERSATION_TAG_ANSWER, 1000);
 	w->lines[0] = '\0';
 }
 
@@ -102,17 +56,6 @@ set_up(void **state)
 
 	caller_asks(w);
 	*state = w;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct fake_world *w = *state;
-
-	conversation_free(&w->c);
-	brief_free(&w->brief);
-	free(w);
 	return 0;
 }
 
@@ -259,7 +202,7 @@ the_sound_goes_on_while_another_tool_runs(void **state)
 	w->lines[0] = '\0';
 	fake_pass(w, CONVERSATION_GATHER_MS + 200);
 	expect(w, "prompt\n");
-	say(w, "u1", CONVERSATION_TAG_ANSWER, 1000);
+	hear(w, "u1", CONVERSATION_TAG_ANSWER, 1000);
 	assert_non_null(strstr(w->lines, "comfort none\n"));
 	w->lines[0] = '\0';
 	fake_pass(w, 800);
@@ -311,7 +254,7 @@ sentences_come_in_turn(void **state)
 	expect(w, "comfort work\n");
 	fake_pass(w, 200);
 	expect(w, "aside 3 Sigo\n");
-	say(w, "a1", CONVERSATION_TAG_ASIDE, 1000);
+	hear(w, "a1", CONVERSATION_TAG_ASIDE, 1000);
 	fake_pass(w, 600);
 	expect(w, "comfort none\nrecord aside {\"id\":\"a1\",\"heard_ms\":1000,"
 		  "\"total_ms\":1000,\"interrupted\":false,\"heard\":\"Sigo\","
@@ -408,7 +351,7 @@ nothing_is_said_into_a_turn(void **state)
 	fake_pass(w, SECONDS(3));
 	V.on_caller_stopped(w->c);
 	fake_pass(w, SECONDS(2));
-	say(w, "u1", CONVERSATION_TAG_ANSWER, 1000);
+	hear(w, "u1", CONVERSATION_TAG_ANSWER, 1000);
 	assert_null(strstr(w->lines, "aside"));
 	w->lines[0] = '\0';
 	fake_pass(w, CONVERSATION_LINE_GAP_MS - 200);
@@ -520,7 +463,7 @@ a_stand_in_is_the_first_sentence(void **state)
 	call_tool(w, "c1", "routers");
 	fake_pass(w, CONVERSATION_TOOL_WAIT_MS + 100);
 	expect(w, "aside 3 Sigo\ncomfort work\n");
-	say(w, "a1", CONVERSATION_TAG_ASIDE, 1000);
+	hear(w, "a1", CONVERSATION_TAG_ASIDE, 1000);
 	w->lines[0] = '\0';
 	fake_pass(w, 5000);
 	expect(w, "comfort work\naside 3 Van 8 s\n");

@@ -3,17 +3,8 @@
  * test_conversation_resume.c – a conversation that goes on with another voice:
  * in another process, after a crash, or in the same one.
  */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
 #include "common/clock.h"
-#include "tests/unit/fake_voice.h"
+#include "tests/unit/conversation_world.h"
 
 #define TOOL(name, action)                                                     \
 	"{\"name\":\"" name "\",\"action\":\"" action                          \
@@ -26,35 +17,19 @@ static const char brief_text[] =
     "\"Adiós\",\"trouble\":\"Disculpe\",\"person_wait\":\"Le comunico\"},\"tools\":[" TOOL(
 	"consultar", "") "," TOOL("colgar", "hangup") "]}";
 
-#define V          conversation_voice_events
-#define SECONDS(n) ((uint64_t)(n)*1000)
 #define NOT_MADE                                                               \
 	"{\"status\":\"cancelled\",\"error\":\"The call was not made: there "  \
 	"was an interruption. Call again if the caller still wants it.\"}\n"
-
-#define expect(w, text)                                                        \
-	do {                                                                   \
-		assert_string_equal((w)->lines, text);                         \
-		(w)->lines[0] = '\0';                                          \
-	} while (0)
-#define expect_nothing(w) expect(w, "")
 
 static void
 converse_in(struct fake_world *w, struct history *history, const char *leaving,
     bool secret)
 {
-	struct conversation_config config = {
-	    .voice = &w->voice,
-	    .brief = w->brief,
-	    .law = G711_LAW_ULAW,
-	    .ports = &fake_ports,
-	    .arg = w,
-	    .clock_ms = fake_clock,
-	    .history = history,
-	    .leaving = leaving,
-	    .secret = secret,
-	};
+	struct conversation_config config = world_config(w);
 
+	config.history = history;
+	config.leaving = leaving;
+	config.secret = secret;
 	assert_int_equal(conversation_new(&w->c, &config), 0);
 	history_free(&history);
 }
@@ -69,12 +44,8 @@ converse(struct fake_world *w, struct history *history, const char *leaving)
 static int
 set_up(void **state)
 {
-	struct fake_world *w = calloc(1, sizeof(*w));
+	struct fake_world *w = world_new(brief_text);
 
-	assert_non_null(w);
-	w->voice.ops = &fake_ops;
-	assert_int_equal(
-	    brief_parse(&w->brief, brief_text, strlen(brief_text)), 0);
 	assert_int_equal(journal_memfd_create(&w->journal_fd), 0);
 	assert_int_equal(journal_attach(&w->journal, w->journal_fd), 0);
 	fake_now_ms = clock_now_ms() / 100 * 100 + 100;
@@ -83,21 +54,9 @@ set_up(void **state)
 	return 0;
 }
 
-static int
-tear_down(void **state)
-{
-	struct fake_world *w = *state;
-
-	conversation_free(&w->c);
-	brief_free(&w->brief);
-	journal_free(&w->journal);
-	close(w->journal_fd);
-	free(w);
-	return 0;
-}
-
 static void
-say(struct fake_world *w, const char *id, int tag, const char *words, size_t ms)
+say_words(
+    struct fake_world *w, const char *id, int tag, const char *words, size_t ms)
 {
 	static const uint8_t audio[8 * 10000];
 
@@ -114,11 +73,11 @@ end(struct fake_world *w, const char *id, int tag, const char *words)
 }
 
 static void
-begin(struct fake_world *w)
+greet(struct fake_world *w)
 {
 	V.on_configured(w->c);
 	conversation_media_up(w->c);
-	say(w, "g", CONVERSATION_TAG_GREETING, "Hola", 100);
+	say_words(w, "g", CONVERSATION_TAG_GREETING, "Hola", 100);
 	end(w, "g", CONVERSATION_TAG_GREETING, "Hola");
 	fake_pass(w, 200);
 	w->lines[0] = '\0';
@@ -180,7 +139,7 @@ nobody_is_greeted_again(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	crash(w);
 	expect(w, "start\npast voice g Hola\n");
 	V.on_configured(w->c);
@@ -205,9 +164,9 @@ a_queued_sentence_is_heard_to_its_end_and_recorded(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "cuente");
-	say(w, "a1", CONVERSATION_TAG_ANSWER, UNO, 2000);
+	say_words(w, "a1", CONVERSATION_TAG_ANSWER, UNO, 2000);
 	end(w, "a1", CONVERSATION_TAG_ANSWER, UNO);
 	fake_pass(w, 500);
 	crash(w);
@@ -225,9 +184,9 @@ what_is_queued_can_be_interrupted(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "cuente");
-	say(w, "a1", CONVERSATION_TAG_ANSWER, UNO, 2000);
+	say_words(w, "a1", CONVERSATION_TAG_ANSWER, UNO, 2000);
 	end(w, "a1", CONVERSATION_TAG_ANSWER, UNO);
 	fake_pass(w, 500);
 	crash_and_go_on(w);
@@ -245,9 +204,9 @@ what_was_cut_and_not_recorded_is_recorded(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "cuente");
-	say(w, "a1", CONVERSATION_TAG_ANSWER, UNO, 2000);
+	say_words(w, "a1", CONVERSATION_TAG_ANSWER, UNO, 2000);
 	end(w, "a1", CONVERSATION_TAG_ANSWER, UNO);
 	fake_pass(w, 1000);
 	assert_string_equal(w->played[1].id, "a1");
@@ -265,9 +224,9 @@ half_a_sentence_is_heard_and_then_finished(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "cuente");
-	say(w, "a1", CONVERSATION_TAG_ANSWER, "uno dos tres", 1000);
+	say_words(w, "a1", CONVERSATION_TAG_ANSWER, "uno dos tres", 1000);
 	fake_pass(w, 200);
 	crash(w);
 	w->lines[0] = '\0';
@@ -289,9 +248,9 @@ a_caller_who_goes_on_speaking_needs_no_rest(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "cuente");
-	say(w, "a1", CONVERSATION_TAG_ANSWER, "uno dos tres", 1000);
+	say_words(w, "a1", CONVERSATION_TAG_ANSWER, "uno dos tres", 1000);
 	crash_and_go_on(w);
 	V.on_caller_started(0, w->c);
 	w->lines[0] = '\0';
@@ -299,7 +258,7 @@ a_caller_who_goes_on_speaking_needs_no_rest(void **state)
 	expect_nothing(w);
 	/* Nor does who dials. */
 	V.on_caller_stopped(w->c);
-	say(w, "a2", CONVERSATION_TAG_ANSWER, "cuatro", 1000);
+	say_words(w, "a2", CONVERSATION_TAG_ANSWER, "cuatro", 1000);
 	crash_and_go_on(w);
 	conversation_dtmf(w->c, '5');
 	w->lines[0] = '\0';
@@ -313,7 +272,7 @@ a_turn_without_an_answer_is_answered(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "¿hola?");
 	crash_and_go_on(w);
 	fake_pass(w, 100);
@@ -325,7 +284,7 @@ a_turn_that_is_remembered_is_sent_instead(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "¿hola?");
 	w->remembers = true;
 	crash(w);
@@ -343,7 +302,7 @@ words_that_nobody_knows_are_asked_for_again(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "");
 	crash_and_go_on(w);
 	fake_pass(w, 100);
@@ -357,7 +316,7 @@ what_a_full_journal_lacks_is_sent_and_not_asked_for(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	while (journal_append(w->journal, JOURNAL_SESSION, "{}", 2) == 0)
 		;
 	turn(w, "u1", "¿hola?");
@@ -373,7 +332,7 @@ who_speaks_while_it_happens_is_let_finish(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	V.on_caller_started(0, w->c);
 	crash_and_go_on(w);
 	fake_pass(w, CONVERSATION_REPEAT_MS - 300);
@@ -390,7 +349,7 @@ who_fell_silent_while_it_happened_is_asked(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	V.on_caller_started(0, w->c);
 	crash_and_go_on(w);
 	fake_pass(w, CONVERSATION_REPEAT_MS + 200);
@@ -404,7 +363,7 @@ a_tool_that_runs_is_asked_for_again_with_its_id(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "¿señal?");
 	V.on_tool_call("c1", "consultar", "{\"q\":1}", w->c);
 	crash(w);
@@ -426,7 +385,7 @@ its_deadline_is_what_is_left_of_it(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	V.on_tool_call("c1", "consultar", "{}", w->c);
 	/* The journal has the real clock, which the test is ahead of. */
 	fake_now_ms = clock_now_ms() / 100 * 100 + SECONDS(50);
@@ -444,7 +403,7 @@ a_call_that_was_not_passed_on_is_not_run(void **state)
 	    "{\"id\":\"c1\",\"name\":\"consultar\",\"arguments\":\"{}\"}";
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	assert_int_equal(
 	    journal_append(w->journal, JOURNAL_TOOL_CALL, call, strlen(call)),
 	    0);
@@ -458,7 +417,7 @@ a_result_that_was_not_spoken_is_spoken_of(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	V.on_tool_call("c1", "consultar", "{}", w->c);
 	conversation_tool_result(w->c, "c1", TOOL_STATUS_OK, "bien");
 	crash(w);
@@ -474,7 +433,7 @@ a_person_who_is_called_is_called_on(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	conversation_dtmf(w->c, '0');
 	fake_pass(w, SECONDS(3));
 	crash_and_go_on(w);
@@ -496,7 +455,7 @@ a_goodbye_that_was_due_is_said(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	crash_leaving(w, "limit");
 	w->lines[0] = '\0';
 	fake_pass(w, 500);
@@ -504,7 +463,7 @@ a_goodbye_that_was_due_is_said(void **state)
 	V.on_configured(w->c);
 	fake_pass(w, 100);
 	expect(w, "ready\nstop\nsay 5 Adiós límite\n");
-	say(w, "f", CONVERSATION_TAG_FAREWELL, "Adiós límite", 500);
+	say_words(w, "f", CONVERSATION_TAG_FAREWELL, "Adiós límite", 500);
 	end(w, "f", CONVERSATION_TAG_FAREWELL, "Adiós límite");
 	fake_pass(w, 500 + CONVERSATION_LINGER_MS + 200);
 	assert_non_null(strstr(w->lines, "hang up limit\n"));
@@ -515,9 +474,9 @@ a_goodbye_that_is_queued_is_heard_and_is_the_end(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	conversation_leave(w->c, "silent");
-	say(w, "f", CONVERSATION_TAG_FAREWELL, "Adiós callado", 1000);
+	say_words(w, "f", CONVERSATION_TAG_FAREWELL, "Adiós callado", 1000);
 	end(w, "f", CONVERSATION_TAG_FAREWELL, "Adiós callado");
 	fake_pass(w, 300);
 	crash(w); /* who leaves of its own accord has told nobody */
@@ -534,9 +493,9 @@ a_voice_that_was_hanging_up_hangs_up(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "adiós");
-	say(w, "a1", CONVERSATION_TAG_ANSWER, "Hasta luego", 1000);
+	say_words(w, "a1", CONVERSATION_TAG_ANSWER, "Hasta luego", 1000);
 	end(w, "a1", CONVERSATION_TAG_ANSWER, "Hasta luego");
 	V.on_tool_call("h1", "colgar", "{}", w->c);
 	crash_and_go_on(w);
@@ -552,7 +511,7 @@ a_silent_caller_is_not_given_more_time(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	fake_now_ms = clock_now_ms() / 100 * 100 + SECONDS(20);
 	crash_and_go_on(w);
 	fake_pass(w, SECONDS(9));
@@ -569,7 +528,7 @@ a_session_that_drops_is_followed_by_another(void **state)
 	struct fake_world *w = *state;
 
 	w->fetches = true;
-	begin(w);
+	greet(w);
 	turn(w, "u1", "¿señal?");
 	V.on_tool_call("c1", "consultar", "{}", w->c);
 	V.on_fault(VOICE_FAULT_NETWORK, "reset", true, w->c);
@@ -591,9 +550,9 @@ what_a_dropped_session_was_saying_is_finished(void **state)
 	struct fake_world *w = *state;
 
 	w->fetches = true;
-	begin(w);
+	greet(w);
 	turn(w, "u1", "cuente");
-	say(w, "a1", CONVERSATION_TAG_ANSWER, "uno dos", 1000);
+	say_words(w, "a1", CONVERSATION_TAG_ANSWER, "uno dos", 1000);
 	V.on_fault(VOICE_FAULT_NETWORK, "reset", true, w->c);
 	fake_pass(w, 200);
 	assert_int_equal(conversation_change_voice(w->c, &w->voice), 0);
@@ -612,7 +571,7 @@ without_another_voice_the_call_goes_elsewhere(void **state)
 	struct fake_world *w = *state;
 
 	w->fetches = true;
-	begin(w);
+	greet(w);
 	V.on_fault(VOICE_FAULT_NETWORK, "reset", true, w->c);
 	fake_pass(w, CONVERSATION_VOICELESS_MS - 500);
 	assert_null(strstr(w->lines, "voice lost"));
@@ -626,7 +585,7 @@ whoever_fetches_may_give_up(void **state)
 	struct fake_world *w = *state;
 
 	w->fetches = true;
-	begin(w);
+	greet(w);
 	V.on_fault(VOICE_FAULT_NETWORK, "reset", true, w->c);
 	conversation_voice_is_lost(w->c, VOICE_FAULT_NETWORK, "no way");
 	fake_pass(w, 500);
@@ -655,13 +614,13 @@ what_asks_for_digits_is_said_by_the_next_voice(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	conversation_secret_begin(w->c, "Marque su PIN");
 	expect(w, "say 8 Marque su PIN\n");
 	drop(w); /* before a word of it was heard */
 	fetch(w);
 	expect(w, "ready\nsay 8 Marque su PIN\n");
-	say(w, "s", CONVERSATION_TAG_SECRET, "Marque su PIN", 100);
+	say_words(w, "s", CONVERSATION_TAG_SECRET, "Marque su PIN", 100);
 	end(w, "s", CONVERSATION_TAG_SECRET, "Marque su PIN");
 	fake_pass(w, 200);
 	drop(w);
@@ -674,7 +633,7 @@ who_wants_a_person_without_a_voice_is_told_by_the_next(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	drop(w);
 	conversation_dtmf(w->c, '0');
 	fake_pass(w, SECONDS(3));
@@ -690,7 +649,7 @@ a_goodbye_that_was_lost_is_said_before_hanging_up(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "adiós");
 	V.on_tool_call("h1", "colgar", "{}", w->c);
 	assert_non_null(strstr(w->lines, "say 5 Adiós\n"));
@@ -704,14 +663,14 @@ a_goodbye_that_was_taken_back_is_not_the_one_that_is_due(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "adiós");
 	V.on_tool_call("h1", "colgar", "{}", w->c);
-	say(w, "f", CONVERSATION_TAG_FAREWELL, "Adiós", 300);
+	say_words(w, "f", CONVERSATION_TAG_FAREWELL, "Adiós", 300);
 	end(w, "f", CONVERSATION_TAG_FAREWELL, "Adiós");
 	fake_pass(w, 320);
 	turn(w, "u2", "una cosa más");
-	say(w, "a1", CONVERSATION_TAG_ANSWER, "dígame", 100);
+	say_words(w, "a1", CONVERSATION_TAG_ANSWER, "dígame", 100);
 	end(w, "a1", CONVERSATION_TAG_ANSWER, "dígame");
 	fake_pass(w, 200);
 	crash_leaving(w, "limit");
@@ -725,7 +684,7 @@ words_that_are_heard_again_are_told_once(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	turn(w, "u1", "¿hola?");
 	w->remembers = true;
 	drop(w);
@@ -756,7 +715,7 @@ a_successor_is_deaf_from_its_first_frame(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	assert_true(hears(w));
 	crash_in(w, "", true);
 	assert_false(hears(w));
@@ -773,7 +732,7 @@ what_waits_since_the_last_digit_is_not_heard(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	fake_now_ms = clock_now_ms() + 100;
 	conversation_secret_begin(w->c, "");
 	conversation_secret_end(w->c);
@@ -792,7 +751,7 @@ digits_that_end_while_nobody_is_there_are_not_heard(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	conversation_secret_begin(w->c, "");
 	crash(w); /* the supervisor says that they are over */
 	assert_false(hears(w));
@@ -805,12 +764,12 @@ a_pause_is_when_nobody_notices(void **state)
 {
 	struct fake_world *w = *state;
 
-	begin(w);
+	greet(w);
 	fake_pass(w, 100);
 	assert_true(conversation_is_pausing(w->c));
 	turn(w, "u1", "cuente");
 	assert_false(conversation_is_pausing(w->c));
-	say(w, "a1", CONVERSATION_TAG_ANSWER, "uno", 500);
+	say_words(w, "a1", CONVERSATION_TAG_ANSWER, "uno", 500);
 	end(w, "a1", CONVERSATION_TAG_ANSWER, "uno");
 	assert_false(conversation_is_pausing(w->c));
 	fake_pass(w, 600);

@@ -23,21 +23,15 @@
 
 #include <cmocka.h>
 
-struct rig {
-	int fd;
-	struct journal *journal;
-	struct history *h;
-	char lines[8192];
-};
+#include "tests/unit/journal_rig.h"
 
 static int
 setup(void **state)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct journal_rig *rig = calloc(1, sizeof(*rig));
 
 	assert_non_null(rig);
-	assert_int_equal(journal_memfd_create(&rig->fd), 0);
-	assert_int_equal(journal_attach(&rig->journal, rig->fd), 0);
+	journal_rig_open(rig);
 	*state = rig;
 	return 0;
 }
@@ -45,44 +39,33 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
-	history_free(&rig->h);
-	history_free(&rig->h);
-	journal_free(&rig->journal);
-	close(rig->fd);
+	journal_rig_close(rig);
 	free(rig);
 	return 0;
 }
 
-static void
-add(struct rig *rig, enum journal_type type, const char *body)
-{
-	assert_int_equal(
-	    journal_append(rig->journal, type, body, strlen(body)), 0);
-}
-
 /* All of it, an item a line. */
 static const char *
-read_all(struct rig *rig)
+read_all(struct journal_rig *rig)
 {
 	static const char *const kinds[] = {
 	    "caller", "told", "voice", "call", "output"};
+	static char lines[8192];
 	size_t len = 0;
 
-	history_free(&rig->h);
-	assert_int_equal(history_read(&rig->h, rig->fd), 0);
-	rig->lines[0] = '\0';
+	journal_rig_read(rig);
+	lines[0] = '\0';
 	for (size_t i = 0; i < rig->h->count; i++) {
 		const struct history_item *item = &rig->h->items[i];
 
-		len +=
-		    (size_t)snprintf(rig->lines + len, sizeof(rig->lines) - len,
-			"%s %s%s%s: %s\n", kinds[item->kind], item->id,
-			item->call_id, item->name, item->text);
-		assert_true(len < sizeof(rig->lines));
+		len += (size_t)snprintf(lines + len, sizeof(lines) - len,
+		    "%s %s%s%s: %s\n", kinds[item->kind], item->id,
+		    item->call_id, item->name, item->text);
+		assert_true(len < sizeof(lines));
 	}
-	return rig->lines;
+	return lines;
 }
 
 #define TURN(id)                                                               \
@@ -112,7 +95,7 @@ read_all(struct rig *rig)
 static void
 things_are_in_the_order_in_which_they_happened(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
 	add(rig, JOURNAL_STATE, "{\"to\":\"running\"}");
 	SPEAKS("i1", "greeting");
@@ -138,7 +121,7 @@ things_are_in_the_order_in_which_they_happened(void **state)
 static void
 a_transcript_finds_the_turn_that_it_is_of(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
 	TURN("u1"); /* never transcribed */
 	SPEAKS("i1", "answer");
@@ -159,7 +142,7 @@ a_transcript_finds_the_turn_that_it_is_of(void **state)
 static void
 words_are_there_before_the_sentence_ends(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
 	SPEAKS("i1", "answer");
 	WORDS("i1", "uno");
@@ -178,7 +161,7 @@ words_are_there_before_the_sentence_ends(void **state)
 static void
 what_was_only_announced_answers_nothing(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
 	TURN("u1");
 	USER("u1", "¿hola?");
@@ -193,7 +176,7 @@ what_was_only_announced_answers_nothing(void **state)
 static void
 key_0_is_between_the_caller_and_us(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
 	add(rig, JOURNAL_DTMF, "{\"digits\":\"0\"}");
 	assert_string_equal(read_all(rig), "");
@@ -203,7 +186,7 @@ key_0_is_between_the_caller_and_us(void **state)
 static void
 it_knows_who_was_to_speak(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
 	TURN("u1");
 	read_all(rig);
@@ -227,7 +210,7 @@ it_knows_who_was_to_speak(void **state)
 static void
 an_aside_is_no_answer(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
 	TURN("u1");
 	SPEAKS("a1", "aside");
@@ -242,7 +225,7 @@ an_aside_is_no_answer(void **state)
 static void
 what_was_requested_waits_with_what_was_sent(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 	uint64_t before = clock_now_ms();
 
 	CALLS("c1", "con clave");
@@ -272,7 +255,7 @@ what_was_requested_waits_with_what_was_sent(void **state)
 static void
 no_output_is_without_its_call_and_none_is_twice(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
 	RESULT("c9", "ok");
 	CALLS("c1", "{}");
@@ -288,7 +271,7 @@ no_output_is_without_its_call_and_none_is_twice(void **state)
 static void
 usage_is_summed_and_cannot_be_lowered(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
 	add(rig, JOURNAL_USAGE, "{\"input_text\":5,\"output_audio\":7}");
 	add(rig, JOURNAL_USAGE, "{\"input_text\":6,\"output_audio\":-3}");
@@ -301,7 +284,7 @@ usage_is_summed_and_cannot_be_lowered(void **state)
 static void
 a_goodbye_is_known(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
 	add(rig, JOURNAL_STATE, "{\"to\":\"leaving\",\"why\":\"silent\"}");
 	read_all(rig);
@@ -316,7 +299,7 @@ a_goodbye_is_known(void **state)
 static void
 a_long_call_is_told_from_its_end(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 	char body[128];
 
 	CALLS("waits", "{}");
@@ -346,7 +329,7 @@ a_long_call_is_told_from_its_end(void **state)
 static void
 an_aside_of_which_only_the_end_is_known_is_none_of_the_voices(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
 	add(rig, JOURNAL_ASIDE,
 	    "{\"id\":\"a\",\"heard_ms\":9,\"total_ms\":9,\"heard\":\"sigo\"}");
@@ -356,7 +339,7 @@ an_aside_of_which_only_the_end_is_known_is_none_of_the_voices(void **state)
 static void
 a_full_journal_says_that_more_came(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 	char body[JOURNAL_BODY_MAX];
 	int ret;
 
@@ -377,7 +360,7 @@ a_full_journal_says_that_more_came(void **state)
 static void
 its_texts_are_bounded(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 	char *body = malloc(40000);
 	int n = snprintf(body, 40000, "{\"id\":\"uu\",\"text\":\"");
 
@@ -405,7 +388,7 @@ its_texts_are_bounded(void **state)
 static void
 a_torn_end_costs_only_the_end(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 	uint8_t *memory;
 	size_t end = 0;
 
@@ -440,7 +423,7 @@ bodies_without_sense_are_passed_over(void **state)
 	    "{\"id\":\"0123456789012345678901234567890123456789012345678901234"
 	    "56789012345678901234567890\",\"name\":\"n\",\"text\":\"t\","
 	    "\"tag\":\"answer\",\"output\":\"o\",\"heard\":\"h\"}"};
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 
 	for (unsigned type = JOURNAL_CALL; type <= JOURNAL_TOOL_REQUEST; type++)
 		for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++)
@@ -456,7 +439,7 @@ bodies_without_sense_are_passed_over(void **state)
 static void
 what_is_no_journal_is_refused(void **state)
 {
-	struct rig *rig = *state;
+	struct journal_rig *rig = *state;
 	int fd = memfd_create("x", MFD_CLOEXEC);
 
 	(void)rig;

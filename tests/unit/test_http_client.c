@@ -13,11 +13,8 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "tests/unit/guarded_loop.h"
 #include "tests/unit/scripted_server.h"
-
-enum {
-	GUARD_S = 20,
-};
 
 struct fixture {
 	struct event_base *base;
@@ -65,23 +62,9 @@ on_response(const struct http_response *response, void *arg)
 }
 
 static void
-on_guard(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	fail_msg("the loop is stuck");
-}
-
-static void
 run(struct fixture *f)
 {
-	const struct timeval wait = {.tv_sec = GUARD_S};
-	struct event *guard = evtimer_new(f->base, on_guard, NULL);
-
-	event_add(guard, &wait);
-	event_base_dispatch(f->base);
-	event_free(guard);
+	guarded_loop(f->base);
 }
 
 static void

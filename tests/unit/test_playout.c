@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#include "common/crc32.h"
+#include "tests/unit/damaged_memory.h"
 
 #define SILENCE 0xFF
 
@@ -692,26 +692,10 @@ a_writer_killed_at_any_moment_leaves_a_whole_ring(void **state)
 	assert_true(heard > 100 * 160);
 }
 
-/* A ring with some state in it, mapped for damage. */
-static struct playout_ring_header *
-map_used_ring(struct rig *rig)
-{
-	void *memory;
-
-	append(rig, "a", 0, 1000);
-	next(rig);
-	append(rig, "b", 0, 1000);
-	next(rig);
-	playout_free(&rig->playout);
-	memory = mmap(
-	    NULL, 4096 + 65536, PROT_READ | PROT_WRITE, MAP_SHARED, rig->fd, 0);
-	assert_ptr_not_equal(memory, MAP_FAILED);
-	return memory;
-}
-
 static int
-try_attach(struct rig *rig)
+try_attach(void *arg)
 {
+	struct rig *rig = arg;
 	int rc = playout_new(&rig->playout, rig->fd, G711_LAW_ULAW, NULL, NULL);
 
 	if (rc == 0) {
@@ -725,45 +709,48 @@ try_attach(struct rig *rig)
 	return rc;
 }
 
+/* A ring with some state in it, mapped for damage. */
+static struct damaged_memory
+used_memory(struct rig *rig)
+{
+	struct damaged_memory m = {
+	    .len = 4096 + 65536,
+	    .state_off = offsetof(struct playout_ring_header, state),
+	    .state_len = sizeof(struct playout_ring_state),
+	    .crc_off = offsetof(struct playout_ring_state, crc),
+	    .attach = try_attach,
+	    .arg = rig,
+	};
+	void *bytes;
+
+	append(rig, "a", 0, 1000);
+	next(rig);
+	append(rig, "b", 0, 1000);
+	next(rig);
+	playout_free(&rig->playout);
+	bytes =
+	    mmap(NULL, m.len, PROT_READ | PROT_WRITE, MAP_SHARED, rig->fd, 0);
+	assert_ptr_not_equal(bytes, MAP_FAILED);
+	m.bytes = bytes;
+	return m;
+}
+
 static void
 each_damaged_header_field_is_refused(void **state)
 {
-	struct rig *rig = *state;
-	struct playout_ring_header *header = map_used_ring(rig);
-	uint8_t *bytes = (uint8_t *)header;
+	struct damaged_memory m = used_memory(*state);
 
-	for (size_t i = 0; i < offsetof(struct playout_ring_header, state);
-	     i++) {
-		for (unsigned bit = 0; bit < 8; bit++) {
-			bytes[i] ^= (uint8_t)(1u << bit);
-			assert_int_equal(try_attach(rig), -EBADMSG);
-			bytes[i] ^= (uint8_t)(1u << bit);
-		}
-	}
-	assert_int_equal(try_attach(rig), 0);
-	munmap(header, 4096 + 65536);
+	damaged_header_is_refused(&m);
+	munmap(m.bytes, m.len);
 }
 
 static void
 one_damaged_state_is_survived_and_two_are_refused(void **state)
 {
-	struct rig *rig = *state;
-	struct playout_ring_header *header = map_used_ring(rig);
-	const struct playout_ring_header saved = *header;
+	struct damaged_memory m = used_memory(*state);
 
-	for (size_t i = 0; i < sizeof(header->state[0]); i++) {
-		*header = saved;
-		((uint8_t *)&header->state[0])[i] ^= 0x55;
-		assert_int_equal(try_attach(rig), 0);
-		*header = saved;
-		((uint8_t *)&header->state[1])[i] ^= 0x55;
-		assert_int_equal(try_attach(rig), 0);
-		*header = saved;
-		((uint8_t *)&header->state[0])[i] ^= 0x55;
-		((uint8_t *)&header->state[1])[i] ^= 0x55;
-		assert_int_equal(try_attach(rig), -EBADMSG);
-	}
-	munmap(header, 4096 + 65536);
+	damaged_states_are_told(&m);
+	munmap(m.bytes, m.len);
 }
 
 /* The older copy is one commit behind: a frame is said again, nothing more. */
@@ -791,34 +778,24 @@ the_older_state_is_one_commit_behind(void **state)
 	assert_memory_equal(after.payload, before.payload, RTP_FRAME_LEN);
 }
 
-/* Both copies alike, with a right CRC: only the meaning is wrong. */
-static void
-forge(struct playout_ring_header *header, struct playout_ring_state state)
-{
-	state.crc = 0;
-	state.crc = crc32_update(0, &state, sizeof(state));
-	header->state[0] = state;
-	header->state[1] = state;
-}
-
 static void
 a_state_with_a_right_crc_and_wrong_values_is_refused(void **state)
 {
-	struct rig *rig = *state;
-	struct playout_ring_header *header = map_used_ring(rig);
+	struct damaged_memory m = used_memory(*state);
+	const struct playout_ring_header *header = (const void *)m.bytes;
 	struct playout_ring_state good = header->state[0];
 	struct playout_ring_state bad;
 
 	if (header->state[1].generation > good.generation)
 		good = header->state[1];
-	forge(header, good);
-	assert_int_equal(try_attach(rig), 0);
+	damaged_forge(&m, &good);
+	assert_int_equal(m.attach(m.arg), 0);
 #define REFUSED(change)                                                        \
 	do {                                                                   \
 		bad = good;                                                    \
 		change;                                                        \
-		forge(header, bad);                                            \
-		assert_int_equal(try_attach(rig), -EBADMSG);                   \
+		damaged_forge(&m, &bad);                                       \
+		assert_int_equal(m.attach(m.arg), -EBADMSG);                   \
 	} while (0)
 	REFUSED(bad.generation = 0);
 	REFUSED(bad.read_off = 65536);
@@ -838,62 +815,37 @@ a_state_with_a_right_crc_and_wrong_values_is_refused(void **state)
 	REFUSED(bad.utterance[0].id[0] = '\n');
 	REFUSED(memset(bad.utterance[1].id, 'x', PLAYOUT_RING_ID_SIZE));
 #undef REFUSED
-	munmap(header, 4096 + 65536);
+	munmap(m.bytes, m.len);
 }
 
 static void
 random_damage_is_never_fatal(void **state)
 {
-	struct rig *rig = *state;
-	struct playout_ring_header *header = map_used_ring(rig);
-	const struct playout_ring_header saved = *header;
+	struct damaged_memory m = used_memory(*state);
 
-	srand(7);
-	for (unsigned round = 0; round < 3000; round++) {
-		struct playout_ring_state damaged = saved.state[round % 2];
-		uint8_t *bytes = (uint8_t *)&damaged;
+	damaged_at_random_is_never_fatal(&m);
+	munmap(m.bytes, m.len);
+}
 
-		*header = saved;
-		for (unsigned i = 0; i < 1 + round % 5; i++)
-			bytes[(unsigned)rand() % sizeof(damaged)] =
-			    (uint8_t)rand();
-		forge(header, damaged);
-		try_attach(rig);
-	}
-	munmap(header, 4096 + 65536);
+static int
+attach_and_free(int fd)
+{
+	struct playout *p = NULL;
+	int rc = playout_new(&p, fd, G711_LAW_ULAW, NULL, NULL);
+
+	assert_int_equal(p != NULL, rc == 0);
+	playout_free(&p);
+	return rc;
 }
 
 static void
 memory_of_another_size_or_kind_is_refused(void **state)
 {
 	struct rig *rig = *state;
-	struct playout *p = NULL;
-	int fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int file = open("/proc/self/exe", O_RDONLY);
-	char bytes[4096];
+	int fd;
 
-	(void)rig;
-	assert_true(fd >= 0 && file >= 0);
-	/* Right bytes, but the owner could shrink it under us. */
-	assert_int_equal(ftruncate(fd, 4096 + 65536), 0);
-	assert_int_equal(pread(rig->fd, bytes, sizeof(bytes), 0), 4096);
-	assert_int_equal(pwrite(fd, bytes, sizeof(bytes), 0), 4096);
-	assert_int_equal(
-	    playout_new(&p, fd, G711_LAW_ULAW, NULL, NULL), -EBADMSG);
-	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	assert_int_equal(playout_new(&p, fd, G711_LAW_ULAW, NULL, NULL), 0);
-	playout_free(&p);
-	assert_int_equal(ftruncate(fd, 4096 + 65536 + 4096), 0);
-	assert_int_equal(
-	    playout_new(&p, fd, G711_LAW_ULAW, NULL, NULL), -EBADMSG);
-	assert_int_equal(
-	    playout_new(&p, file, G711_LAW_ULAW, NULL, NULL), -EBADMSG);
-	assert_int_equal(
-	    playout_new(&p, -1, G711_LAW_ULAW, NULL, NULL), -EBADF);
-	assert_null(p);
+	damaged_kinds_are_refused(rig->fd, 4096 + 65536, attach_and_free);
 	assert_int_equal(playout_memfd_create_sized(100, &fd), -EINVAL);
-	close(file);
-	close(fd);
 }
 
 static void
@@ -901,9 +853,7 @@ the_memory_can_neither_shrink_nor_grow(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_int_equal(ftruncate(rig->fd, 0), -1);
-	assert_int_equal(ftruncate(rig->fd, 1 << 20), -1);
-	assert_true((fcntl(rig->fd, F_GETFD) & FD_CLOEXEC) != 0);
+	damaged_memory_is_sealed(rig->fd);
 }
 
 int

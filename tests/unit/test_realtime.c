@@ -16,11 +16,11 @@
 #include "callworker/brief.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "tests/unit/guarded_loop.h"
 #include "tests/unit/scripted_server.h"
 
 enum {
 	TEXT = 0x81, /* a whole text message */
-	GUARD_S = 20,
 	LEAD_IN_MS = 300,
 	SPOKEN_MS = 500,
 	FRAMES = 1000, /* 20 s: far more than may wait */
@@ -209,25 +209,11 @@ static const struct voice_events events = {
     .on_fault = on_fault,
 };
 
-static void
-on_guard(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	fail_msg("the loop is stuck");
-}
-
 /* Until an event breaks the loop. */
 static void
 run(struct client *client)
 {
-	const struct timeval wait = {.tv_sec = GUARD_S};
-	struct event *guard = evtimer_new(client->base, on_guard, NULL);
-
-	event_add(guard, &wait);
-	event_base_dispatch(client->base);
-	event_free(guard);
+	guarded_loop(client->base);
 }
 
 static void

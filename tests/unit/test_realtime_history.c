@@ -21,11 +21,11 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/journal_rig.h"
+
 struct rig {
 	struct realtime_history rh;
-	struct history *h;
-	int fd;
-	struct journal *journal;
+	struct journal_rig past;
 	char lines[8192];
 	char last_event[REALTIME_ID_SIZE];
 	unsigned sends_left; /* until one fails */
@@ -73,8 +73,7 @@ setup(void **state)
 
 	assert_non_null(rig);
 	rig->sends_left = 1000;
-	assert_int_equal(journal_memfd_create(&rig->fd), 0);
-	assert_int_equal(journal_attach(&rig->journal, rig->fd), 0);
+	journal_rig_open(&rig->past);
 	*state = rig;
 	return 0;
 }
@@ -85,30 +84,20 @@ teardown(void **state)
 	struct rig *rig = *state;
 
 	realtime_history_free(&rig->rh);
-	history_free(&rig->h);
-	journal_free(&rig->journal);
-	close(rig->fd);
+	journal_rig_close(&rig->past);
 	free(rig);
 	return 0;
-}
-
-static void
-add(struct rig *rig, enum journal_type type, const char *body)
-{
-	assert_int_equal(
-	    journal_append(rig->journal, type, body, strlen(body)), 0);
 }
 
 static int
 replay(struct rig *rig)
 {
-	history_free(&rig->h);
-	assert_int_equal(history_read(&rig->h, rig->fd), 0);
+	journal_rig_read(&rig->past);
 	/* As a playout would say: it is being heard. */
-	for (size_t i = 0; i < rig->h->count; i++)
-		rig->h->items[i].total_ms = 2000;
+	for (size_t i = 0; i < rig->past.h->count; i++)
+		rig->past.h->items[i].total_ms = 2000;
 	rig->lines[0] = '\0';
-	return realtime_history_send(&rig->rh, rig->h, send_event, rig);
+	return realtime_history_send(&rig->rh, rig->past.h, send_event, rig);
 }
 
 static void
@@ -159,13 +148,15 @@ each_kind_has_its_form(void **state)
 {
 	struct rig *rig = *state;
 
-	add(rig, JOURNAL_USER, "{\"id\":\"item_u\",\"text\":\"hola\"}");
-	add(rig, JOURNAL_SPEAKING, "{\"id\":\"item_a\",\"tag\":\"answer\"}");
-	add(rig, JOURNAL_WORDS, "{\"id\":\"item_a\",\"text\":\"dígame\"}");
-	add(rig, JOURNAL_DTMF, "{\"digits\":\"5\"}");
-	add(rig, JOURNAL_TOOL_CALL,
+	add(&rig->past, JOURNAL_USER, "{\"id\":\"item_u\",\"text\":\"hola\"}");
+	add(&rig->past, JOURNAL_SPEAKING,
+	    "{\"id\":\"item_a\",\"tag\":\"answer\"}");
+	add(&rig->past, JOURNAL_WORDS,
+	    "{\"id\":\"item_a\",\"text\":\"dígame\"}");
+	add(&rig->past, JOURNAL_DTMF, "{\"digits\":\"5\"}");
+	add(&rig->past, JOURNAL_TOOL_CALL,
 	    "{\"id\":\"call_1\",\"name\":\"n\",\"arguments\":\"{}\"}");
-	add(rig, JOURNAL_TOOL_RESULT,
+	add(&rig->past, JOURNAL_TOOL_RESULT,
 	    "{\"id\":\"call_1\",\"status\":\"ok\",\"output\":\"bien\"}");
 	assert_int_equal(replay(rig), 0);
 	assert_string_equal(rig->lines,
@@ -181,10 +172,11 @@ what_the_caller_did_not_hear_is_not_told(void **state)
 {
 	struct rig *rig = *state;
 
-	add(rig, JOURNAL_SPEAKING, "{\"id\":\"a\",\"tag\":\"answer\"}");
-	add(rig, JOURNAL_SPEAKING, "{\"id\":\"b\",\"tag\":\"aside\"}");
-	add(rig, JOURNAL_ASIDE, "{\"id\":\"b\",\"heard\":\"Sigo buscando\"}");
-	add(rig, JOURNAL_CALLER, "{\"speaks\":false,\"turn\":\"u\"}");
+	add(&rig->past, JOURNAL_SPEAKING, "{\"id\":\"a\",\"tag\":\"answer\"}");
+	add(&rig->past, JOURNAL_SPEAKING, "{\"id\":\"b\",\"tag\":\"aside\"}");
+	add(&rig->past, JOURNAL_ASIDE,
+	    "{\"id\":\"b\",\"heard\":\"Sigo buscando\"}");
+	add(&rig->past, JOURNAL_CALLER, "{\"speaks\":false,\"turn\":\"u\"}");
 	assert_int_equal(replay(rig), 0);
 	expect(rig, "");
 	assert_int_equal(rig->rh.missing, 0);
@@ -195,12 +187,13 @@ ids_that_the_service_would_refuse_are_replaced(void **state)
 {
 	struct rig *rig = *state;
 
-	add(rig, JOURNAL_USER, "{\"id\":\"con espacio\",\"text\":\"uno\"}");
-	add(rig, JOURNAL_USER,
+	add(&rig->past, JOURNAL_USER,
+	    "{\"id\":\"con espacio\",\"text\":\"uno\"}");
+	add(&rig->past, JOURNAL_USER,
 	    "{\"id\":\"item_012345678901234567890123456789\",\"text\":\"dos\"}");
-	add(rig, JOURNAL_USER, "{\"id\":\"past_6\",\"text\":\"tres\"}");
-	add(rig, JOURNAL_DTMF, "{\"digits\":\"1\"}");
-	add(rig, JOURNAL_DTMF, "{\"digits\":\"2\"}");
+	add(&rig->past, JOURNAL_USER, "{\"id\":\"past_6\",\"text\":\"tres\"}");
+	add(&rig->past, JOURNAL_DTMF, "{\"digits\":\"1\"}");
+	add(&rig->past, JOURNAL_DTMF, "{\"digits\":\"2\"}");
 	assert_int_equal(replay(rig), 0);
 	assert_int_equal(rig->rh.count, 5);
 	for (size_t i = 0; i < rig->rh.count; i++) {
@@ -217,8 +210,8 @@ it_is_there_when_the_service_has_or_refuses_all_of_it(void **state)
 {
 	struct rig *rig = *state;
 
-	add(rig, JOURNAL_USER, "{\"id\":\"u1\",\"text\":\"uno\"}");
-	add(rig, JOURNAL_USER, "{\"id\":\"u2\",\"text\":\"dos\"}");
+	add(&rig->past, JOURNAL_USER, "{\"id\":\"u1\",\"text\":\"uno\"}");
+	add(&rig->past, JOURNAL_USER, "{\"id\":\"u2\",\"text\":\"dos\"}");
 	assert_int_equal(replay(rig), 0);
 	assert_int_equal(rig->rh.missing, 2);
 	assert_true(hears_item(rig, "added", "u1"));
@@ -238,10 +231,11 @@ an_interrupted_one_is_replaced_by_what_was_heard(void **state)
 {
 	struct rig *rig = *state;
 
-	add(rig, JOURNAL_SPEAKING, "{\"id\":\"a\",\"tag\":\"answer\"}");
-	add(rig, JOURNAL_WORDS, "{\"id\":\"a\",\"text\":\"uno dos tres\"}");
-	add(rig, JOURNAL_SPEAKING, "{\"id\":\"b\",\"tag\":\"answer\"}");
-	add(rig, JOURNAL_WORDS, "{\"id\":\"b\",\"text\":\"cuatro\"}");
+	add(&rig->past, JOURNAL_SPEAKING, "{\"id\":\"a\",\"tag\":\"answer\"}");
+	add(&rig->past, JOURNAL_WORDS,
+	    "{\"id\":\"a\",\"text\":\"uno dos tres\"}");
+	add(&rig->past, JOURNAL_SPEAKING, "{\"id\":\"b\",\"tag\":\"answer\"}");
+	add(&rig->past, JOURNAL_WORDS, "{\"id\":\"b\",\"text\":\"cuatro\"}");
 	assert_int_equal(replay(rig), 0);
 	rig->lines[0] = '\0';
 	assert_true(
@@ -264,8 +258,8 @@ a_full_socket_is_told(void **state)
 {
 	struct rig *rig = *state;
 
-	add(rig, JOURNAL_USER, "{\"id\":\"u1\",\"text\":\"uno\"}");
-	add(rig, JOURNAL_USER, "{\"id\":\"u2\",\"text\":\"dos\"}");
+	add(&rig->past, JOURNAL_USER, "{\"id\":\"u1\",\"text\":\"uno\"}");
+	add(&rig->past, JOURNAL_USER, "{\"id\":\"u2\",\"text\":\"dos\"}");
 	rig->sends_left = 1;
 	assert_int_equal(replay(rig), -ENOBUFS);
 }

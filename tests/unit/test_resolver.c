@@ -28,6 +28,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "tests/unit/guarded_loop.h"
 
 /* Unlikely to be anyone's; all of 127/8 is ours on Linux. */
 #define SERVER_IP "127.53.71.9"
@@ -66,23 +67,9 @@ on_result(const struct resolver_result *result, void *arg)
 }
 
 static void
-on_guard(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	fail_msg("the loop is stuck");
-}
-
-static void
 run(struct fixture *f)
 {
-	const struct timeval wait = {.tv_sec = 20};
-	struct event *guard = evtimer_new(f->base, on_guard, NULL);
-
-	event_add(guard, &wait);
-	event_base_dispatch(f->base);
-	event_free(guard);
+	guarded_loop(f->base);
 }
 
 static void

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "common/crc32.h"
+#include "tests/unit/damaged_memory.h"
 
 enum {
 	SIZE = 256 + 1500 * 160,
@@ -275,24 +275,10 @@ a_writer_killed_at_any_moment_leaves_whole_frames(void **state)
 
 /* ---- memory that others may have changed ------------------------------- */
 
-static struct uplink_memory_header *
-map_used(struct rig *rig)
-{
-	void *memory;
-
-	put(rig, 2 * SECOND);
-	uplink_memory_turn_began(rig->memory, 100);
-	put(rig, SECOND);
-	uplink_memory_free(&rig->memory);
-	memory =
-	    mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, rig->fd, 0);
-	assert_ptr_not_equal(memory, MAP_FAILED);
-	return memory;
-}
-
 static int
-try_attach(struct rig *rig)
+try_attach(void *arg)
 {
+	struct rig *rig = arg;
 	static uint8_t bytes[UPLINK_MEMORY_FRAMES * UPLINK_MEMORY_FRAME_LEN];
 	int rc = uplink_memory_attach(&rig->memory, rig->fd);
 	bool speaking;
@@ -316,75 +302,66 @@ try_attach(struct rig *rig)
 	return 0;
 }
 
+static struct damaged_memory
+used_memory(struct rig *rig)
+{
+	struct damaged_memory m = {
+	    .len = SIZE,
+	    .state_off = offsetof(struct uplink_memory_header, state),
+	    .state_len = sizeof(struct uplink_memory_state),
+	    .crc_off = offsetof(struct uplink_memory_state, crc),
+	    .attach = try_attach,
+	    .arg = rig,
+	};
+	void *bytes;
+
+	put(rig, 2 * SECOND);
+	uplink_memory_turn_began(rig->memory, 100);
+	put(rig, SECOND);
+	uplink_memory_free(&rig->memory);
+	bytes =
+	    mmap(NULL, m.len, PROT_READ | PROT_WRITE, MAP_SHARED, rig->fd, 0);
+	assert_ptr_not_equal(bytes, MAP_FAILED);
+	m.bytes = bytes;
+	return m;
+}
+
 static void
 each_damaged_header_field_is_refused(void **state)
 {
-	struct rig *rig = *state;
-	struct uplink_memory_header *header = map_used(rig);
-	uint8_t *bytes = (uint8_t *)header;
+	struct damaged_memory m = used_memory(*state);
 
-	for (size_t i = 0; i < offsetof(struct uplink_memory_header, state);
-	     i++) {
-		for (unsigned bit = 0; bit < 8; bit++) {
-			bytes[i] ^= (uint8_t)(1u << bit);
-			assert_int_equal(try_attach(rig), -EBADMSG);
-			bytes[i] ^= (uint8_t)(1u << bit);
-		}
-	}
-	assert_int_equal(try_attach(rig), 0);
-	munmap(header, SIZE);
+	damaged_header_is_refused(&m);
+	munmap(m.bytes, m.len);
 }
 
 static void
 one_damaged_state_is_survived_and_two_are_refused(void **state)
 {
-	struct rig *rig = *state;
-	struct uplink_memory_header *header = map_used(rig);
-	const struct uplink_memory_header saved = *header;
+	struct damaged_memory m = used_memory(*state);
 
-	for (size_t i = 0; i < sizeof(header->state[0]); i++) {
-		*header = saved;
-		((uint8_t *)&header->state[0])[i] ^= 0x55;
-		assert_int_equal(try_attach(rig), 0);
-		*header = saved;
-		((uint8_t *)&header->state[1])[i] ^= 0x55;
-		assert_int_equal(try_attach(rig), 0);
-		*header = saved;
-		((uint8_t *)&header->state[0])[i] ^= 0x55;
-		((uint8_t *)&header->state[1])[i] ^= 0x55;
-		assert_int_equal(try_attach(rig), -EBADMSG);
-	}
-	munmap(header, SIZE);
-}
-
-/* Both copies alike, with a right CRC: only the meaning is wrong. */
-static void
-forge(struct uplink_memory_header *header, struct uplink_memory_state state)
-{
-	state.crc = 0;
-	state.crc = crc32_update(0, &state, sizeof(state));
-	header->state[0] = state;
-	header->state[1] = state;
+	damaged_states_are_told(&m);
+	munmap(m.bytes, m.len);
 }
 
 static void
 a_state_with_a_right_crc_and_wrong_values_is_refused(void **state)
 {
-	struct rig *rig = *state;
-	struct uplink_memory_header *header = map_used(rig);
+	struct damaged_memory m = used_memory(*state);
+	const struct uplink_memory_header *header = (const void *)m.bytes;
 	struct uplink_memory_state good = header->state[0];
 	struct uplink_memory_state bad;
 
 	if (header->state[1].generation > good.generation)
 		good = header->state[1];
-	forge(header, good);
-	assert_int_equal(try_attach(rig), 0);
+	damaged_forge(&m, &good);
+	assert_int_equal(m.attach(m.arg), 0);
 #define REFUSED(change)                                                        \
 	do {                                                                   \
 		bad = good;                                                    \
 		change;                                                        \
-		forge(header, bad);                                            \
-		assert_int_equal(try_attach(rig), -EBADMSG);                   \
+		damaged_forge(&m, &bad);                                       \
+		assert_int_equal(m.attach(m.arg), -EBADMSG);                   \
 	} while (0)
 	REFUSED(bad.generation = 0);
 	REFUSED(bad.generation = UINT64_MAX);
@@ -399,56 +376,35 @@ a_state_with_a_right_crc_and_wrong_values_is_refused(void **state)
 	REFUSED(bad.flags |= 1u << 20);
 	REFUSED(bad.flags = UPLINK_MEMORY_SPEAKING);
 #undef REFUSED
-	munmap(header, SIZE);
+	munmap(m.bytes, m.len);
 }
 
 static void
 random_damage_is_never_fatal(void **state)
 {
-	struct rig *rig = *state;
-	struct uplink_memory_header *header = map_used(rig);
-	const struct uplink_memory_header saved = *header;
+	struct damaged_memory m = used_memory(*state);
 
-	srand(7);
-	for (unsigned round = 0; round < 3000; round++) {
-		struct uplink_memory_state damaged = saved.state[round % 2];
-		uint8_t *bytes = (uint8_t *)&damaged;
+	damaged_at_random_is_never_fatal(&m);
+	munmap(m.bytes, m.len);
+}
 
-		*header = saved;
-		for (unsigned i = 0; i < 1 + round % 5; i++)
-			bytes[(unsigned)rand() % sizeof(damaged)] =
-			    (uint8_t)rand();
-		forge(header, damaged);
-		try_attach(rig);
-	}
-	munmap(header, SIZE);
+static int
+attach_and_free(int fd)
+{
+	struct uplink_memory *memory = NULL;
+	int rc = uplink_memory_attach(&memory, fd);
+
+	assert_int_equal(memory != NULL, rc == 0);
+	uplink_memory_free(&memory);
+	return rc;
 }
 
 static void
 memory_of_another_size_or_kind_is_refused(void **state)
 {
 	struct rig *rig = *state;
-	struct uplink_memory *m = NULL;
-	int fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int file = open("/proc/self/exe", O_RDONLY);
-	char bytes[4096];
 
-	assert_true(fd >= 0 && file >= 0);
-	/* Right bytes, but the owner could shrink it under us. */
-	assert_int_equal(ftruncate(fd, SIZE), 0);
-	assert_int_equal(pread(rig->fd, bytes, sizeof(bytes), 0), 4096);
-	assert_int_equal(pwrite(fd, bytes, sizeof(bytes), 0), 4096);
-	assert_int_equal(uplink_memory_attach(&m, fd), -EBADMSG);
-	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	assert_int_equal(uplink_memory_attach(&m, fd), 0);
-	uplink_memory_free(&m);
-	assert_int_equal(ftruncate(fd, SIZE + 4096), 0);
-	assert_int_equal(uplink_memory_attach(&m, fd), -EBADMSG);
-	assert_int_equal(uplink_memory_attach(&m, file), -EBADMSG);
-	assert_int_equal(uplink_memory_attach(&m, -1), -EBADF);
-	assert_null(m);
-	close(file);
-	close(fd);
+	damaged_kinds_are_refused(rig->fd, SIZE, attach_and_free);
 }
 
 static void
@@ -456,9 +412,7 @@ the_memory_can_neither_shrink_nor_grow(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_int_equal(ftruncate(rig->fd, 0), -1);
-	assert_int_equal(ftruncate(rig->fd, 1 << 20), -1);
-	assert_true((fcntl(rig->fd, F_GETFD) & FD_CLOEXEC) != 0);
+	damaged_memory_is_sealed(rig->fd);
 }
 
 int

@@ -332,14 +332,14 @@ give_up(const char *why)
 	keeper_reload_end();
 }
 
+/* Nobody waits for it to be reaped: it was never given the table. */
 void
 keeper_standby_stop(const char *why)
 {
 	if (keeper.standby->pid == 0)
 		return;
 	kill(keeper.standby->pid, SIGKILL);
-	if (keeper.standby_step != KEEPER_STANDBY_NONE)
-		give_up(why);
+	keeper_standby_exited(why);
 }
 
 void
@@ -347,8 +347,7 @@ keeper_standby_exited(const char *how)
 {
 	keeper.standby->pid = 0;
 	keeper_channel_close(keeper.standby);
-	if (keeper.standby_step != KEEPER_STANDBY_NONE)
-		give_up(how);
+	give_up(how);
 }
 
 static void

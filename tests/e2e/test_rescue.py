@@ -6,10 +6,7 @@ That SSRC, sequence numbers and timestamps go on is the simulated Asterisk's
 to judge, packet by packet: a jump is a violation."""
 
 import contextlib
-import ctypes
-import os
 import signal
-import threading
 import time
 
 import pytest
@@ -17,6 +14,7 @@ import pytest
 from tests.demo import processes
 from tests.e2e import test_access as access
 from tests.e2e import test_transfer as transfer
+from tests.e2e.debugger import Debugger
 from tests.e2e.service import SANITIZED
 from tests.e2e.test_tools import outputs
 from tests.e2e.world import GREETING, LONG, SHUTDOWN_GOODBYE, TOOL
@@ -30,8 +28,6 @@ QUESTION = {"question": "¿Cuántos clientes hay?"}
 COUNTING = {"transcript": "cuántos", "preamble": "Ya miro.",
             "calls": [{"name": TOOL, "arguments": QUESTION}],
             "then": {"reply": "Son doce."}}
-
-PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
 
 
 def expect_rescue(world):
@@ -85,40 +81,6 @@ def test_one_that_hangs_is_replaced_in_time(world):
     report("SIGSTOP", gap=gap_ms(call))
     assert gap_ms(call) < HANG_MS + WHIM_MS
     assert call.heard_texts(GREETING, LONG)
-
-
-class Debugger:
-    """Holds a process for a while; a thread, since the kernel knows the one
-    that traces."""
-
-    def __init__(self, pid):
-        self.pid = pid
-        self.held, self.over = threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=self._run)
-        self.error = None
-
-    def __enter__(self):
-        self.thread.start()
-        self.held.wait()
-        assert self.error is None, self.error
-        return self
-
-    def __exit__(self, *exc):
-        self.over.set()
-        self.thread.join()
-
-    def _run(self):
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.ptrace.argtypes = [ctypes.c_long] * 4
-        if libc.ptrace(PTRACE_SEIZE, self.pid, 0, 0) < 0 or \
-                libc.ptrace(PTRACE_INTERRUPT, self.pid, 0, 0) < 0:
-            self.error = os.strerror(ctypes.get_errno())
-            self.held.set()
-            return
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
-        self.held.set()
-        self.over.wait()
-        libc.ptrace(PTRACE_DETACH, self.pid, 0, 0)
 
 
 def test_one_that_a_debugger_holds_is_left_alone(world):

@@ -15,6 +15,7 @@ from tests.demo import processes
 from tests.e2e import service as service_module
 from tests.e2e.installed import Installed, rtp_losses, versions
 from tests.e2e import test_transfer as transfer
+from tests.e2e.debugger import Debugger
 from tests.e2e.service import REPO
 from tests.e2e.test_tools import outputs
 from tests.e2e.world import GREETING, LONG, TOOL
@@ -293,6 +294,22 @@ def test_a_stop_in_the_middle_of_it_is_obeyed(world, installed):
     world.service.signal(signal.SIGHUP)
     world.service.wait_log("another supervisor stands by")
     assert world.service.stop() == 0
+
+
+def test_a_stop_is_not_forgotten_over_one_that_takes_long_to_die(
+        world, installed):
+    """Dead, but not reaped before the one that works has ended: a debugger
+    has to look at it first."""
+    world.start()
+    world.call().hears(GREETING).hangup().gone()
+    installed.breaks("-supervisor", "exec sleep 60")
+    world.service.signal(signal.SIGHUP)
+    standby = int(world.service.wait_log(
+        r"another supervisor stands by pid=(\d+)").group(1))
+    with Debugger(standby):
+        assert world.service.stop() == 0
+    assert world.service.count("supervisor started") == 1
+    assert world.service.count("another one takes over") == 0
 
 
 def test_every_caller_is_served_while_one_upgrade_follows_the_other(

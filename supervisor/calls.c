@@ -386,30 +386,43 @@ find_listed(const struct calls *calls, const cJSON *channels, const char *id)
 	return NULL;
 }
 
+/* 0, or as call_adopt_transferred(). */
+static int
+seat_transferred(struct calls *calls, const cJSON *channel,
+    const cJSON *channels, const cJSON *bridges)
+{
+	struct seat *seat = seat_new();
+	struct call *call;
+	int ret = -ENOMEM;
+
+	if (seat != NULL)
+		ret = call_adopt_transferred(
+		    &call, &calls->env, channel, channels, bridges);
+	if (ret == 0)
+		seat_take(calls, seat, call);
+	else
+		free(seat);
+	return ret;
+}
+
 /* Callers who were with a person when an earlier supervisor ended. */
 static void
 find_transferred(
     struct calls *calls, const cJSON *channels, const cJSON *bridges)
 {
 	const cJSON *channel;
-	struct call *call;
 
 	cJSON_ArrayForEach(channel, channels) {
-		struct seat *seat;
-
-		if (!is_stranger(calls, channel))
+		if (!is_stranger(calls, channel) ||
+		    seat_transferred(calls, channel, channels, bridges) !=
+			-ENOMEM)
 			continue;
-		seat = seat_new();
-		if (seat == NULL) {
+		shortage_met(calls->env.shortages, SHORTAGE_MEMORY,
+		    "a call cannot be taken over");
+		if (seat_transferred(calls, channel, channels, bridges) ==
+		    -ENOMEM)
 			log_err("alarm=memory call=%s cannot be taken over",
 			    json_string(channel, "id"));
-			continue;
-		}
-		if (call_adopt_transferred(
-			&call, &calls->env, channel, channels, bridges) == 0)
-			seat_take(calls, seat, call);
-		else
-			free(seat);
 	}
 }
 
@@ -494,27 +507,39 @@ calls_on_ari_state(struct calls *calls, enum ari_state state)
 
 /* -- taking over ------------------------------------------------------------------------ */
 
+static bool
+seat_adopted(struct calls *calls, const struct fleet_adopted *adopted)
+{
+	struct seat *seat = seat_new();
+	struct call *call;
+
+	if (seat == NULL || call_adopt(&call, &calls->env, adopted) < 0) {
+		free(seat);
+		return false;
+	}
+	seat_take(calls, seat, call);
+	return true;
+}
+
 void
 calls_adopt(struct calls *calls, const struct fleet_adopted *adopted)
 {
 	struct call *call = calls_find(calls, adopted->call);
-	struct seat *seat;
 
 	if (call != NULL) {
 		call_adopt_again(call, adopted);
 		return;
 	}
-	seat = seat_new();
-	if (seat == NULL || call_adopt(&call, &calls->env, adopted) < 0) {
-		/* Nobody hears it any more: its caller is a stranger soon. */
-		log_err(
-		    "alarm=memory call=%s cannot be taken over", adopted->call);
-		if (adopted->worker != NULL)
-			worker_kill(adopted->worker, SIGKILL);
-		free(seat);
+	if (seat_adopted(calls, adopted))
 		return;
-	}
-	seat_take(calls, seat, call);
+	shortage_met(calls->env.shortages, SHORTAGE_MEMORY,
+	    "a call cannot be taken over");
+	if (seat_adopted(calls, adopted))
+		return;
+	/* Nobody hears it any more: its caller is a stranger soon. */
+	log_err("alarm=memory call=%s cannot be taken over", adopted->call);
+	if (adopted->worker != NULL)
+		worker_kill(adopted->worker, SIGKILL);
 }
 
 /* -- the drain ---------------------------------------------------------------------------- */

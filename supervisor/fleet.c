@@ -53,8 +53,8 @@ struct worker {
 /* Rows of one child in the keeper's table, until it is complete. */
 struct adoption {
 	TAILQ_ENTRY(adoption) entry;
+	struct worker *worker; /* NULL: it is dead */
 	uint32_t child;
-	pid_t pid;
 	enum proc_role role;
 	char call[KEEPER_TEXT_MAX];
 	int held[KEEPER_HELD_COUNT];
@@ -363,20 +363,35 @@ on_exited(struct fleet *fleet, const struct keeper_message *m)
 /* -- taking over from an earlier supervisor ----------------------------------------- */
 
 static struct adoption *
-adoption_get(struct fleet *fleet, const struct keeper_message *m)
+adoption_find(struct fleet *fleet, uint32_t child)
 {
 	struct adoption *adoption;
 
 	TAILQ_FOREACH(adoption, &fleet->adoptions, entry) {
-		if (adoption->child == m->child)
+		if (adoption->child == child)
 			return adoption;
 	}
-	adoption = calloc(1, sizeof(*adoption));
+	return NULL;
+}
+
+/* NULL without memory, also for the worker that will be heard and watched. */
+static struct adoption *
+adoption_new(struct fleet *fleet, const struct keeper_message *m)
+{
+	struct adoption *adoption = calloc(1, sizeof(*adoption));
+
 	if (adoption == NULL)
 		return NULL;
-	adoption->child = m->child;
-	adoption->pid = m->pid;
 	adoption->role = (enum proc_role)m->role;
+	if (m->pid != 0) {
+		adoption->worker = worker_new(fleet, adoption->role);
+		if (adoption->worker == NULL) {
+			free(adoption);
+			return NULL;
+		}
+		adoption->worker->pid = m->pid;
+	}
+	adoption->child = m->child;
 	memcpy(adoption->call, m->text, sizeof(adoption->call));
 	for (int i = 0; i < KEEPER_HELD_COUNT; i++)
 		adoption->held[i] = -1;
@@ -384,32 +399,66 @@ adoption_get(struct fleet *fleet, const struct keeper_message *m)
 	return adoption;
 }
 
+static struct adoption *
+adoption_get(struct fleet *fleet, const struct keeper_message *m)
+{
+	struct adoption *adoption = adoption_find(fleet, m->child);
+
+	if (adoption == NULL)
+		adoption = adoption_new(fleet, m);
+	if (adoption == NULL) {
+		shortage_met(fleet->callbacks.shortages, SHORTAGE_MEMORY,
+		    "a process cannot be taken over");
+		adoption = adoption_new(fleet, m);
+	}
+	return adoption;
+}
+
+/* Nobody will know of it: it must not go on with a call that others get. */
+static void
+adoption_refuse(struct fleet *fleet, const struct keeper_message *m)
+{
+	log_err("alarm=memory %s cannot be taken over pid=%d call=%s",
+	    proc_role_name((enum proc_role)m->role), (int)m->pid, m->text);
+	if (m->pid != 0)
+		keeper_client_kill(fleet->keeper, m->child, SIGKILL);
+	else
+		keeper_client_release(fleet->keeper, m->child);
+}
+
 static void
 on_held(struct fleet *fleet, const struct keeper_message *m, int *fd)
 {
 	struct adoption *adoption = adoption_get(fleet, m);
 
-	if (adoption == NULL || m->held >= KEEPER_HELD_COUNT ||
-	    adoption->held[m->held] >= 0)
+	if (adoption == NULL) {
+		adoption_refuse(fleet, m);
+		return;
+	}
+	if (m->held >= KEEPER_HELD_COUNT || adoption->held[m->held] >= 0)
 		return;
 	adoption->held[m->held] = *fd;
 	*fd = -1;
 }
 
-static struct worker *
+/*
+ * One with which we cannot talk, since its channel got no number here, is
+ * killed; it is a living one until its exit is reported.
+ */
+static void
 adopt_worker(struct fleet *fleet, struct adoption *adoption)
 {
-	struct worker *worker = worker_new(fleet, adoption->role);
+	int channel = adoption->held[KEEPER_HELD_CHANNEL];
+	struct worker *worker = adoption->worker;
 
-	if (worker == NULL)
-		return NULL;
 	worker->child = adoption->child;
-	worker->pid = adoption->pid;
 	worker->hello = true;
-	if (worker_connect(worker, adoption->held[KEEPER_HELD_CHANNEL]) < 0)
+	if (channel < 0)
+		shortage_met(fleet->callbacks.shortages, SHORTAGE_DESCRIPTORS,
+		    "a worker cannot be talked to");
+	if (channel < 0 || worker_connect(worker, channel) < 0)
 		worker_kill(worker, SIGKILL);
 	adoption->held[KEEPER_HELD_CHANNEL] = -1;
-	return worker;
 }
 
 static void
@@ -428,6 +477,7 @@ adopt(struct fleet *fleet, struct adoption *adoption)
 {
 	bool keep = false;
 	struct fleet_adopted adopted = {
+	    .worker = adoption->worker,
 	    .role = adoption->role,
 	    .call = adoption->call,
 	    .held = adoption->held,
@@ -435,8 +485,8 @@ adopt(struct fleet *fleet, struct adoption *adoption)
 	    .keep = &keep,
 	};
 
-	if (adoption->pid != 0 && adoption->held[KEEPER_HELD_CHANNEL] >= 0)
-		adopted.worker = adopt_worker(fleet, adoption);
+	if (adoption->worker != NULL)
+		adopt_worker(fleet, adoption);
 	fleet->callbacks.on_adopted(&adopted, fleet->callbacks.arg);
 	if (adopted.worker == NULL && !keep)
 		keeper_client_release(fleet->keeper, adoption->child);

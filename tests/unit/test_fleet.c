@@ -622,6 +622,28 @@ of_a_dead_worker_only_its_call_is_left(void **state)
 	assert_int_equal(fleet_count(rig.fleet), 0);
 }
 
+/* Its call must not get another before it is dead: both would read its RTP. */
+static void
+one_whose_channel_got_no_number_here_is_ended_before_its_call_goes_on(
+    void **state)
+{
+	(void)state;
+	held_row(5, getpid(), KEEPER_HELD_CHANNEL, "17.4", -1);
+	held_row(5, getpid(), KEEPER_HELD_RTP, "17.4", STDOUT_FILENO);
+	table_end();
+	assert_int_equal(rig.adopted, 1);
+	assert_non_null(rig.adopted_worker);
+	assert_true(rig.adopted_rtp);
+	assert_int_equal(killed(5), SIGKILL);
+	assert_int_equal(rig.gone, 0);
+	assert_int_equal(
+	    worker_send(rig.adopted_worker, MESSAGE_SYNC, NULL), -ENOTCONN);
+	exited(5, SIGKILL);
+	assert_int_equal(rig.gone, 1);
+	assert_int_equal(ordered(KEEPER_RELEASE, 5), 1);
+	assert_int_equal(fleet_count(rig.fleet), 0);
+}
+
 static void
 a_table_that_never_ends_leaves_no_descriptor(void **state)
 {
@@ -708,6 +730,8 @@ main(void)
 	    TEST(what_a_call_needs_is_held_by_the_keeper),
 	    TEST(the_table_of_a_predecessor_is_adopted_before_anything_else),
 	    TEST(of_a_dead_worker_only_its_call_is_left),
+	    TEST(
+		one_whose_channel_got_no_number_here_is_ended_before_its_call_goes_on),
 	    TEST(a_table_that_never_ends_leaves_no_descriptor),
 	    TEST(signals_of_the_service_come_through_the_keeper),
 	    TEST(a_keeper_that_is_gone_is_reported_once),

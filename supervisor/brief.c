@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -499,4 +500,24 @@ out:
 		close(fd);
 	free(text);
 	return ret;
+}
+
+void
+brief_read_model(int fd, char *buf, size_t size)
+{
+	struct stat st;
+	void *text;
+	cJSON *json;
+
+	buf[0] = '\0';
+	if (fstat(fd, &st) < 0 || st.st_size <= 0)
+		return;
+	/* Sealed: it stays as long as it is. */
+	text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (text == MAP_FAILED)
+		return;
+	json = json_parse(text, (size_t)st.st_size);
+	snprintf(buf, size, "%s", json_string(json, "model"));
+	cJSON_Delete(json);
+	munmap(text, (size_t)st.st_size);
 }

@@ -47,4 +47,7 @@ char *brief_render(const struct brief_request *request);
  */
 int brief_build(const struct brief_request *request, int *fd_out);
 
+/* The model of a brief that brief_build() has made; "" if it cannot be read. */
+void brief_read_model(int fd, char *buf, size_t size);
+
 #endif

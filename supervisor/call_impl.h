@@ -51,8 +51,9 @@ struct call {
 	char called[CALL_TEXT_MAX];
 	char persona_asked[CALL_TEXT_MAX]; /* Stasis(app,persona=…) or "" */
 	char persona[CALL_TEXT_MAX];
-	char codec[8];   /* "ulaw" or "alaw" */
-	const char *why; /* it ended */
+	char model[CONFIG_TEXT_MAX]; /* that its brief is for; "": not known */
+	char codec[8];               /* "ulaw" or "alaw" */
+	const char *why;             /* it ended */
 
 	/* In Asterisk. */
 	bool up;           /* answered */
@@ -95,9 +96,11 @@ struct call {
 	/* Its rescues, see call_rescue.h. */
 	unsigned int resumes; /* successors that it had */
 	uint64_t lost_ms;     /* when the last worker was lost; 0: none was */
-	pid_t lost_pid;       /* 0: it died before we were there */
-	uint32_t kept;        /* what the keeper holds for a dead one, or 0 */
-	char leaving[32];     /* why the voice says goodbye, or "" */
+	bool voiceless;   /* the worker is being killed for having no voice */
+	bool excused;     /* one of them was, and is not counted */
+	pid_t lost_pid;   /* 0: it died before we were there */
+	uint32_t kept;    /* what the keeper holds for a dead one, or 0 */
+	char leaving[32]; /* why the voice says goodbye, or "" */
 	char digits[CALL_DIGITS_MAX + 1]; /* for the successor */
 
 	/* Figures, CLOCK_MONOTONIC ms. */
@@ -133,7 +136,8 @@ struct fleet_adopted;
 void call_worker_adopt(struct call *call, const struct fleet_adopted *adopted);
 /* Goes on, or begins anew, as soon as both sides have said what they know. */
 void call_adopt_decide(struct call *call);
-void call_send(struct call *call, enum message_type type, cJSON *body);
+/* Takes BODY, NULL for none; 0 or -errno (-ENOTCONN: it has no worker). */
+int call_send(struct call *call, enum message_type type, cJSON *body);
 /* Where Asterisk expects our RTP: the caller can hear and be heard. */
 void call_send_media(struct call *call);
 

@@ -157,17 +157,37 @@ on_address(const struct ari_response *response, void *arg)
 
 /* -- another worker --------------------------------------------------------------- */
 
+/*
+ * Whether this loss is one too many: the second of late may be the call's own
+ * doing. That a successor got no voice is excused once, and no more, since what
+ * it told the service may be what the service does not bear.
+ */
+static bool
+count_loss(struct call *call)
+{
+	uint64_t now_ms = clock_now_ms();
+	bool again =
+	    call->lost_ms != 0 && now_ms - call->lost_ms < CALL_RESCUE_AGAIN_MS;
+
+	if (!again) {
+		call->excused = false;
+	} else if (call->voiceless && !call->excused) {
+		log_warn("call=%s its successor had no voice, another one is "
+			 "tried",
+		    call->id);
+		call->excused = true;
+		again = false;
+	}
+	call->voiceless = false;
+	call->lost_ms = now_ms;
+	return again;
+}
+
 void
 call_rescue(struct call *call)
 {
-	uint64_t now_ms = clock_now_ms();
-	bool again;
-
 	recall(call);
-	again =
-	    call->lost_ms != 0 && now_ms - call->lost_ms < CALL_RESCUE_AGAIN_MS;
-	call->lost_ms = now_ms;
-	if (again) {
+	if (count_loss(call)) {
 		call_rescue_fail(call, "worker lost again so soon");
 	} else if (!has_memory(call) || call->codec[0] == '\0') {
 		call_rescue_fail(call, "worker lost");

@@ -38,16 +38,17 @@ enum {
 	BYE_TEXT_MAX = 1500, /* of a worker's last words, in the log */
 };
 
-void
+int
 call_send(struct call *call, enum message_type type, cJSON *body)
 {
 	if (body == NULL)
 		body = cJSON_CreateObject();
 	json_add_string(body, "call", call->id);
-	if (call->worker == NULL)
+	if (call->worker == NULL) {
 		cJSON_Delete(body);
-	else
-		worker_send(call->worker, type, body);
+		return -ENOTCONN;
+	}
+	return worker_send(call->worker, type, body);
 }
 
 int
@@ -79,18 +80,22 @@ voice_lost(struct call *call)
 		call_fallback(call, "voice service lost");
 	else if (call->state <= CALL_TALKING)
 		worker_kill(call->worker, SIGKILL); /* on_gone goes on */
+	call->voiceless = is_new;
 }
 
-/* The model that its persona wants. */
+/*
+ * Of a call that an earlier supervisor began the brief knows it. What its
+ * persona is today, or whether there still is one, does not matter.
+ */
 static const char *
-voice_model(const struct call *call)
+voice_model(struct call *call)
 {
-	const char *why;
-	const struct persona *persona = personas_choose(
-	    *call->env->personas, call->persona, call->called, &why);
-
-	return persona != NULL ? brief_model(call->env->config, persona)
-			       : call->env->config->openai_realtime_model;
+	if (call->model[0] == '\0' && call->fds[CALL_FD_BRIEF] >= 0)
+		brief_read_model(
+		    call->fds[CALL_FD_BRIEF], call->model, sizeof(call->model));
+	return call->model[0] != '\0'
+		   ? call->model
+		   : call->env->config->openai_realtime_model;
 }
 
 static void
@@ -457,9 +462,10 @@ assign(struct call *call)
 		return;
 	}
 	call_record_begin(call);
-	/* One that cannot be told is gone, and on_gone says so. */
-	(void)call_assign(call);
 	call_set_state(call, CALL_ASSIGNED, "worker found");
+	/* One that was not told would only cost time: on_gone has another. */
+	if (call_assign(call) < 0)
+		worker_kill(call->worker, SIGKILL);
 }
 
 void
@@ -469,7 +475,9 @@ call_send_media(struct call *call)
 
 	json_add_string(body, "address", call->media_ip);
 	json_add_int(body, "port", call->media_port);
-	call_send(call, MESSAGE_MEDIA, body);
+	/* Without it nobody would ever be heard. */
+	if (call_send(call, MESSAGE_MEDIA, body) < 0)
+		worker_kill(call->worker, SIGKILL);
 }
 
 static void
@@ -498,26 +506,39 @@ call_lookup_over(struct call *call)
 		assign(call);
 }
 
-void
-call_take_worker(struct call *call)
+/* Who answers a call that nobody has heard yet. False: nobody can. */
+static bool
+choose_persona(struct call *call)
 {
-	struct spares_request *request = NULL;
 	const struct persona *persona;
 	const char *why;
 
 	persona = personas_choose(*call->env->personas,
 	    call->persona[0] != '\0' ? call->persona : call->persona_asked,
 	    call->called, &why);
-	if (persona == NULL) {
-		call_fallback(call, "no persona");
-		return;
-	}
+	if (persona == NULL)
+		return false;
 	if (call->persona[0] == '\0')
 		log_info(
 		    "call=%s persona=%s (%s)", call->id, persona->name, why);
 	snprintf(call->persona, sizeof(call->persona), "%s", persona->name);
+	snprintf(call->model, sizeof(call->model), "%s",
+	    brief_model(call->env->config, persona));
+	return true;
+}
+
+void
+call_take_worker(struct call *call)
+{
+	struct spares_request *request = NULL;
+
+	/* A successor gets the brief that there is. */
+	if (call->state != CALL_RESCUE && !choose_persona(call)) {
+		call_fallback(call, "no persona");
+		return;
+	}
 	call->attempts++;
-	spares_take(call->env->spares, brief_model(call->env->config, persona),
+	spares_take(call->env->spares, voice_model(call),
 	    call->state == CALL_RESCUE, on_worker, call, &request);
 	if (request != NULL)
 		call->request = request;
@@ -578,7 +599,8 @@ call_worker_adopt(struct call *call, const struct fleet_adopted *adopted)
 	own(call, worker);
 	log_info(
 	    "call=%s found again pid=%d", call->id, (int)worker_pid(worker));
-	call_send(call, MESSAGE_SYNC, NULL);
+	if (call_send(call, MESSAGE_SYNC, NULL) < 0)
+		worker_kill(worker, SIGKILL);
 }
 
 void

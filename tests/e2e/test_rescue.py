@@ -17,7 +17,7 @@ from tests.e2e import test_transfer as transfer
 from tests.e2e.debugger import Debugger
 from tests.e2e.service import SANITIZED
 from tests.e2e.test_tools import outputs
-from tests.e2e.world import GREETING, LONG, SHUTDOWN_GOODBYE, TOOL
+from tests.e2e.world import GREETING, LONG, PERSONA, SHUTDOWN_GOODBYE, TOOL
 
 # What was measured is printed (pytest -s). What is asserted has room for the
 # whims of a machine that stalls.
@@ -144,6 +144,52 @@ def test_without_any_voice_it_is_the_fallback(world):
     world.openai.faults.always("handshake", "black_hole")
     world.service.signal(signal.SIGKILL, call.worker)
     call.to_fallback(why="no other worker in time")
+
+
+def test_a_successor_whose_session_is_dead_is_replaced_too(world):
+    """It is the service's fault, not the call's: nobody is sent away."""
+    expect_rescue(world)
+    world.expect("its successor had no voice")
+    world.allow("voice", "worker lost", "callworker ended")
+    call = speaking(world, "Después.")
+    spare = next(s for s in world.openai.live if s is not call.session)
+    world.openai.inject("half_open", spare)
+    call.rescued()
+    call.hears(LONG)
+    call.wait_log("resumes=2")
+    call.asks("y después", "Después.")
+    assert call.heard_texts(GREETING, LONG, "Después.")
+    call.hangup().gone(why="caller gone")
+
+
+def test_a_persona_that_is_gone_goes_on(world):
+    """The call keeps what it was told at its beginning, and its model."""
+    expect_rescue(world)
+    world.answers({"transcript": "algo largo", "reply": LONG}, "Después.")
+    world.make()
+    other = world.folder / "personas/otra.md"
+    other.write_text(PERSONA.replace(
+        "voice: marin", "voice: cedar\nmodel: gpt-realtime-2\nnumbers: 777")
+        .replace("atiende pruebas", "es otra persona"))
+    world.service.start()
+    world.ready()
+    call = world.call(exten="777").hears(GREETING)
+    call.says("algo largo", wait=False)
+    call.begins_to_hear(LONG, ms=300)
+    told = call.session.instructions
+    assert "es otra persona" in told
+    other.unlink()
+    mark = world.service.mark()
+    world.service.signal(signal.SIGHUP)
+    world.service.wait_log("reading the configuration again", since=mark)
+    call.rescued()
+    call.hears(LONG)
+    call.asks("y después", "Después.")
+    assert call.session.config["model"] == "gpt-realtime-2"
+    assert call.session.instructions == told
+    assert call.heard_texts(GREETING, LONG, "Después.")
+    call.hangup().gone()
+    assert world.service.find(f"call={call.id} ended .*persona=otra")
 
 
 def test_a_query_runs_once_and_its_answer_reaches_the_successor(world):

@@ -59,6 +59,8 @@ static struct {
 
 	/* personas, briefs, tools */
 	bool no_persona;
+	char model[64]; /* what a persona has, and a brief says */
+	char model_asked[64];
 	char persona_asked[64];
 	int brief_error;
 	char brief_customer[256]; /* of the last brief */
@@ -103,7 +105,7 @@ spares_take(struct spares *spares, const char *model, bool insists,
 
 	(void)spares;
 	(void)insists;
-	assert_string_equal(model, "gpt-realtime");
+	snprintf(world.model_asked, sizeof(world.model_asked), "%s", model);
 	assert_true(world.asked < WORLD_WAITING_MAX);
 	world.asked++;
 	*request_out = NULL;
@@ -193,7 +195,15 @@ brief_model(const struct config *config, const struct persona *persona)
 {
 	(void)config;
 	(void)persona;
-	return "gpt-realtime";
+	return world.model;
+}
+
+void
+brief_read_model(int fd, char *buf, size_t size)
+{
+	ssize_t n = pread(fd, buf, size - 1, 0);
+
+	buf[n > 0 ? n : 0] = '\0';
 }
 
 int
@@ -204,6 +214,7 @@ brief_build(const struct brief_request *request, int *fd_out)
 	if (world.brief_error != 0)
 		return world.brief_error;
 	*fd_out = memfd_create("brief", MFD_CLOEXEC);
+	assert_true(write(*fd_out, world.model, strlen(world.model)) > 0);
 	return 0;
 }
 
@@ -344,7 +355,9 @@ world_setup(void **state)
 	    .fallback_context = "telefonista-fallback",
 	    .fallback_sound = "sound:tt-somethingwrong",
 	    .person_destination = "persona",
+	    .openai_realtime_model = "gpt-realtime",
 	};
+	strcpy(world.model, "gpt-realtime");
 	rtp_ports_init(&world.ports, 20000, 65000);
 	assert_int_equal(
 	    ledger_new(&world.ledger, world.base, NULL, world.config.ari_app),

@@ -367,6 +367,28 @@ memfd_is_sealed_and_closed_on_exec(void **state)
 	close(fd);
 }
 
+/* A later supervisor, whose settings say something else. */
+static void
+model_is_read_back_from_a_brief(void **state)
+{
+	struct fixture *f = *state;
+	char model[CONFIG_TEXT_MAX];
+	int fd;
+
+	f->persona.model = "gpt-realtime-mini";
+	assert_int_equal(brief_build(&f->request, &fd), 0);
+	brief_read_model(fd, model, sizeof(model));
+	assert_string_equal(model, "gpt-realtime-mini");
+	close(fd);
+	fd = memfd_create("empty", MFD_CLOEXEC);
+	brief_read_model(fd, model, sizeof(model));
+	assert_string_equal(model, "");
+	assert_int_equal(write(fd, "{", 1), 1);
+	brief_read_model(fd, model, sizeof(model));
+	assert_string_equal(model, "");
+	close(fd);
+}
+
 static void
 real_persona_and_notes_fit_together(void **state)
 {
@@ -441,6 +463,7 @@ main(void)
 	    TEST(foreign_marks_stay_as_they_are),
 	    TEST(tools_that_cannot_work_are_not_offered),
 	    TEST(memfd_is_sealed_and_closed_on_exec),
+	    TEST(model_is_read_back_from_a_brief),
 	    TEST(real_persona_and_notes_fit_together),
 	};
 

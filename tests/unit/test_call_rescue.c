@@ -84,18 +84,74 @@ later_it_is_another_misfortune(void **state)
 }
 
 static void
-a_successor_without_a_voice_is_as_good_as_dead(void **state)
+a_successor_without_a_voice_is_replaced_too(void **state)
 {
 	cJSON *body = cJSON_CreateObject();
 
 	(void)state;
-	fake_worker_dies(talk(1), "killed by signal 9");
+	fake_worker_dies(talk(2), "killed by signal 9");
 	json_add_string(body, "fault", "server");
 	fake_worker_says(world_worker(), MESSAGE_VOICE_FAILED, body);
 	assert_int_equal(world_worker()->killed, SIGKILL);
 	assert_int_equal(world_state(ID), CALL_TALKING);
 	fake_worker_dies(world_worker(), "killed by signal 9");
+	assert_int_equal(world_state(ID), CALL_TALKING);
+	assert_int_equal(
+	    json_int(fake_worker_heard(world_worker(), MESSAGE_CALL_ASSIGN),
+		"resumes", 0),
+	    2);
+}
+
+/* Two successors die: the first for want of a voice; NO_VOICE: so both. */
+static void
+lose_voices(bool no_voice)
+{
+	fake_worker_dies(talk(3), "killed by signal 9");
+	for (int i = 0; i < 2; i++) {
+		cJSON *body = cJSON_CreateObject();
+
+		assert_int_equal(world_state(ID), CALL_TALKING);
+		json_add_string(body, "fault", "server");
+		if (i == 0 || no_voice)
+			fake_worker_says(
+			    world_worker(), MESSAGE_VOICE_FAILED, body);
+		else
+			cJSON_Delete(body);
+		fake_worker_dies(world_worker(), "killed by signal 9");
+	}
+}
+
+static void
+but_not_twice(void **state)
+{
+	(void)state;
+	lose_voices(true);
 	assert_went_to_fallback();
+}
+
+static void
+nor_if_the_next_one_dies_of_the_call(void **state)
+{
+	(void)state;
+	lose_voices(false);
+	assert_went_to_fallback();
+}
+
+/* What it is told is as it was, whatever the folder of personas has now. */
+static void
+a_persona_that_is_gone_goes_on(void **state)
+{
+	struct worker *worker = talk(1);
+	const cJSON *body;
+
+	(void)state;
+	world.no_persona = true;
+	strcpy(world.model, "gpt-realtime-mini");
+	fake_worker_dies(worker, "killed by signal 9");
+	assert_int_equal(world_state(ID), CALL_TALKING);
+	assert_string_equal(world.model_asked, "gpt-realtime");
+	body = fake_worker_heard(world_worker(), MESSAGE_CALL_ASSIGN);
+	assert_string_equal(json_string(body, "persona"), "soporte");
 }
 
 static void
@@ -270,6 +326,9 @@ write_assignment(int fd, const char *codec)
 	journal_free(&journal);
 }
 
+/* What a predecessor's brief says; a persona of today has another. */
+#define OLD_MODEL "gpt-realtime-old"
+
 /* The keeper's table: a worker, or the things of one that died. */
 static void
 adopt_with(struct worker *worker, int journal)
@@ -285,7 +344,10 @@ adopt_with(struct worker *worker, int journal)
 
 	held[KEEPER_HELD_CHANNEL] = -1;
 	held[KEEPER_HELD_RTP] = open("/dev/null", O_RDWR | O_CLOEXEC);
-	held[KEEPER_HELD_BRIEF] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	held[KEEPER_HELD_BRIEF] = memfd_create("brief", MFD_CLOEXEC);
+	assert_int_equal(
+	    write(held[KEEPER_HELD_BRIEF], OLD_MODEL, strlen(OLD_MODEL)),
+	    strlen(OLD_MODEL));
 	assert_int_equal(playout_memfd_create(&held[KEEPER_HELD_PLAYOUT]), 0);
 	assert_int_equal(uplink_memory_create(&held[KEEPER_HELD_UPLINK]), 0);
 	held[KEEPER_HELD_JOURNAL] = journal;
@@ -345,6 +407,7 @@ assert_goes_on(int resumes)
 	const cJSON *body;
 
 	assert_int_equal(world_state(ID), CALL_TALKING);
+	assert_string_equal(world.model_asked, OLD_MODEL);
 	body = fake_worker_heard(world_worker(), MESSAGE_CALL_ASSIGN);
 	assert_string_equal(json_string(body, "codec"), "alaw");
 	assert_string_equal(json_string(body, "persona"), "soporte");
@@ -585,7 +648,10 @@ main(void)
 	    TEST(another_goes_on_at_once_with_the_same_descriptors),
 	    TEST(twice_in_thirty_seconds_is_the_calls_own_fault),
 	    TEST(later_it_is_another_misfortune),
-	    TEST(a_successor_without_a_voice_is_as_good_as_dead),
+	    TEST(a_successor_without_a_voice_is_replaced_too),
+	    TEST(but_not_twice),
+	    TEST(nor_if_the_next_one_dies_of_the_call),
+	    TEST(a_persona_that_is_gone_goes_on),
 	    TEST(without_a_spare_the_next_one_is_waited_for),
 	    TEST(but_not_for_long),
 	    TEST(nor_when_none_can_be_had),

@@ -33,6 +33,22 @@ a_worker_lost_before_the_answer_is_replaced_when_it_is_dead(void **state)
 }
 
 static void
+one_that_could_not_be_told_is_replaced_at_once(void **state)
+{
+	struct worker *deaf = fake_fleet_worker(PROC_ROLE_CALLWORKER);
+
+	(void)state;
+	set_up(4);
+	deaf->deaf = true;
+	world.waiting[0].waits = false;
+	world.waiting[0].fn(deaf, "", world.waiting[0].arg);
+	assert_int_equal(deaf->killed, SIGKILL);
+	fake_worker_dies(deaf, "killed by signal 9");
+	assert_int_equal(world_state(ID), CALL_NEW);
+	assert_int_equal(world.asked, 2);
+}
+
+static void
 three_lost_workers_are_enough(void **state)
 {
 	(void)state;
@@ -108,6 +124,7 @@ main(void)
 	cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_worker_lost_before_the_answer_is_replaced_when_it_is_dead),
+	    TEST(one_that_could_not_be_told_is_replaced_at_once),
 	    TEST(three_lost_workers_are_enough),
 	    TEST(a_worker_that_gives_up_before_the_answer_is_replaced),
 	    TEST(a_voice_that_fails_before_the_answer_costs_its_worker_only),

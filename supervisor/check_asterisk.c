@@ -2,23 +2,32 @@
 /*
  * check_asterisk.c – asks a running Asterisk whether it is fit for us.
  *
- * The only write is a user event to an application that does not exist, which
- * Asterisk refuses with 404 after it has checked the user's rights: a
- * read_only user gets 403 (res_ari.c looks at the method first).
+ * Only two things are written. A user event to an application that does not
+ * exist, which Asterisk refuses with 404 after it has checked the user's
+ * rights: a read_only user gets 403 (res_ari.c looks at the method first). And
+ * a bridge with nobody in it, into which FALLBACK_SOUND is played for a moment.
  */
 #include "supervisor/check_asterisk.h"
 
+#include "common/clock.h"
 #include "common/http_fetch.h"
 #include "common/json.h"
 #include "common/report.h"
+#include "supervisor/ari.h"
 #include "supervisor/tools.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
 	DEADLINE_MS = 5000,
+	SOUND_TURN_MS = 20,
+	SOUND_BEGINS_MS = 3000, /* then Asterisk is too busy to tell */
+	/* What is not there, or cannot be decoded, ends sooner. */
+	SOUND_PLAYS_MS = 300,
+	PATH_SIZE = 3 * CONFIG_TEXT_MAX + 256,
 };
 
 struct check {
@@ -51,7 +60,7 @@ static void
 fetch(struct check *check, const char *method, const char *path,
     struct http_fetched *got)
 {
-	char url[CONFIG_TEXT_MAX + 256];
+	char url[CONFIG_TEXT_MAX + 32 + PATH_SIZE];
 
 	snprintf(url, sizeof(url), "%s/ari/%s", check->origin, path);
 	http_fetch(check->base, check->client,
@@ -280,6 +289,142 @@ check_telephones(struct check *check, const struct tools *tools)
 	}
 }
 
+/* -- what callers hear when nobody can speak -------------------------------- */
+
+enum sound {
+	SOUND_PLAYS,
+	SOUND_FAILS,
+	SOUND_UNKNOWN,
+};
+
+/* "": it is not there (any more); NULL: Asterisk does not say. */
+static const char *
+playback_state(struct check *check, const char *id, char *buf, size_t size)
+{
+	struct http_fetched got;
+	const char *state = NULL;
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof(path), "playbacks/%s", id);
+	fetch(check, "GET", path, &got);
+	if (got.result == HTTP_OK && got.status == 200) {
+		snprintf(buf, size, "%s", json_string(got.json, "state"));
+		state = buf;
+	} else if (got.result == HTTP_OK && got.status == 404 &&
+		   strcmp(json_string(got.json, "message"),
+		       "Resource not found") != 0) {
+		state = "";
+	}
+	http_fetched_free(&got);
+	return state;
+}
+
+/* Only its end would be told by an event: so whether it lasts. */
+static enum sound
+watch_playback(struct check *check, const char *id)
+{
+	uint64_t begun_ms = clock_now_ms(), playing_ms = 0;
+	char buf[16];
+
+	for (;;) {
+		const char *state = playback_state(check, id, buf, sizeof(buf));
+		uint64_t now_ms = clock_now_ms();
+
+		if (state == NULL)
+			return SOUND_UNKNOWN;
+		if (strcmp(state, "playing") == 0 && playing_ms == 0)
+			playing_ms = now_ms;
+		if (playing_ms != 0 && now_ms - playing_ms >= SOUND_PLAYS_MS)
+			return SOUND_PLAYS;
+		if (state[0] == '\0')
+			return SOUND_FAILS;
+		if (now_ms - begun_ms >= SOUND_BEGINS_MS)
+			return SOUND_UNKNOWN;
+		poll(NULL, 0, SOUND_TURN_MS);
+	}
+}
+
+static void delete (struct check *check, const char *kind, const char *id)
+{
+	struct http_fetched got;
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof(path), "%s/%s", kind, id);
+	fetch(check, "DELETE", path, &got);
+	http_fetched_free(&got);
+}
+
+static enum sound
+play_into(struct check *check, const char *bridge)
+{
+	enum sound sound = SOUND_UNKNOWN;
+	struct http_fetched got;
+	char path[PATH_SIZE], media[3 * CONFIG_TEXT_MAX];
+
+	snprintf(path, sizeof(path), "bridges/%s/play?media=%s&playbackId=%s",
+	    bridge,
+	    ari_escape(check->config->fallback_sound, media, sizeof(media)),
+	    bridge);
+	fetch(check, "POST", path, &got);
+	if (got.result == HTTP_OK && got.status / 100 == 2)
+		sound = watch_playback(check, bridge);
+	http_fetched_free(&got);
+	/* Else Asterisk would log that it failed. */
+	if (sound == SOUND_PLAYS)
+		delete (check, "playbacks", bridge);
+	return sound;
+}
+
+static enum sound
+try_sound(struct check *check)
+{
+	enum sound sound = SOUND_UNKNOWN;
+	struct http_fetched got;
+	char path[PATH_SIZE], bridge[64];
+
+	snprintf(bridge, sizeof(bridge), "telefonista-check-%llx",
+	    (unsigned long long)clock_now_ns());
+	snprintf(path, sizeof(path), "bridges?type=mixing&bridgeId=%s", bridge);
+	fetch(check, "POST", path, &got);
+	if (got.result == HTTP_OK && got.status / 100 == 2)
+		sound = play_into(check, bridge);
+	http_fetched_free(&got);
+	delete (check, "bridges", bridge); /* also if its answer was lost */
+	return sound;
+}
+
+/* Without FALLBACK_CONTEXT nothing else is heard; else a dialplan may do so. */
+static void
+check_fallback_sound(struct check *check)
+{
+	const char *name = check->config->fallback_sound;
+	bool needed = check->config->fallback_context[0] == '\0';
+
+	if (name[0] == '\0')
+		return;
+	switch (try_sound(check)) {
+	case SOUND_PLAYS:
+		report_line(REPORT_OK, "Asterisk can play %.80s", name);
+		break;
+	case SOUND_FAILS:
+		check->failed = check->failed || needed;
+		report_line(needed ? REPORT_ERROR : REPORT_WARNING,
+		    "FALLBACK_SOUND: Asterisk cannot play %.80s: copy it to "
+		    "its folder of sounds (see etc/asterisk/README.md), "
+		    "readable for its user, in a format of `core show file "
+		    "formats`",
+		    name);
+		break;
+	case SOUND_UNKNOWN:
+		report_line(REPORT_WARNING,
+		    "FALLBACK_SOUND: Asterisk does not say whether it can "
+		    "play %.80s: that needs chan_bridge_media.so and "
+		    "res_ari_playbacks.so",
+		    name);
+		break;
+	}
+}
+
 bool
 check_asterisk(struct event_base *base, const struct config *config,
     const struct tools *tools)
@@ -301,6 +446,8 @@ check_asterisk(struct event_base *base, const struct config *config,
 		check_may_write(&check);
 		check_modules(&check);
 		check_telephones(&check, tools);
+		if (!check.failed)
+			check_fallback_sound(&check);
 	}
 	http_client_free(&check.client);
 	return !check.failed;

@@ -2,8 +2,10 @@
 """The whole service on a real Asterisk: telephones call 3241000752 over SIP,
 and what they and the simulated voice get is compared bit by bit."""
 
+import re
 import signal
 import struct
+import subprocess
 import time
 
 import pytest
@@ -12,6 +14,7 @@ from ari_app import AriApp
 from rig import SAMPLES
 from service_world import ABRUPT, OTHERS, others_things, samples
 from softphones import Baresip, sipp
+from tests.e2e.service import BUILD, WALLS
 from tests.e2e.test_tools import calling, outputs
 from tests.e2e.world import (GREETING, LONG, SHUTDOWN_GOODBYE, speech,
                              tone)
@@ -279,6 +282,31 @@ def test_without_a_fallback_the_caller_hears_a_sound_and_is_let_go(world):
     call.ended()
     assert call.phone.sip.end_reason == "BYE"
     assert SORRY in call.phone.recording.payload()
+
+
+def test_the_check_hears_whether_the_sound_can_be_played(world):
+    """Also beside a service that runs; and it leaves nothing behind."""
+    world.ari.allowed += ["App telefonista-check not found",
+                          "no-existe", "etc/passwd"]
+    world.start(FALLBACK_CONTEXT=None)
+
+    def check(**settings):
+        world.service.write_config(**settings)
+        return subprocess.run(
+            [BUILD / "telefonista", "--config", world.service.config,
+             "--check"], env={"PATH": "/usr/bin:/bin", **WALLS},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=90, check=False).stdout
+
+    report = check()
+    assert "ok       Asterisk can play sound:telefonista-sin-servicio" in \
+        report, report
+    for missing in ("no-existe", "../../../etc/passwd"):
+        report = check(FALLBACK_SOUND=f"sound:{missing}")
+        assert re.search(rf"^error +FALLBACK_SOUND: Asterisk cannot play "
+                         rf"sound:{missing}:", report, re.M), report
+    assert not world.rig.bridges()
+    world.rig.wait_idle()
 
 
 def test_without_the_service_the_caller_rings_on_and_goes_to_people(world):

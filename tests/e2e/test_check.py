@@ -44,6 +44,7 @@ class Rig:
     def __init__(self, directory):
         self.directory = directory
         self.ari = AriSim().start_in_thread()
+        self.ari.default_sound_s = 5    # a sentence
         self.openai = OpenAISim()
         self.openai.start_in_thread()
         self.mikrotik = MikrotikSim()
@@ -138,6 +139,33 @@ def test_every_destination_of_a_transfer_is_told(rig, tmp_path):
     rig.ari.person("PJSIP/200")
     report = rig.check(TOOLS_DIR=folder)
     assert not said(report.warnings, "PJSIP/200"), report
+
+
+def test_a_sound_that_asterisk_cannot_play_is_told(rig):
+    """Callers hear nothing else when there is no voice for them."""
+    report = rig.check()
+    assert said(report.ok, "can play sound:telefonista-sin-servicio"), report
+    rig.ari.sounds["telefonista-sin-servicio"] = None
+    report = rig.check()
+    assert report.status == 2, report
+    assert said(report.errors, "FALLBACK_SOUND",
+                "cannot play sound:telefonista-sin-servicio",
+                "etc/asterisk/README.md"), report
+    # Then the dialplan decides what they hear.
+    report = rig.check(FALLBACK_CONTEXT="telefonista-fallback")
+    assert report.status == 0, report
+    assert said(report.warnings, "FALLBACK_SOUND", "cannot play"), report
+    report = rig.check(FALLBACK_SOUND="")
+    assert report.status == 0 and not said(report.warnings, "FALLBACK_SOUND")
+    # Nothing is left in Asterisk.
+    assert not rig.ari.model.bridges
+
+
+def test_an_asterisk_that_does_not_say_is_no_error(rig):
+    rig.ari.fault("POST", "/bridges/[^/]+/play", status=500)
+    report = rig.check()
+    assert report.status == 0, report
+    assert said(report.warnings, "FALLBACK_SOUND", "chan_bridge_media"), report
 
 
 def test_nobody_for_callers_who_want_a_person_is_a_warning(rig):

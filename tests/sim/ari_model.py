@@ -386,6 +386,9 @@ class Model:
                 if a.subscribe_all or a.bridges[bridge.id] > 0]
         for channel in list(bridge.channels):
             self.leave_bridge(channel)
+        for playback in list(self.playbacks.values()):
+            if playback['target_uri'] == f'bridge:{bridge.id}':
+                self.finish_playback(playback, 'done')
         del self.bridges[bridge.id]
         for app in told:
             self.emit('BridgeDestroyed', bridge=bridge, only=app)
@@ -500,18 +503,23 @@ class Model:
 
     # playbacks
 
-    def play(self, channel, ident, media):
+    def play(self, target, ident, media):
+        """To "channel:ID", or into "bridge:ID", where nobody notes it."""
         playback = {'id': ident, 'media_uri': media[0],
-                    'target_uri': f'channel:{channel.id}', 'language': 'es',
+                    'target_uri': target, 'language': 'es',
                     'state': 'queued'}
         self.playbacks[ident] = playback
         snapshot = dict(playback)
-        self.later(0.001, self._play_next, channel, playback, list(media), 0)
+        self.later(0.001, self._play_next, playback, list(media), 0)
         return snapshot
 
-    def _play_next(self, channel, playback, media, done):
+    def _target(self, playback):
+        return self.channels.get(playback['target_uri'].partition(':')[2])
+
+    def _play_next(self, playback, media, done):
         if playback['id'] not in self.playbacks:
             return
+        channel = self._target(playback)
         if done == len(media):
             self.finish_playback(playback, 'done')
             return
@@ -520,23 +528,24 @@ class Model:
             name, 86400 if media[done].startswith('tone:')
             else self.sim.default_sound_s)
         playback.update(media_uri=media[done], state='playing')
-        self.emit('PlaybackStarted' if done == 0 else 'PlaybackContinuing',
-                  channel, hidden=True, playback=dict(playback))
+        if channel:
+            self.emit('PlaybackStarted' if done == 0 else
+                      'PlaybackContinuing', channel, hidden=True,
+                      playback=dict(playback))
         if seconds is None:
             self.finish_playback(playback, 'failed')
             return
-        if channel.phone:
+        if channel and channel.phone:
             now = time.monotonic_ns()
             channel.phone.heard.append((name, now, now + int(seconds * 1e9)))
             channel.phone.note(f'plays {name}')
-        self.later(seconds, self._play_next, channel, playback, media,
-                   done + 1)
+        self.later(seconds, self._play_next, playback, media, done + 1)
 
     def finish_playback(self, playback, state):
         if self.playbacks.pop(playback['id'], None) is None:
             return
         playback['state'] = state
-        channel = self.channels.get(playback['target_uri'].partition(':')[2])
+        channel = self._target(playback)
         if channel:
             self.emit('PlaybackFinished', channel, hidden=True,
                       playback=dict(playback))

@@ -388,7 +388,7 @@ def _channel_play(_sim, model, params):
     ident = params.get('playbackId') or f'playback-{model.new_id()}'
     if ident in model.playbacks:
         raise AriError(409, 'Playback with the given ID already exists')
-    return Created(model.play(channel, ident, media))
+    return Created(model.play(f'channel:{channel.id}', ident, media))
 
 
 @route('GET', '/channels/{channelId}/variable')
@@ -479,6 +479,16 @@ def _bridge_channels(model, params):
     if not channels:
         raise AriError(400, 'Missing parameter channel')
     return channels
+
+
+@route('POST', '/bridges/{bridgeId}/play')
+def _bridge_play(_sim, model, params):
+    _bridge(model, params)
+    media = params.many('media')
+    ident = params.get('playbackId') or f'playback-{model.new_id()}'
+    if ident in model.playbacks:
+        raise AriError(409, 'Playback with the given ID already exists')
+    return Created(model.play(f"bridge:{params['bridgeId']}", ident, media))
 
 
 @route('POST', '/bridges/{bridgeId}/addChannel')

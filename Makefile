@@ -231,16 +231,19 @@ format:
 .PHONY: install
 UNITS_DIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERS  ?= $(PREFIX)/lib/sysusers.d
+# The keeper, too, is where nothing else is: its wall lets the folders of our
+# programs be executed, and that must not be all of /usr/bin.
 install: all
-	install -D -m 755 $(B)/telefonista $(DESTDIR)$(PREFIX)/bin/telefonista
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DATADIR)
+	install -m 755 $(filter-out %/telefonistactl,$(BINS)) $(DESTDIR)$(LIBEXEC)
+	ln -srf $(DESTDIR)$(LIBEXEC)/telefonista $(DESTDIR)$(PREFIX)/bin/telefonista
 	install -m 755 $(B)/telefonistactl $(DESTDIR)$(PREFIX)/bin
-	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DATADIR)
-	install -m 755 $(filter-out %/telefonista %/telefonistactl,$(BINS)) $(DESTDIR)$(LIBEXEC)
 	cp -R etc/personas etc/tools.d etc/db etc/asterisk \
 		etc/telefonista.env.example etc/routers.json.example \
 		$(DESTDIR)$(DATADIR)
 	install -m 644 $(EXAMPLE_DB) $(DESTDIR)$(DATADIR)/db
 	install -m 755 packaging/setup.sh packaging/check.sh $(DESTDIR)$(LIBEXEC)
+	sed -i 's#/usr/local/share/telefonista#$(DATADIR)#' $(DESTDIR)$(LIBEXEC)/setup.sh
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/telefonista/README.md
 	install -D -m 644 packaging/telefonista.sysusers $(DESTDIR)$(SYSUSERS)/telefonista.conf
 	install -d $(DESTDIR)$(UNITS_DIR)

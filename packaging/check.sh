@@ -7,7 +7,7 @@ set -eu
 umask 077
 
 etc=/etc/telefonista
-bin=${TELEFONISTA:-$(dirname "$0")/../../bin/telefonista}
+bin=${TELEFONISTA:-$(dirname "$0")/telefonista}
 
 [ "$(id -u)" -eq 0 ] || {
 	echo "check.sh: be root (sudo $0)" >&2

@@ -54,6 +54,21 @@ def test_the_unit_is_closed_as_far_as_it_can_be(tmp_path):
             assert f"`{name}`" in explained, f"{name} is not explained"
 
 
+def test_our_programs_are_in_a_folder_of_their_own(tmp_path):
+    """Whatever the prefix: the keeper's wall lets that folder be executed."""
+    subprocess.run(
+        ["make", "-s", "install", f"DESTDIR={tmp_path}", "PREFIX=/usr",
+         f"B={BUILD.relative_to(REPO)}", "CI=1"],
+        cwd=REPO, check=True, capture_output=True, timeout=600)
+    libexec = tmp_path / "usr/libexec/telefonista"
+    command = tmp_path / "usr/bin/telefonista"
+    assert command.resolve() == libexec / "telefonista"
+    assert not os.path.isabs(os.readlink(command))  # also in a package
+    for role in ("supervisor", "callworker", "toolworker", "voicecheck"):
+        assert os.access(libexec / f"telefonista-{role}", os.X_OK)
+    assert "/usr/share/telefonista}" in (libexec / "setup.sh").read_text()
+
+
 def test_it_starts_serves_reloads_and_stops(installed):
     installed.answers(LONG)
     installed.start(DRAIN_SECONDS=9)
@@ -66,6 +81,9 @@ def test_it_starts_serves_reloads_and_stops(installed):
     # Everybody is the service's user, with nothing that root could do.
     user = systemd.run("id", "-u", "telefonista").stdout.strip()
     for pid in [service.pid, *service.tree()]:
+        # Of what is executed nothing lies elsewhere.
+        assert os.path.dirname(os.readlink(f"/proc/{pid}/exe")).endswith(
+            "/libexec/telefonista")
         # Not dumpable: no other process of this user reads its memory.
         assert os.stat(f"/proc/{pid}/mem").st_uid == 0
         assert status_field(pid, "Uid").split() == [user] * 4

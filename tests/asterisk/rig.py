@@ -19,7 +19,6 @@ import contextlib
 import json
 import os
 import pathlib
-import random
 import re
 import secrets
 import shutil
@@ -33,12 +32,14 @@ import urllib.parse
 import urllib.request
 
 from sip_phone import SipPhone
+from tests.e2e import ports
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPO = HERE.parent.parent
 SAMPLES = REPO / "etc" / "asterisk"
 START_SECONDS = 40  # Asterisk is up in about 1 s; machines can be busy
 STOP_SECONDS = 10
+RTP_PORTS = 400
 
 # The PBX around Telefonista: SIP, and what the fallback context plays.
 PBX_MODULES = """
@@ -81,23 +82,6 @@ def free_port(kind):
         return sock.getsockname()[1]
 
 
-def free_rtp_range(count=400):
-    """A range in which every even UDP port is free, outside both ours
-    (21000-21999) and the one the kernel hands out."""
-    for _ in range(50):
-        start = random.randrange(10000, 21000 - count, 2)
-        with contextlib.ExitStack() as stack:
-            try:
-                for port in range(start, start + count, 2):
-                    sock = stack.enter_context(socket.socket(
-                        socket.AF_INET, socket.SOCK_DGRAM))
-                    sock.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return start, start + count - 1
-    raise RuntimeError("no free range of %d UDP ports" % count)
-
-
 def edited(sample, **values):
     """The text of a sample in which an operator has set these options."""
     text = (SAMPLES / sample).read_text()
@@ -133,6 +117,7 @@ class AsteriskRig:
         self.ari_password = secrets.token_hex(16)
         self.sip_port = self.ari_port = 0
         self.rtp_ports = (0, 0)
+        self._claims = contextlib.ExitStack()
         self.process = None
         self.kept = None  # the instance's files after the end
         self._root = ensure_chroot()
@@ -151,6 +136,7 @@ class AsteriskRig:
 
     def __exit__(self, *_):
         self.stop()
+        self._claims.close()
         target = pathlib.Path(tempfile.mkdtemp(prefix="asterisk-",
                                                dir=self.tmpdir))
         self.kept = target / "instance"
@@ -230,7 +216,9 @@ class AsteriskRig:
         for _ in range(3):
             self.sip_port = free_port(socket.SOCK_DGRAM)
             self.ari_port = free_port(socket.SOCK_STREAM)
-            self.rtp_ports = free_rtp_range()
+            self._claims.close()
+            first = ports.claim(self._claims, 10000, 21000, RTP_PORTS)
+            self.rtp_ports = (first, first + RTP_PORTS - 1)
             self._configure()
             self._spawn()
             if self._wait_until_up():

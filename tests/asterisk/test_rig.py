@@ -539,8 +539,9 @@ def test_who_is_not_root_is_told_so(asterisk_chroot):
 def test_tests_that_could_not_run_are_not_a_success(asterisk_chroot,
                                                     tmp_path):
     for name, text in (
-            ("conftest.py", "import sys\nsys.path.insert(0, %r)\n"
-             "from pytest_asterisk import *\n" % str(HERE)),
+            ("conftest.py", "import sys\nsys.path[:0] = [%r, %r]\n"
+             "from pytest_asterisk import *\n" % (
+                 str(HERE), str(HERE.parent.parent))),
             ("test_two.py", "def test_a(asterisk): pass\n"
              "def test_b(asterisk): pass\n"
              "def test_c(): pass\n")):

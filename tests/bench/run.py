@@ -18,6 +18,7 @@ import urllib.request
 
 from tests.bench import tools
 from tests.demo import processes
+from tests.e2e import ports
 from tests.e2e.service import PATIENCE, REPO
 from tests.e2e.world import PERSONA, World
 from tests.sim.openai_brain import Reply, ScriptBrain
@@ -100,7 +101,7 @@ class Chaos:
         secret.touch(mode=0o600)
         secret.write_text(tools.SECRET + "\n")
         world = self.world
-        first = int(world.settings()["RTP_PORT_MIN"])
+        first = ports.claim(world.claims, *world.RTP_PORTS, 200)
         world.make(**{
             "MAX_CALLS": self.count, "WARM_WORKERS": min(8, self.count),
             "TOOL_WORKERS": WORKERS, "TOOLS_DIR": self.folder / "tools.d",

@@ -2,17 +2,17 @@
 """What an operator can get wrong before and while the service runs: said in
 one go, with exit status 2, or survived; and where secrets may be kept."""
 
+import contextlib
 import json
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.e2e import ports
 from tests.e2e import service as service_module
 from tests.e2e.service import BINARY, BUILD, PATIENCE, REPO
 from tests.e2e.world import GREETING, PERSONA, TOOL
@@ -162,7 +162,9 @@ def test_without_toolworkers_callers_are_told_the_truth(world, installed):
 # What is taken or broken
 
 def test_ports_that_others_have_are_passed_over(world):
-    first, taken = take_ports(3)
+    taken = world.closing.enter_context(contextlib.ExitStack())
+    first = ports.bind_in_a_row(taken, world.rtp_first,
+                                world.rtp_first + 99, 3)
     world.expect("alarm=rtp_port no RTP port is left",
                  'goes to the fallback why="no RTP port"')
     world.allow("RTP_PORT_MIN, RTP_PORT_MAX: 4 ports")
@@ -170,28 +172,9 @@ def test_ports_that_others_have_are_passed_over(world):
     call = world.call().hears(GREETING)     # on the last one
     world.call().to_fallback(why="no RTP port")
     call.heard_by_voice(call.says("sigo"))
-    for sock in taken:
-        sock.close()
+    taken.close()
     world.healthy()
     call.heard_by_voice(call.says("sigo otra vez"))
-
-
-def take_ports(count):
-    """(first, sockets) of so many ports, and the one after them is free;
-    where no other test looks for one."""
-    for first in random.sample(range(10000, 12000 - count), 100):
-        taken = []
-        try:
-            for port in range(first, first + count + 1):
-                taken.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                taken[-1].bind(("127.0.0.1", port))
-        except OSError:
-            for sock in taken:
-                sock.close()
-            continue
-        taken.pop().close()
-        return first, taken
-    raise AssertionError("no ports are free")
 
 
 BAD_PERSONAS = {

@@ -2,16 +2,14 @@
 """RTP between Asterisk and us when the network, the telephone or a stranger
 behave badly: the voice is given one unbroken stream, the caller another."""
 
-import contextlib
 import json
 import os
-import random
-import socket
 import struct
 import subprocess
 
 import pytest
 
+from tests.e2e import ports
 from tests.e2e.world import GREETING, LONG, speech, tone
 from tests.sim import rtp
 
@@ -150,24 +148,9 @@ def test_a_flood_of_strangers_does_not_disturb_the_caller(world):
     assert world.service.count("alarm=rtp_flood") == 1
 
 
-def take_ports(world, count):
-    """Bind so many UDP ports in a row; the first one."""
-    while True:
-        first = random.SystemRandom().randrange(12000, 30000)
-        with contextlib.ExitStack() as taken:
-            try:
-                for port in range(first, first + count):
-                    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                    taken.enter_context(sock)
-                    sock.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            world.closing.push(taken.pop_all())
-            return first
-
-
 def test_ports_that_others_use_are_passed_over(world):
-    first = take_ports(world, 3)
+    first = ports.bind_in_a_row(world.closing, world.rtp_first,
+                                world.rtp_first + 99, 3)
     world.make(MAX_CALLS=4, RTP_PORT_MIN=first)
     world.service.write_config(RTP_PORT_MAX=first + 3)
     world.service.start()

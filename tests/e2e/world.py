@@ -15,6 +15,7 @@ have seen a violation, and what is logged as error or warning was expected.
 
 import base64
 import contextlib
+import functools
 import itertools
 import os
 import random
@@ -23,6 +24,7 @@ import signal
 import time
 
 from tests.demo import processes
+from tests.e2e import ports
 from tests.e2e.service import PATIENCE, REPO, SANITIZER, Service
 from tests.sim import openai_voice, rtp
 from tests.sim.ari import AriSim
@@ -255,6 +257,8 @@ class Call:
 class World:
     """The three simulators and, once started, the service."""
 
+    RTP_PORTS = (12000, 30000)  # somewhere in there
+
     def __init__(self, folder):
         self.folder = folder
         self.ari = AriSim()
@@ -267,6 +271,7 @@ class World:
         self.status = 0             # of the service, at the end
         self.since = 0              # where in its log judging begins
         self.closing = contextlib.ExitStack()   # after the service's end
+        self.claims = contextlib.ExitStack()    # after everybody's
         self._numbers = itertools.count(1)
         self._finished = False
 
@@ -283,12 +288,18 @@ class World:
         self.mikrotik.stop_thread()
         self.openai.stop_thread()
         self.ari.stop()
+        self.claims.close()
 
     # The service
 
+    @functools.cached_property
+    def rtp_first(self):
+        """The first of a hundred ports."""
+        return ports.claim(self.claims, *self.RTP_PORTS)
+
     def settings(self):
         """What an operator would write, and short times."""
-        first = 12000 + random.SystemRandom().randrange(0, 180) * 100
+        first = self.rtp_first
         return {
             "ASTERISK_HOST": self.ari.host, "ASTERISK_PORT": self.ari.port,
             "ASTERISK_USERNAME": self.ari.user,

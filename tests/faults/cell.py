@@ -86,6 +86,7 @@ class Outcome:
     verdict: str = ""
     gap_target: float = None
     later_target: float = None
+    lost_target: int = None
 
 
 class Distant:
@@ -139,7 +140,8 @@ class Cell:
         self.world, self.fault, self.phase = world, fault, phase
         self.outcome = Outcome(fault.name, phase.name,
                                gap_target=fault.gap_ms,
-                               later_target=fault.later_ms)
+                               later_target=fault.later_ms,
+                               lost_target=fault.lost)
         self.call = self.person = self.last_clip = None
         self.struck_ns = self.mark = 0
         self.gap_until_ns = None
@@ -345,15 +347,22 @@ class Cell:
         return heard.replace(rtp.SILENCE["ulaw"], b"").count(
             begin.replace(rtp.SILENCE["ulaw"], b""))
 
-    def note_loss(self, what, text, since_ns=0):
-        """Remember how much of a text was not heard."""
-        missing = 1 - self.heard_share(text, since_ns)
+    def note_loss(self, what, text):
+        """Remember how much of a text was not heard, and whether the voice
+        has said something since: it may go on with other words."""
+        missing = 1 - self.heard_share(text)
+        went_on = self.heard_share(OTHERWISE) > .8
         if missing > .02:
             ms = missing * len(tone(text)) / 8
-            went_on = self.heard_share(OTHERWISE) > .8
             self.outcome.notes.append(f"{ms:.0f} ms of {what}" + (
                 ", then it goes on" if went_on else ""))
-        return missing
+        return missing <= .02 or went_on
+
+    def hears_out(self, what, text):
+        """A text is heard to its end, or the voice goes on with another: no
+        caller is left with half a sentence."""
+        assert self.note_loss(what, text) or self.fault.cuts_words, \
+            f"the voice leaves off in {what}"
 
     def note_unheard(self, said):
         """Remember how much of the caller's words no session has."""
@@ -364,13 +373,12 @@ class Cell:
             ms = (1 - best) * said.duration_ms
             self.outcome.notes.append(f"{ms:.0f} ms of the caller's words")
 
-    def note_memory(self, name):
-        """Whether the voice that talks now knows an earlier turn."""
-        transcript = f"La palabra es {name}."
+    def remembers(self, name):
+        """The voice that talks now knows an earlier turn."""
         live = [s for s in self.world.sessions_of(self.call)
                 if not s.closed.is_set()]
-        if live and not live[-1].brain.knows(transcript):
-            self.outcome.notes.append(f"the voice does not know {name!r}")
+        assert live and live[-1].brain.knows(f"La palabra es {name}."), \
+            f"the voice does not know {name!r}"
 
     # What is asked of the log
 

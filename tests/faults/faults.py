@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """faults.py – what strikes: each a class or an instance with the same few
-methods. gap_ms and later_ms are the targets that the table prints;
-gap_limit_ms and later_limit_ms are asserted, since machines stall.
+methods. gap_ms, later_ms and lost are the targets: the table says what is
+over them. gap_limit_ms, later_limit_ms and lost_limit are asserted, since
+machines stall.
 """
 
 import contextlib
+import datetime
 import os
 import re
 import resource
@@ -29,8 +31,10 @@ class Fault:
     """Nothing at all: the undisturbed run."""
     name, title = "none", "nothing"
     gap_ms = later_ms = lost = None         # targets
-    gap_limit_ms, later_limit_ms = 1000, 5000
+    gap_limit_ms, later_limit_ms = 500, 3000
     lost_limit = None
+    queries = 1                 # at most: how often one question is asked
+    cuts_words = False          # the network loses what is said
     loses_call = False          # the call cannot be kept: aftermath() instead
     arms = False                # strikes by itself, when a line is reached
     may_be = {}                 # phase -> what else than kept it may be
@@ -77,7 +81,7 @@ class Fault:
 
 class Worker(Fault):
     gap_ms, later_ms = 100, 1000
-    gap_limit_ms, later_limit_ms = 1000, 5000
+    lost = lost_limit = 1       # a frame between ring and network
 
     def __init__(self, name, title, number):
         self.name, self.title, self.number = name, title, number
@@ -92,12 +96,12 @@ class Worker(Fault):
 
 class Hang(Worker):
     gap_ms, later_ms = 2600, 2600
-    gap_limit_ms, later_limit_ms = 5000, 8000
+    gap_limit_ms, later_limit_ms = 3500, 5000
 
 
 class AtLine(Worker):
     """Aborts at a line that has to do with what goes on."""
-    arms, lost_limit = True, 1      # a frame between ring and network
+    arms = True
     LINES = {"setup": "call.assigned", "greeting": "rtp.send",
              "listening": "caller.started", "speaking": "uplink",
              "voice": "rtp.send", "tool": "tool.answer",
@@ -137,6 +141,7 @@ class AtLine(Worker):
 class ToolWorker(Fault):
     name, title = "tool-kill", "toolworker kill -9"
     gap_ms, later_ms, lost, lost_limit = 100, 1000, 0, 0
+    queries = 2         # this one may be made again
 
     def strike(self, cell):
         for pid in cell.world.service.pids("toolworker"):
@@ -255,8 +260,9 @@ class AsteriskRestart(Fault):
 
 class OpenAI(Fault):
     gap_ms, later_ms = 100, 1500
-    gap_limit_ms, later_limit_ms = 1000, 6000
+    later_limit_ms = 4000
     lost = lost_limit = 0
+
     def __init__(self, name, title, kind, refused=None, **arguments):
         self.name, self.title = name, title
         self.kind, self.arguments = kind, arguments
@@ -280,12 +286,17 @@ class OpenAI(Fault):
         if cell.phase.name != "farewell":
             cell.logged("voice goes on after_ms=")
 
+    def judge(self, cell):
+        if cell.phase.name != "farewell":
+            assert not cell.world.openai.faults.waiting("handshake"), \
+                "nobody was refused"
+
 
 class BlackHole(OpenAI):
     """The connection stands, and nothing comes through any more, not even a
     pong: noticed within six seconds, then as a reset is."""
     gap_ms, later_ms = 100, 6000 + 1500
-    later_limit_ms = 12000
+    later_limit_ms = 6000 + 4000
 
     def __init__(self):
         super().__init__("openai-hole", "OpenAI black hole", "half_open")
@@ -295,7 +306,7 @@ class SlowNetwork(Fault):
     """What loss and a long way make of a TCP connection."""
     name, title = "openai-slow", "OpenAI: 2 % loss, jitter, narrow"
     gap_ms, later_ms, lost, lost_limit = 100, None, 0, 0
-    later_limit_ms = 6000
+    later_limit_ms = 4000
 
     def prepare(self, cell):
         openai = cell.world.openai
@@ -305,21 +316,35 @@ class SlowNetwork(Fault):
             f":{openai.port}/", f":{cell.relay.port}/")}
 
     def strike(self, cell):
+        cell.before = self._lost(cell)
         cell.relay.impair(loss=.02, jitter_ms=40, rate_kbps=600)
 
     def heal(self, cell):
+        cell.swallowed = self._lost(cell) - cell.before
         cell.relay.clear()
+
+    finally_ = heal
+
+    @staticmethod
+    def _lost(cell):
+        return sum(dice.lost for link in cell.relay.links
+                   for dice in link.dice.values())
+
+    def judge(self, cell):
+        assert cell.swallowed, "the network lost nothing"
 
 
 # The network of the voice
 
 class Rtp(Fault):
     excuses = {"setup": "no RTP flows before the answer"}
+    cuts_words = True
     # The relay is a thread of the test's, which stalls with the machine.
-    gap_limit_ms, later_limit_ms = 3000, 6000
+    gap_limit_ms, later_limit_ms = 1500, 4000
 
-    def __init__(self, name, title, **network):
+    def __init__(self, name, title, does, **network):
         self.name, self.title, self.network = name, title, network
+        self.does = does            # a count of impair.Dice: it must rise
 
     def prepare(self, cell):
         cell.relay = cell.world.closing.enter_context(UdpRelay(SEED))
@@ -345,6 +370,9 @@ class Rtp(Fault):
 
     def judge(self, cell):
         """We lose none beside those that the network loses."""
+        assert sum(getattr(dice, self.does)
+                   for path in cell.relay.paths for dice in path.values()), \
+            "the network was not bad"
         if not self.network.get("reorder"):
             assert cell.outcome.lost <= cell.swallowed + 1
 
@@ -375,6 +403,7 @@ class FullDisk(Fault):
                 open(cell.disk / "filler", "wb", buffering=0) as out:
             while out.write(bytes(4096)):
                 pass
+        assert os.statvfs(cell.disk).f_bavail == 0
 
     def heal(self, cell):
         (cell.disk / "filler").unlink(missing_ok=True)
@@ -417,11 +446,12 @@ class Descriptors(Fault):
         cell.limits = {}
         for pid in {cell.world.service.pid, *cell.world.service.tree()}:
             with contextlib.suppress(ProcessLookupError, FileNotFoundError):
-                used = max(map(int, os.listdir(f"/proc/{pid}/fd"))) + 1
+                used = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+                free = min(set(range(len(used) + 1)) - used)
                 cell.limits[pid] = resource.prlimit(
                     pid, resource.RLIMIT_NOFILE)
                 resource.prlimit(pid, resource.RLIMIT_NOFILE,
-                                 (used, cell.limits[pid][1]))
+                                 (free, cell.limits[pid][1]))
 
     def heal(self, cell):
         if cell.limits and cell.phase.name == "listening":
@@ -442,6 +472,10 @@ class Descriptors(Fault):
         if phone.state == "up":
             phone.hangup()
 
+    def judge(self, cell):
+        if cell.phase.name == "listening":
+            assert cell.world.service.find("alarm=descriptors")
+
 
 class ClockStep(Fault):
     gap_ms, later_ms, lost, lost_limit = 100, 1000, 0, 0
@@ -456,6 +490,14 @@ class ClockStep(Fault):
 
     def strike(self, cell):
         cell.page.step_clock(self.seconds)
+
+    def judge(self, cell):
+        """The service has seen it."""
+        times = [datetime.datetime.fromisoformat(at) for at in re.findall(
+            r"^(\S+) \w+\[\d+\] ", cell.world.service.text(), re.MULTILINE)]
+        steps = [(b - a).total_seconds() for a, b in zip(times, times[1:])]
+        assert any(abs(step - self.seconds) < abs(self.seconds) / 2
+                   for step in steps), "the clock did not step"
 
 
 FAULTS = [
@@ -481,12 +523,13 @@ FAULTS = [
     OpenAI("openai-500", "OpenAI reset, then 500", "reset", refused=500),
     BlackHole(),
     SlowNetwork(),
-    Rtp("rtp-loss", "RTP: 5 % loss, bursts", loss=.05, burst=.01,
+    Rtp("rtp-loss", "RTP: 5 % loss, bursts", "lost", loss=.05, burst=.01,
         burst_packets=4),
-    Rtp("rtp-jitter", "RTP: jitter 60 ms", delay_ms=20, jitter_ms=60),
-    Rtp("rtp-reorder", "RTP: reordered, doubled", reorder=.1,
+    Rtp("rtp-jitter", "RTP: jitter 60 ms", "packets", delay_ms=20,
+        jitter_ms=60),
+    Rtp("rtp-reorder", "RTP: reordered, doubled", "reordered", reorder=.1,
         duplicate=.05),
-    Rtp("rtp-rate", "RTP: 60 kbit/s", rate_kbps=60, queue_ms=100),
+    Rtp("rtp-rate", "RTP: 60 kbit/s", "overflowed", rate_kbps=60, queue_ms=100),
     FullDisk(),
     Descriptors(),
     ClockStep("clock-on", "clock steps an hour on", 3600),

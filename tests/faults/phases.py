@@ -56,7 +56,7 @@ class Greeting:
     def go_on(self, cell):
         cell.fault.settle(cell)
         cell.quiet(GOES_ON_MS)
-        cell.note_loss("the greeting", GREETING)
+        cell.hears_out("the greeting", GREETING)
 
 
 class Listening:
@@ -69,7 +69,7 @@ class Listening:
     def go_on(self, cell):
         said = cell.turn("otra", NEXT)
         cell.note_unheard(said)
-        cell.note_memory("primera")
+        cell.remembers("primera")
         cell.fault.settle(cell)
 
 
@@ -87,7 +87,7 @@ class CallerSpeaking:
         cell.said.wait()
         cell.turn("otra", NEXT, cell.said)
         cell.note_unheard(cell.said)
-        cell.note_memory("primera")
+        cell.remembers("primera")
         cell.fault.settle(cell)
 
 
@@ -102,8 +102,8 @@ class VoiceSpeaking:
     def go_on(self, cell):
         cell.fault.settle(cell)
         cell.quiet(GOES_ON_MS)
-        cell.note_loss("the voice's sentence", TALE)
-        cell.note_memory("cuento")
+        cell.hears_out("the voice's sentence", TALE)
+        cell.remembers("cuento")
 
 
 class ToolPending:
@@ -124,7 +124,8 @@ class ToolPending:
         asked = len(cell.world.mikrotik.questions)
         if asked != 1:
             cell.outcome.notes.append(f"the query ran {asked} times")
-        cell.note_memory("clientes")
+        assert asked <= cell.fault.queries, f"the query ran {asked} times"
+        cell.remembers("clientes")
 
 
 class Transfer:
@@ -170,7 +171,7 @@ class Farewell:
         by = cell.call.phone.hung_up_by
         assert by == "agent", f"hung up by {by}"
         cell.outcome.kept = "yes"
-        cell.note_loss("the goodbye", GOODBYE)
+        cell.hears_out("the goodbye", GOODBYE)
 
 
 PHASES = [SetUp(), Greeting(), Listening(), CallerSpeaking(),

@@ -3,8 +3,12 @@
 
 from collections import Counter
 
-COLUMNS = (("fault", 34), ("phase", 16), ("kept", 13), ("gap ms", 13),
-           ("lost", 5), ("greeted", 8), ("next turn ms", 15), ("", 0))
+COLUMNS = (("fault", 34), ("phase", 16), ("kept", 13), ("gap ms", 15),
+           ("lost", 9), ("greeted", 8), ("next turn ms", 16), ("", 0))
+
+
+def _is_over(value, target):
+    return value is not None and target is not None and value > target
 
 
 def _against(value, target):
@@ -12,7 +16,8 @@ def _against(value, target):
     if value is None:
         return "-"
     shown = f"{value:.0f}"
-    return f"{shown} (<={target:.0f})" if target is not None else shown
+    return shown if target is None else f"{shown} (<={target:.0f})" + (
+        " !" if _is_over(value, target) else " ")
 
 
 def _line(values):
@@ -25,7 +30,7 @@ def _row(outcome, fault, phase):
     return _line((
         fault, phase, outcome["kept"],
         _against(outcome["gap_ms"], outcome["gap_target"]),
-        "-" if outcome["lost"] is None else str(outcome["lost"]),
+        _against(outcome["lost"], outcome["lost_target"]),
         "-" if outcome["greeted"] is None else str(outcome["greeted"]),
         "-" if later is None else
         ("+" if later > 0 else "") + _against(later, outcome["later_target"]),
@@ -45,8 +50,12 @@ def render(outcomes, faults, phases, excused):
                 lines.append(_line((fault.title, phase.title, "not run: " +
                                     excused[key])))
     kept = [o["kept"] for o in outcomes.values()]
+    over = sum(_is_over(o[name], o[target]) for o in outcomes.values()
+               for name, target in (("gap_ms", "gap_target"),
+                                    ("lost", "lost_target"),
+                                    ("later_ms", "later_target")))
     lines += ["", f"{len(outcomes)} cells: " + ", ".join(
         f"{name} {count}" for name, count in Counter(kept).most_common()) +
-        ". In brackets: what is wanted. Next turn: against the same without "
-        "the fault."]
+        f". In brackets: what is wanted; {over} measures are over it (!). "
+        "Next turn: against the same without the fault."]
     return "\n".join(lines)

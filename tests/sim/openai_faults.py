@@ -124,6 +124,10 @@ class Faults:
         self.certificate = "good"
         self.extra_fields = self.nulls = False
 
+    def waiting(self, where):
+        """How many queued ones have met nobody yet."""
+        return len(self._queues[where])
+
     def take(self, where):
         """The fault for the next one of this, or None."""
         if self._queues[where]:

@@ -498,12 +498,6 @@ peer_flush(struct peer *peer, int timeout_ms)
 	return TAILQ_EMPTY(&peer->queue);
 }
 
-const char *
-peer_build(const struct peer *peer)
-{
-	return peer->build;
-}
-
 int
 peer_new(struct peer **peer_out, struct event_base *base,
     const struct peer_config *config)

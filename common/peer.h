@@ -61,7 +61,7 @@ void peer_free(struct peer **peer);
  * NULL means a message without members). FDS are duplicated, so the caller
  * keeps its own. Returns 0, or -errno: -EMSGSIZE when it is larger than the
  * table allows (our mistake: logged), -ENOBUFS when the queue is full (the
- * peer will be closed), -ENOTCONN once closed, -ENOMEM.
+ * peer will be closed), -ENOTCONN once closed, -ENOMEM, -EMFILE.
  */
 int peer_send(struct peer *peer, enum message_type type, cJSON *body);
 int peer_send_fds(struct peer *peer, enum message_type type, cJSON *body,
@@ -69,9 +69,6 @@ int peer_send_fds(struct peer *peer, enum message_type type, cJSON *body,
 
 /* Whether the socket has taken all that was sent. */
 bool peer_is_flushed(const struct peer *peer);
-
-/* The build that the other side named in its hello; "" before it. */
-const char *peer_build(const struct peer *peer);
 
 /*
  * Writes out what is queued, for at most TIMEOUT_MS, blocking: only for a

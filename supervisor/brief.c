@@ -417,8 +417,9 @@ brief_model(const struct config *config, const struct persona *persona)
 	return first_set(persona->model, config->openai_realtime_model);
 }
 
-char *
-brief_render(const struct brief_request *request)
+/* The brief as text, to be freed; NULL: no memory. */
+static char *
+render(const struct brief_request *request)
 {
 	const struct persona *persona = request->persona;
 	const struct config *config = request->config;
@@ -475,7 +476,7 @@ write_all(int fd, const char *text, size_t len)
 int
 brief_build(const struct brief_request *request, int *fd_out)
 {
-	char *text = brief_render(request);
+	char *text = render(request);
 	int fd = -1;
 	int ret;
 

@@ -38,9 +38,6 @@ struct brief_request {
 const char *brief_model(
     const struct config *config, const struct persona *persona);
 
-/* The brief as text, to be freed; NULL: no memory. */
-char *brief_render(const struct brief_request *request);
-
 /*
  * The brief in a new memfd, sealed against every change, close-on-exec, the
  * caller's to close. 0 or -errno.

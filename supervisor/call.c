@@ -81,8 +81,9 @@ call_set_timer(struct call *call, uint64_t ms)
 	event_add(call->timer, &tv);
 }
 
-uint64_t
-call_time_left(const struct call *call)
+/* What of CALL_TALKING's time is left, in ms; at least 1. */
+static uint64_t
+time_left(const struct call *call)
 {
 	uint64_t limit_ms = (uint64_t)call->env->config->max_call_s * 1000;
 	uint64_t talked_ms = clock_now_ms() - call->talking_ms;
@@ -109,7 +110,7 @@ call_set_state(struct call *call, enum call_state state, const char *why)
 	case CALL_TALKING:
 		if (call->talking_ms == 0)
 			call->talking_ms = clock_now_ms();
-		call_set_timer(call, call_time_left(call));
+		call_set_timer(call, time_left(call));
 		break;
 	case CALL_RESCUE:
 		call_set_timer(call, CALL_RESCUE_MS);
@@ -377,12 +378,12 @@ call_on_snapshot(struct call *call, uint64_t asked_ms, const cJSON *channel,
 {
 	bool first = call->adopted && !call->listed;
 
+	if (call->channel_gone || call->state == CALL_ENDED)
+		return; /* what was made for it the ledger finds listed */
 	if (call->adopted && call->media_id[0] == '\0') {
 		adopt_made(call, LEDGER_CHANNEL, channels, call->media_id);
 		adopt_made(call, LEDGER_BRIDGE, bridges, call->bridge_id);
 	}
-	if (call->channel_gone || call->state == CALL_ENDED)
-		return;
 	if (channel == NULL) {
 		call_on_channel_gone(call, "caller gone meanwhile");
 		return;

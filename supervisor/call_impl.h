@@ -121,8 +121,6 @@ bool call_answered(struct call *call);
 const cJSON *call_find_listed(const cJSON *list, const char *id);
 bool call_is_in_stasis(const cJSON *channel);
 
-/* What of CALL_TALKING's time is left, in ms; at least 1. */
-uint64_t call_time_left(const struct call *call);
 void call_close_fd(struct call *call, enum call_fd fd);
 
 /* call_worker.c */

@@ -263,8 +263,10 @@ exec_voicecheck(const struct check *check, int out)
 	len = readlink("/proc/self/exe", path, PATH_MAX - 1);
 	path[len > 0 ? len : 0] = '\0';
 	slash = strrchr(path, '/');
-	snprintf(slash != NULL ? slash + 1 : path,
-	    sizeof("telefonista-voicecheck"), "telefonista-voicecheck");
+	if (slash == NULL)
+		_exit(127); /* never one of the current directory */
+	snprintf(slash + 1, sizeof("telefonista-voicecheck"),
+	    "telefonista-voicecheck");
 	argv[argc++] = path;
 	if (check->config_file != NULL) {
 		argv[argc++] = "--config";

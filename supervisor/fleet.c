@@ -202,12 +202,6 @@ worker_pid(const struct worker *worker)
 	return worker->pid;
 }
 
-bool
-worker_said_hello(const struct worker *worker)
-{
-	return worker->hello;
-}
-
 /* -- the beginning of a worker --------------------------------------------------- */
 
 static int

@@ -83,7 +83,10 @@ size_t fleet_count(const struct fleet *fleet);
 bool fleet_is_flushed(const struct fleet *fleet);
 
 void worker_set_owner(struct worker *worker, const struct worker_owner *owner);
-/* As peer_send(); a worker that cannot be told will be reported gone. */
+/*
+ * As peer_send(). One whose channel is closed, or does not read, will be
+ * reported gone; one that was not told for want of memory will not.
+ */
 int worker_send(struct worker *worker, enum message_type type, cJSON *body);
 int worker_send_fds(struct worker *worker, enum message_type type, cJSON *body,
     const int *fds, size_t nfds);
@@ -99,6 +102,5 @@ void worker_hold(
 uint32_t worker_keep(struct worker *worker);
 void fleet_release(struct fleet *fleet, uint32_t child);
 pid_t worker_pid(const struct worker *worker);
-bool worker_said_hello(const struct worker *worker);
 
 #endif

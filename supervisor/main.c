@@ -132,9 +132,10 @@ log_state(void)
 	    tool_queue_count(toolworkers_queue(me.toolworkers));
 
 	log_info("supervisor state %s workers=%zu ledger=%zu jobs_waiting=%zu "
-		 "jobs_running=%zu toolworkers=%zu",
+		 "jobs_running=%zu questions=%zu toolworkers=%zu",
 	    me.title, fleet_count(me.fleet), ledger_count(me.ledger),
-	    jobs.waiting, jobs.running, jobs.workers);
+	    jobs.waiting, jobs.running,
+	    tool_fan_count(toolworkers_fan(me.toolworkers)), jobs.workers);
 	calls_log_state(me.calls);
 	spares_log_state(me.spares);
 	ledger_log_state(me.ledger);

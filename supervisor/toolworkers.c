@@ -371,8 +371,11 @@ member_start(struct toolworkers *pool)
 	struct member *member = member_new(pool);
 	struct worker_owner owner;
 
-	if (member == NULL)
+	if (member == NULL) {
+		start_later(
+		    pool, &(struct member){.started_ms = clock_now_ms()});
 		return -ENOMEM;
+	}
 	owner = owner_of(member);
 	member->worker = fleet_spawn(pool->fleet, PROC_ROLE_TOOLWORKER, &owner);
 	if (member->worker == NULL) {

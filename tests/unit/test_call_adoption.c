@@ -234,6 +234,22 @@ a_caller_who_hung_up_meanwhile_is_cleaned_up_after(void **state)
 	world_assert_empty();
 }
 
+/* Nobody else would take away what our predecessor had made for it. */
+static void
+one_that_ended_before_the_lists_came_is_cleaned_up_after(void **state)
+{
+	struct worker *worker = adopt_live();
+
+	(void)state;
+	world_worker_state(worker, "talking", "sync", 42000);
+	call_hangup(calls_find(world.calls, ID), "an operator");
+	asterisk_says_404();
+	snapshot("Up", true);
+	assert_non_null(fake_ari_find("DELETE", "media-" ID "-0a0b"));
+	assert_non_null(fake_ari_find("DELETE", "bridge-" ID "-0a0b"));
+	fake_worker_dies(worker, "exited with status 0");
+}
+
 static void
 an_adopted_worker_that_dies_in_the_conversation_costs_only_the_voice(
     void **state)
@@ -308,6 +324,7 @@ main(void)
 	    TEST(a_call_whose_worker_died_with_the_supervisor_begins_anew),
 	    TEST(flags_of_the_first_attempt_do_not_reach_into_the_second),
 	    TEST(a_caller_who_hung_up_meanwhile_is_cleaned_up_after),
+	    TEST(one_that_ended_before_the_lists_came_is_cleaned_up_after),
 	    TEST(
 		an_adopted_worker_that_dies_in_the_conversation_costs_only_the_voice),
 	    TEST(a_worker_that_says_nothing_does_not_keep_a_caller_for_ever),

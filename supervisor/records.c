@@ -60,6 +60,7 @@ struct records {
 	bool settle;
 	bool ending;
 	bool failing; /* the disk did not take the last one */
+	uint32_t leave_ms;
 	uint64_t pruned_ms;
 };
 
@@ -236,19 +237,28 @@ prune(struct records *records)
 		log_info("removed records of days long ago days=%d", count);
 }
 
+/* On CLOCK_MONOTONIC. */
+static struct timespec
+moment_in(uint32_t ms)
+{
+	struct timespec moment;
+
+	clock_gettime(CLOCK_MONOTONIC, &moment);
+	moment.tv_sec += ms / 1000;
+	moment.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (moment.tv_nsec >= 1000000000) {
+		moment.tv_sec++;
+		moment.tv_nsec -= 1000000000;
+	}
+	return moment;
+}
+
 /* Until the next turn, or until there is news. */
 static void
 sleep_once(struct records *records, uint32_t ms)
 {
-	struct timespec end;
+	struct timespec end = moment_in(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += ms / 1000;
-	end.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (end.tv_nsec >= 1000000000) {
-		end.tv_sec++;
-		end.tv_nsec -= 1000000000;
-	}
 	while (!records->news && !records->ending) {
 		if (pthread_cond_timedwait(
 			&records->wake, &records->lock, &end) != 0)
@@ -482,6 +492,7 @@ records_new(struct records **records_out, const struct records_config *config)
 	    config->rules.show_number);
 	records->config.rules.folder = records->folder;
 	records->config.rules.show_number = records->show_number;
+	records->leave_ms = RECORDS_LEAVE_MS;
 	TAILQ_INIT(&records->list);
 	TAILQ_INIT(&records->written);
 	init_lock(records);
@@ -504,7 +515,11 @@ records_new(struct records **records_out, const struct records_config *config)
 	return 0;
 }
 
-/* A disk that hangs keeps the thread for ever: then it is left behind. */
+/*
+ * A disk that hangs keeps the thread for ever: then it is left behind. (What
+ * the kernel does not interrupt, as it does for a file server that is away,
+ * keeps the process from being reaped until the disk gives up.)
+ */
 static bool
 join_thread(struct records *records)
 {
@@ -514,9 +529,16 @@ join_thread(struct records *records)
 	records->ending = true;
 	pthread_cond_signal(&records->wake);
 	pthread_mutex_unlock(&records->lock);
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += RECORDS_LEAVE_MS / 1000;
-	return pthread_timedjoin_np(records->thread, NULL, &end) == 0;
+	end = moment_in(records->leave_ms);
+	return pthread_clockjoin_np(
+		   records->thread, NULL, CLOCK_MONOTONIC, &end) == 0;
+}
+
+void
+records_hurry(struct records *records)
+{
+	if (records != NULL)
+		records->leave_ms = RECORDS_HURRY_MS;
 }
 
 void

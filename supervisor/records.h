@@ -22,6 +22,7 @@ enum {
 	RECORDS_TURN_MS = 1000,  /* between looks at the calls that go on */
 	RECORDS_RETRY_MS = 5000, /* after an error of the disk */
 	RECORDS_LEAVE_MS = 3000, /* for the last ones, at the end */
+	RECORDS_HURRY_MS = 250,  /* … when a successor waits for it */
 	RECORDS_ENDED_MAX = 512, /* waiting for a disk; then the oldest goes */
 };
 
@@ -52,6 +53,13 @@ int records_new(
  * on stays in open/ for a successor. NULL-safe, clears.
  */
 void records_free(struct records **records);
+
+/*
+ * That will be for at most RECORDS_HURRY_MS: callers wait meanwhile. A record
+ * whose writing takes longer is written by the successor, perhaps once more.
+ * NULL-safe.
+ */
+void records_hurry(struct records *records);
 
 /*
  * The calls that an earlier supervisor left have all been begun: what else it

@@ -15,7 +15,9 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,25 @@
 #include "supervisor/records.h"
 
 #define CALL "1732012345.17"
+
+/* The disk: closed while it hangs. */
+static struct {
+	atomic_bool hangs;
+	atomic_bool reached;  /* somebody waits for it */
+	struct records *left; /* reachable, for leak checkers */
+} disk;
+
+/* In place of the C library's. */
+int
+fdatasync(int fd)
+{
+	(void)fd;
+	while (atomic_load(&disk.hangs)) {
+		atomic_store(&disk.reached, true);
+		poll(NULL, 0, 1);
+	}
+	return 0;
+}
 
 struct rig {
 	char folder[64];
@@ -635,6 +656,29 @@ what_goes_on_at_the_end_is_left_to_a_successor(void **state)
 	assert_int_equal(lines(read_file(rig, "open")), 2);
 }
 
+/* Meanwhile nobody hears Asterisk. */
+static void
+a_disk_that_hangs_does_not_hold_up_a_successor(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t begun_ms;
+
+	start_records(rig);
+	append(rig, JOURNAL_NOTE, "{\"why\":\"1\"}");
+	atomic_store(&disk.hangs, true);
+	assert_true(records_end(rig->records, begin(rig), 42));
+	while (!atomic_load(&disk.reached))
+		poll(NULL, 0, 1);
+	disk.left = rig->records;
+	begun_ms = clock_now_ms();
+	records_hurry(rig->records);
+	records_free(&rig->records);
+	assert_true(clock_now_ms() - begun_ms >= RECORDS_HURRY_MS);
+	assert_true(clock_now_ms() - begun_ms < RECORDS_LEAVE_MS);
+	assert_int_equal(rig->written_count, 0);
+	atomic_store(&disk.hangs, false);
+}
+
 int
 main(void)
 {
@@ -655,6 +699,7 @@ main(void)
 	    T(a_record_that_fails_alone_does_so_alone),
 	    T(a_record_waits_for_the_disk),
 	    T(what_goes_on_at_the_end_is_left_to_a_successor),
+	    T(a_disk_that_hangs_does_not_hold_up_a_successor),
 	};
 
 	signal(SIGXFSZ, SIG_IGN);

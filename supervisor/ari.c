@@ -388,6 +388,10 @@ retry_later(struct ari *ari, const char *why)
 	unsigned int wait_ms;
 
 	forget_connection(ari);
+	if (ari->expect_replaced) {
+		set_state(ari, ARI_DOWN, why);
+		return;
+	}
 	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
 	wait_ms = ari->backoff_ms / 2 + random % (ari->backoff_ms / 2 + 1);
 	ari->backoff_ms = ari->backoff_ms * 2 < BACKOFF_MAX_MS

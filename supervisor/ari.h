@@ -78,7 +78,10 @@ void ari_start(struct ari *ari);
 void ari_start_held(struct ari *ari);
 void ari_go_on(struct ari *ari);
 
-/* Whether losing the name is a successor's doing, and no alarm. */
+/*
+ * Whether losing the name is a successor's doing, and no alarm. Nor is a
+ * connection that is lost made again then: it would take the name back.
+ */
 void ari_expect_replaced(struct ari *ari, bool expect);
 
 /* Whether every request has its answer. */

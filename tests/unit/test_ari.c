@@ -682,6 +682,29 @@ what_our_successor_took_is_not_looked_at(void **state)
 	assert_int_equal(ari_state(rig.ari), ARI_REPLACED);
 }
 
+/* To connect again would take it back. */
+static void
+a_connection_that_our_successor_needs_is_not_made_again(void **state)
+{
+	int count;
+
+	(void)state;
+	come_up();
+	count = rig.ws_count;
+	ari_expect_replaced(rig.ari, true);
+	drop(WEBSOCKET_PEER, 1006);
+	assert_int_equal(ari_state(rig.ari), ARI_DOWN);
+	for (int i = 0; i < 5; i++)
+		timers_expire(rig.base);
+	assert_int_equal(ari_state(rig.ari), ARI_DOWN);
+	/* It stays after all. */
+	ari_expect_replaced(rig.ari, false);
+	ari_reconnect(rig.ari, "unit");
+	connect_ari();
+	assert_int_equal(rig.ws_count, count + 1);
+	assert_int_equal(ari_state(rig.ari), ARI_LISTING);
+}
+
 /* -- the probe ------------------------------------------------------------------------------------ */
 
 static const char probe[] =
@@ -849,6 +872,7 @@ main(void)
 	    TEST(an_application_that_was_taken_is_not_fought_for),
 	    TEST(a_name_that_nobody_has_any_more_is_taken_again),
 	    TEST(what_our_successor_took_is_not_looked_at),
+	    TEST(a_connection_that_our_successor_needs_is_not_made_again),
 	    TEST(our_own_earlier_connection_is_no_other_program),
 	    TEST(a_name_that_asterisk_has_not_yet_forgotten_is_tidied_up),
 	    TEST(a_probe_that_comes_back_keeps_the_connection),

@@ -40,6 +40,8 @@ proc_exit_name(int status)
 		return "voice service lost";
 	case PROC_EXIT_ORPHAN:
 		return "keeper gone";
+	case PROC_EXIT_HANDED_OVER:
+		return "handed over";
 	}
 	return "unknown status";
 }

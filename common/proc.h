@@ -52,12 +52,13 @@ enum proc_fd {
 
 /* Each exit status has one meaning and, in the keeper, one consequence. */
 enum proc_exit {
-	PROC_EXIT_OK = 0,       /* did what it was told */
-	PROC_EXIT_INTERNAL = 1, /* our mistake, or the system's: restart */
-	PROC_EXIT_CONFIG = 2,   /* the operator must act: do not restart */
-	PROC_EXIT_CHANNEL = 3,  /* the peer broke the message protocol */
-	PROC_EXIT_BACKEND = 4,  /* the voice service was lost for good */
-	PROC_EXIT_ORPHAN = 5,   /* the keeper is gone */
+	PROC_EXIT_OK = 0,          /* did what it was told */
+	PROC_EXIT_INTERNAL = 1,    /* our mistake, or the system's: restart */
+	PROC_EXIT_CONFIG = 2,      /* the operator must act: do not restart */
+	PROC_EXIT_CHANNEL = 3,     /* the peer broke the message protocol */
+	PROC_EXIT_BACKEND = 4,     /* the voice service was lost for good */
+	PROC_EXIT_ORPHAN = 5,      /* the keeper is gone */
+	PROC_EXIT_HANDED_OVER = 6, /* another supervisor has what it had */
 };
 
 /* "callworker"; the binary is "telefonista-callworker". */

@@ -34,6 +34,7 @@ struct handover {
 	enum step step;
 	uint64_t since_ms;
 	uint64_t begun_ms;
+	bool stop_owed; /* nobody has been told yet but us */
 	struct event *timer;
 };
 
@@ -129,6 +130,12 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+bool
+handover_is_leaving(const struct handover *handover)
+{
+	return handover->step >= STEP_LEAVING_NAME;
+}
+
 void
 handover_begin(struct handover *handover)
 {
@@ -144,21 +151,33 @@ handover_begin(struct handover *handover)
 void
 handover_stay(struct handover *handover, const char *why)
 {
-	bool replaced = ari_state(handover->env.ari) == ARI_REPLACED;
+	enum ari_state state = ari_state(handover->env.ari);
+	bool left = handover_is_leaving(handover);
 
 	if (handover->step == STEP_NONE)
 		return;
 	set_step(handover, STEP_NONE, why);
 	event_del(handover->timer);
 	ari_expect_replaced(handover->env.ari, false);
-	if (replaced)
+	if (left && (state == ARI_REPLACED || state == ARI_DOWN))
 		ari_reconnect(handover->env.ari, "the successor is no more");
+	if (handover->stop_owed) {
+		handover->stop_owed = false;
+		handover->env.on_stop(handover->env.arg);
+	}
 }
 
+/* Without the name a supervisor that drains would not hear of its calls. */
 bool
-handover_is_over(const struct handover *handover)
+handover_may_stop(struct handover *handover)
 {
-	return handover->step == STEP_FINISHING;
+	if (!handover_is_leaving(handover)) {
+		handover_stay(handover, "the service is stopping");
+		return true;
+	}
+	log_info("handover goes on, the successor is to stop");
+	handover->stop_owed = true;
+	return false;
 }
 
 int

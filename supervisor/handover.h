@@ -34,6 +34,7 @@ struct handover_env {
 	struct ari *ari;
 	struct calls *calls;
 	void (*on_done)(void *arg); /* the process may end */
+	void (*on_stop)(void *arg); /* see handover_may_stop() */
 	void *arg;
 };
 
@@ -46,10 +47,17 @@ void handover_free(struct handover **handover);
 /* KEEPER_YIELD. */
 void handover_begin(struct handover *handover);
 
-/* KEEPER_STAY, or the service is to stop: all is as it was. */
+/* KEEPER_STAY: all is as it was. */
 void handover_stay(struct handover *handover, const char *why);
 
-/* The name is no longer ours: the successor does whatever is to be done. */
-bool handover_is_over(const struct handover *handover);
+/*
+ * The service is to stop. True: by this supervisor, which stays. False: the
+ * name is on its way to the successor, whom the keeper will tell; should there
+ * be none after all, on_stop says that it is this one's turn.
+ */
+bool handover_may_stop(struct handover *handover);
+
+/* The successor may have the name by now, and has read the settings. */
+bool handover_is_leaving(const struct handover *handover);
 
 #endif

@@ -193,6 +193,7 @@ on_order(const struct keeper_message *order, int *fd)
 		    keeper.supervisor, (enum keeper_op)order->op);
 		return;
 	case KEEPER_PREPARED:
+		return; /* it had to take over before it could say so */
 	case KEEPER_SPAWNED:
 	case KEEPER_SPAWN_FAILED:
 	case KEEPER_EXITED:
@@ -348,6 +349,7 @@ stop_again(const struct keeper_message *message)
 		log_warn("told to stop a second time, hanging up all calls");
 		keeper.stop_now = true;
 		keeper.stop_now_by_ms = clock_now_ms() + STOP_NOW_MS;
+		keeper_standby_stop("told to stop a second time");
 		keeper_tell(keeper.supervisor, message, -1);
 	}
 }

@@ -355,10 +355,12 @@ stop(void)
 		calls_drain_now(me.calls);
 		return;
 	}
+	/* So that a successor, too, is told. */
+	keeper_client_stopping(fleet_keeper(me.fleet));
+	if (!handover_may_stop(me.handover))
+		return;
 	me.stopping = true;
 	log_info("stopping");
-	handover_stay(me.handover, "the service is stopping");
-	keeper_client_stopping(fleet_keeper(me.fleet));
 	spares_stop(me.spares);
 	calls_drain(me.calls);
 	event_add(me.timer, &interval);
@@ -405,16 +407,14 @@ handle_signal(int sig, void *arg)
 			finish(PROC_EXIT_OK);
 		return; /* nothing is ours yet */
 	}
-	/* What it means the successor is told, too. */
-	if (handover_is_over(me.handover))
-		return;
 	switch (sig) {
 	case SIGTERM:
 	case SIGINT:
 		stop();
 		break;
 	case SIGHUP:
-		reload();
+		if (!handover_is_leaving(me.handover))
+			reload();
 		break;
 	case SIGUSR1:
 		log_state();
@@ -436,7 +436,16 @@ static void
 on_handed_over(void *arg)
 {
 	(void)arg;
-	finish(PROC_EXIT_OK);
+	records_hurry(me.records);
+	finish(PROC_EXIT_HANDED_OVER);
+}
+
+/* There is no successor after all. */
+static void
+on_owed_stop(void *arg)
+{
+	(void)arg;
+	stop();
 }
 
 static void
@@ -776,6 +785,7 @@ init_handover(void)
 	    .ari = me.ari,
 	    .calls = me.calls,
 	    .on_done = on_handed_over,
+	    .on_stop = on_owed_stop,
 	};
 
 	return handover_new(&me.handover, &env);

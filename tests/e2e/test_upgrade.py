@@ -18,7 +18,7 @@ from tests.e2e import test_transfer as transfer
 from tests.e2e.debugger import Debugger
 from tests.e2e.service import REPO
 from tests.e2e.test_tools import outputs
-from tests.e2e.world import GREETING, LONG, TOOL
+from tests.e2e.world import GREETING, LONG, SHUTDOWN_GOODBYE, TOOL
 
 QUESTION = {"question": "¿Cuántos clientes hay?"}
 ASK = {"preamble": "", "then": {"reply": "Son doce."},
@@ -37,8 +37,8 @@ def reload(world, mark=None):
     service, old = world.service, world.supervisor
     mark = service.mark() if mark is None else mark
     service.signal(signal.SIGHUP)
-    service.wait_log(r"supervisor ended with status 0 \(done\), another one "
-                     "takes over", since=mark)
+    service.wait_log(r"supervisor ended with status 6 \(handed over\), another "
+                     "one takes over", since=mark)
     service.wait_log("ari listing -> up", since=mark)
     assert world.supervisor != old
     return service.text()[mark:]
@@ -296,6 +296,12 @@ def test_a_stop_in_the_middle_of_it_is_obeyed(world, installed):
     assert world.service.stop() == 0
 
 
+def stands_by(world, mark=0):
+    """The pid of the supervisor that is to take over."""
+    return int(world.service.wait_log(
+        r"another supervisor stands by pid=(\d+)", since=mark).group(1))
+
+
 def test_a_stop_is_not_forgotten_over_one_that_takes_long_to_die(
         world, installed):
     """Dead, but not reaped before the one that works has ended: a debugger
@@ -304,12 +310,62 @@ def test_a_stop_is_not_forgotten_over_one_that_takes_long_to_die(
     world.call().hears(GREETING).hangup().gone()
     installed.breaks("-supervisor", "exec sleep 60")
     world.service.signal(signal.SIGHUP)
-    standby = int(world.service.wait_log(
-        r"another supervisor stands by pid=(\d+)").group(1))
-    with Debugger(standby):
+    with Debugger(stands_by(world)):
         assert world.service.stop() == 0
     assert world.service.count("supervisor started") == 1
     assert world.service.count("another one takes over") == 0
+
+
+def test_a_stop_while_the_successor_connects_is_the_successors(
+        world, installed):
+    """The old one would drain without hearing of its calls."""
+    world.start(DRAIN_SECONDS=9)
+    call, old = world.call().hears(GREETING), world.supervisor
+    installed.upgrade()
+    mark = world.service.mark()
+    # As long as this one is half made, the name is not left.
+    slow = world.ari.fault("POST", "/channels/externalMedia", delay_s=1.5)
+    late = world.call()
+    world.until(lambda: slow.hits, "a call is half made")
+    world.service.signal(signal.SIGHUP)
+    successor = stands_by(world, mark)
+    world.service.wait_log("handover NONE -> QUIETING", since=mark)
+    world.service.signal(signal.SIGSTOP, successor)
+    world.service.wait_log("QUIETING -> LEAVING_NAME", since=mark)
+    world.service.signal(signal.SIGTERM)
+    world.service.wait_log("handover goes on, the successor is to stop",
+                           since=mark)
+    world.service.signal(signal.SIGCONT, successor)
+    for each in (call, late):
+        each.hears(SHUTDOWN_GOODBYE).ended(why="service stops")
+    assert world.service.wait(9) == 0 and world.made() == []
+    assert not world.service.find(rf"supervisor\[{old}\].*draining", mark)
+    assert rtp_losses(call) == []
+
+
+def test_a_stop_is_not_lost_with_the_successor_that_was_to_hear_of_it(
+        world, installed):
+    """It has the name already, and dies while the old one ends."""
+    world.allow("handover does not wait for Asterisk's answers")
+    world.start(DRAIN_SECONDS=9)
+    call, other = (world.call().hears(GREETING) for _ in range(2))
+    installed.upgrade()
+    mark = world.service.mark()
+    # Answers that the old one waits for.
+    deletions = world.ari.fault("DELETE", "/.*", delay_s=2.8, count=None)
+    world.service.signal(signal.SIGHUP)
+    successor = stands_by(world, mark)
+    other.hangup()
+    world.until(lambda: deletions.hits, "the call is being taken away")
+    world.service.wait_log("LEAVING_NAME -> FINISHING", since=mark)
+    world.service.signal(signal.SIGTERM)
+    world.service.wait_log("handover goes on, the successor is to stop",
+                           since=mark)
+    world.service.signal(signal.SIGKILL, successor)
+    world.ari.faults.clear()
+    call.hears(SHUTDOWN_GOODBYE).ended(why="service stops")
+    assert world.service.wait(9) == 0 and world.made() == []
+    assert rtp_losses(call) == []
 
 
 def test_every_caller_is_served_while_one_upgrade_follows_the_other(

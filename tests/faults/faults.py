@@ -179,8 +179,8 @@ class Upgrade(Fault):
         cell.world.service.signal(signal.SIGHUP)
 
     def settle(self, cell):
-        cell.logged(r"supervisor ended with status 0 \(done\), another one "
-                    "takes over")
+        cell.logged(r"supervisor ended with status 6 \(handed over\), another "
+                    "one takes over")
         cell.logged("ari listing -> up")
 
     def judge(self, cell):

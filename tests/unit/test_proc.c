@@ -26,7 +26,7 @@ static void
 every_exit_status_has_a_meaning_and_others_have_none(void **state)
 {
 	(void)state;
-	for (int i = PROC_EXIT_OK; i <= PROC_EXIT_ORPHAN; i++)
+	for (int i = PROC_EXIT_OK; i <= PROC_EXIT_HANDED_OVER; i++)
 		assert_string_not_equal(proc_exit_name(i), "unknown status");
 	assert_string_equal(
 	    proc_exit_name(PROC_EXIT_CONFIG), "configuration error");

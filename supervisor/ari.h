@@ -105,8 +105,8 @@ bool ari_is_closed(const struct ari *ari);
  * Sends METHOD /ari/PATH (the format; ids through ari_escape()). BODY is
  * taken; NULL for none. FN (may be NULL) runs exactly once, never before
  * return, within ARI_DEADLINE_MS; what failed is logged with the request,
- * except 404 to a DELETE or for a variable, which may not be set. Needs no WebSocket. Returns 0 or -errno (then FN
- * does not run).
+ * except 404 to a DELETE or for a variable, which may not be set. Needs no
+ * WebSocket. Returns 0 or -errno (then FN does not run).
  */
 int ari_request(struct ari *ari, ari_response_fn *fn, void *arg,
     const char *method, cJSON *body, const char *format, ...)

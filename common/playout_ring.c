@@ -135,7 +135,8 @@ state_is_valid(const struct playout_ring_state *state, uint32_t audio_len)
 	uint64_t queued = 0;
 
 	if (state->crc != state_crc(state) || state->generation == 0 ||
-	    state->read_off >= audio_len || state->fill > audio_len ||
+	    state->generation == UINT64_MAX || state->read_off >= audio_len ||
+	    state->fill > audio_len ||
 	    (state->flags & ~(unsigned)RING_FLAGS) != 0 || state->zero != 0 ||
 	    state->utterances > PLAYOUT_RING_UTTERANCES)
 		return false;

@@ -798,6 +798,7 @@ a_state_with_a_right_crc_and_wrong_values_is_refused(void **state)
 		assert_int_equal(m.attach(m.arg), -EBADMSG);                   \
 	} while (0)
 	REFUSED(bad.generation = 0);
+	REFUSED(bad.generation = UINT64_MAX);
 	REFUSED(bad.read_off = 65536);
 	REFUSED(bad.read_off = UINT32_MAX);
 	REFUSED(bad.fill += 1);

@@ -487,12 +487,14 @@ take_what_waits(struct media *m, uint64_t now_ns)
 		    (unsigned long long)(m->stats.packets_in - before));
 }
 
+/* A quick successor comes before its predecessor's next frame was due. */
 static bool
 is_taken_over(const struct media *m, uint64_t now_ns)
 {
 	uint64_t left = playout_deadline_ns(m->playout);
 
-	return left != 0 && left < now_ns && now_ns - left <= TAKE_MAX_NS;
+	return left != 0 && left <= now_ns + RTP_CLOCK_PERIOD_NS &&
+	       now_ns <= left + TAKE_MAX_NS;
 }
 
 int

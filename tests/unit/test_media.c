@@ -122,6 +122,31 @@ what_waited_for_a_successor_is_heard(void **state)
 	assert_int_equal(stats_of(rig).silence_filled_ms, 0);
 }
 
+/* … and one of 20 ms, so quickly did it come. */
+static void
+a_successor_that_comes_before_the_next_frame_loses_none(void **state)
+{
+	struct rig *rig = *state;
+
+	start(rig);
+	send_rtp(rig, rig->peer_fd, 0, 7, 0);
+	media_receive(rig->media, rig->now_ns);
+	tick(rig); /* the next one is due 20 ms later: now */
+	send_rtp(rig, rig->peer_fd, 1, 7, 0);
+	rig->now_ns -= 15 * MS;
+	succeed(rig, 0);
+	assert_int_equal(stats_of(rig).stale, 0);
+	assert_int_equal(rig->loud_frames, 2);
+	rig->now_ns += 15 * MS;
+	for (unsigned i = 2; i < 10; i++) {
+		send_rtp(rig, rig->peer_fd, (uint16_t)i, 7, 0);
+		media_receive(rig->media, rig->now_ns);
+		tick(rig);
+	}
+	assert_int_equal(rig->loud_frames, 10);
+	assert_int_equal(stats_of(rig).silence_filled_ms, 0);
+}
+
 static void
 what_waited_too_long_for_a_successor_is_not_heard(void **state)
 {
@@ -502,6 +527,7 @@ main(void)
 	    T(the_callers_audio_comes_in_at_once),
 	    T(what_waited_in_the_socket_is_not_heard),
 	    T(what_waited_for_a_successor_is_heard),
+	    T(a_successor_that_comes_before_the_next_frame_loses_none),
 	    T(what_waited_too_long_for_a_successor_is_not_heard),
 	    T(speech_after_comfort_noise_does_not_wait_for_it),
 	    T(a_source_may_begin_with_comfort_noise),

@@ -55,6 +55,7 @@ struct realtime {
 	enum g711_law law;
 	unsigned long long lost_frames; /* dropped, and not counted as sent */
 	uint64_t state_ms; /* since when; 0: stamped by the next tick */
+	uint32_t retry_ms; /* the service asks to be left alone so long */
 	unsigned malformed;
 	unsigned long long dropped_audio;  /* as of the last log line */
 	struct log_ratelimit odd_events;   /* unknown, malformed */
@@ -273,6 +274,7 @@ on_close(struct websocket *ws, const struct websocket_closed *closed, void *arg)
 	char detail[VOICE_DETAIL_MAX];
 
 	(void)ws;
+	rt->retry_ms = closed->retry_ms;
 	snprintf(detail, sizeof(detail), "%s %d %.200s",
 	    websocket_reason_name(closed->reason), closed->status,
 	    closed->text);
@@ -388,6 +390,15 @@ realtime_heard_ms(const struct voice *voice)
 	    (const struct realtime *)(const void *)voice;
 
 	return rt->ws == NULL ? 0 : websocket_heard_ms(rt->ws);
+}
+
+static uint32_t
+realtime_retry_ms(const struct voice *voice)
+{
+	const struct realtime *rt =
+	    (const struct realtime *)(const void *)voice;
+
+	return rt->retry_ms;
 }
 
 static int
@@ -566,6 +577,7 @@ static const struct voice_ops realtime_ops = {
     .send_audio = realtime_send_audio,
     .repeat_audio = realtime_repeat_audio,
     .heard_ms = realtime_heard_ms,
+    .retry_ms = realtime_retry_ms,
     .say = realtime_say,
     .aside = realtime_aside,
     .add_text = realtime_add_text,

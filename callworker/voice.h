@@ -117,6 +117,8 @@ struct voice_ops {
 	int (*repeat_audio)(
 	    struct voice *voice, const uint8_t *g711, size_t len);
 	uint64_t (*heard_ms)(const struct voice *voice);
+	/* NULL: this service never says. */
+	uint32_t (*retry_ms)(const struct voice *voice);
 	int (*say)(struct voice *voice, const char *text, int tag);
 	/* NULL: this service can say nothing beside the conversation. */
 	int (*aside)(struct voice *voice, const char *text, int tag);
@@ -192,6 +194,14 @@ static inline uint64_t
 voice_heard_ms(const struct voice *v)
 {
 	return v->ops->heard_ms(v);
+}
+
+/* After a fatal fault: how long the service asks to be left alone before it is
+ * tried again; 0: it does not say. */
+static inline uint32_t
+voice_retry_ms(const struct voice *v)
+{
+	return v->ops->retry_ms == NULL ? 0 : v->ops->retry_ms(v);
 }
 
 /*

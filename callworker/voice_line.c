@@ -22,8 +22,10 @@
 #include <string.h>
 
 enum {
-	JITTER_PART = 4, /* of a wait, so that not all calls come at once */
+	JITTER_PART = 4, /* of a wait, so that not all calls come at once; */
+	HINT_PART = 10,  /* … of one that the service has asked for */
 	AGAIN_PART = 12, /* of the time ahead: between attempts to rotate */
+	WAITS = 5,       /* before attempts; the last one is repeated */
 };
 
 enum line_state {
@@ -82,6 +84,7 @@ struct voice_line {
 	unsigned attempts;   /* since then */
 	uint64_t attempt_ms; /* when the next one is due, without a `next` */
 	enum voice_fault fault; /* the last one */
+	uint32_t retry_ms;      /* with it, or 0: see voice_retry_ms() */
 	char detail[VOICE_DETAIL_MAX];
 	uint64_t losses[VOICE_LINE_LOSSES_MAX]; /* the latest ones, when */
 	unsigned loss;                          /* the oldest of them */
@@ -101,6 +104,7 @@ static void
 note_fault(struct voice_line *line, enum voice_fault fault, const char *detail)
 {
 	line->fault = fault;
+	line->retry_ms = 0;
 	/* It may be our own. */
 	if (detail != line->detail)
 		snprintf(line->detail, sizeof(line->detail), "%s", detail);
@@ -170,6 +174,8 @@ on_next_fault(enum voice_fault fault, const char *detail, bool fatal, void *arg)
 	if (!fatal)
 		return;
 	note_fault(line, fault, detail);
+	if (line->next != NULL) /* else it is a spare's */
+		line->retry_ms = voice_retry_ms(line->next);
 	line->next_failed = true;
 	work_soon(line);
 }
@@ -213,20 +219,41 @@ give_up(struct voice_line *line)
 	    line->fault, line->detail, line->config.arg);
 }
 
-/* How long to wait before an attempt, the first of which is made at once. */
+/*
+ * How long to wait before an attempt, the first of which is made at once. After
+ * "too many" as OpenAI's own libraries do: half a second, then twice as long
+ * each time, unless the service says how long.
+ */
 static uint64_t
 wait_ms(const struct voice_line *line)
 {
-	static const uint64_t waits_ms[] = {0, 300, 1000, 2000};
-	const unsigned last = sizeof(waits_ms) / sizeof(*waits_ms) - 1;
-	uint64_t ms = waits_ms[line->attempts < last ? line->attempts : last];
+	static const uint64_t waits_ms[][WAITS] = {
+	    {0, 300, 1000, 2000, 2000},
+	    {500, 500, 1000, 2000, 4000},
+	};
+	bool limited = line->fault == VOICE_FAULT_RATE_LIMIT;
+	uint64_t ms = waits_ms[limited][lesser(line->attempts, WAITS - 1)];
+	uint64_t jitter_ms = ms / JITTER_PART;
 
-	if (line->fault == VOICE_FAULT_RATE_LIMIT &&
-	    ms < VOICE_LINE_RATE_LIMIT_MS)
-		ms = VOICE_LINE_RATE_LIMIT_MS;
-	if (ms > 0)
-		ms += clock_now_ns() / 1000 % (ms / JITTER_PART + 1);
-	return ms;
+	if (line->retry_ms > 0) {
+		ms = line->retry_ms;
+		jitter_ms = ms / HINT_PART;
+	}
+	return ms + clock_now_ns() / 1000 % (jitter_ms + 1);
+}
+
+/* The tick alone would know up to a tenth of a second later. */
+static void
+work_at_attempt(struct voice_line *line)
+{
+	uint64_t now_ms = clock_now_ms();
+	uint64_t ms = line->attempt_ms > now_ms ? line->attempt_ms - now_ms : 0;
+	const struct timeval wait = {
+	    .tv_sec = (time_t)(ms / 1000),
+	    .tv_usec = (suseconds_t)(ms % 1000 * 1000),
+	};
+
+	event_add(line->work, &wait);
 }
 
 /* There is neither a session nor an attempt to make one. */
@@ -241,21 +268,24 @@ try_later(struct voice_line *line)
 	    voice_fault_name(line->fault), voice_fault_what(line->fault),
 	    (unsigned long long)ms, line->attempts + 1, line->detail);
 	if (ms == 0)
-		work_soon(line); /* else the tick knows when */
+		work_soon(line);
+	else
+		work_at_attempt(line);
 }
 
-/* The outage that began at outage_ms has lasted too long. */
+/* The outage that began at outage_ms will have lasted too long by then. */
 static bool
-is_overdue(const struct voice_line *line)
+is_overdue(const struct voice_line *line, uint64_t in_ms)
 {
-	return clock_now_ms() - line->outage_ms >= VOICE_LINE_OUTAGE_MS;
+	return clock_now_ms() + in_ms - line->outage_ms >= VOICE_LINE_OUTAGE_MS;
 }
 
 /* The next attempt would end like the last one, or come too late. */
 static bool
 is_hopeless(const struct voice_line *line)
 {
-	return voice_fault_is_lasting(line->fault) || is_overdue(line);
+	return voice_fault_is_lasting(line->fault) ||
+	       is_overdue(line, line->retry_ms);
 }
 
 static void
@@ -455,6 +485,8 @@ on_work(evutil_socket_t fd, short what, void *arg)
 		next_is_up(line);
 	else if (is_due(line))
 		try_again(line);
+	else if (line->state == LINE_LOST && line->next == NULL)
+		work_at_attempt(line); /* timers may be early */
 }
 
 /* ---- time ----------------------------------------------------------------- */
@@ -499,7 +531,7 @@ voice_line_tick(struct voice_line *line)
 		rotate(line, now_ms);
 	else if ((line->state == LINE_LOST ||
 		     (line->state == LINE_JOINING && line->proved)) &&
-		 is_overdue(line))
+		 is_overdue(line, 0))
 		give_up(line);
 	else if (is_due(line))
 		try_again(line);

@@ -5,9 +5,10 @@
  *
  * A session that is lost in a call is made anew at once, then at growing
  * intervals, for VOICE_LINE_OUTAGE_MS in all; not if the fault is one that
- * would meet the next one as well (voice_fault_is_lasting()). One that nears
- * its end is replaced while it still works: the next one is connected first,
- * and takes over in a pause.
+ * would meet the next one as well (voice_fault_is_lasting()), and not before
+ * the time that the service names (voice_retry_ms()). One that nears its end is
+ * replaced while it still works: the next one is connected first, and takes
+ * over in a pause.
  *
  * The voice that the call has is the line's: a call listens to it and uses it,
  * and never frees it.
@@ -25,8 +26,7 @@ struct voice_line;
 enum {
 	/* From the loss of a session until another one is in force. */
 	VOICE_LINE_OUTAGE_MS = 12000,
-	VOICE_LINE_CONNECT_MS = 3000,    /* of it, for one attempt to connect */
-	VOICE_LINE_RATE_LIMIT_MS = 1000, /* the least wait after "too many" */
+	VOICE_LINE_CONNECT_MS = 3000, /* of it, for one attempt to connect */
 	/* So many losses in so long: this call's sessions do not last. */
 	VOICE_LINE_LOSSES_MAX = 4,
 	VOICE_LINE_LOSSES_MS = 60000,

@@ -169,6 +169,7 @@ fail_unopened(struct websocket *ws, const struct websocket_link_end *end)
 	    .text = end->text,
 	    .body = end->body,
 	    .body_len = end->body_len,
+	    .retry_ms = end->retry_ms,
 	};
 
 	switch (end->fate) {

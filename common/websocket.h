@@ -62,6 +62,9 @@ struct websocket_closed {
 	 */
 	const char *body;
 	size_t body_len;
+	/* HANDSHAKE: how long the server asks not to be tried again
+	 * (Retry-After, RFC 9110 10.2.3); 0 if it does not say. */
+	unsigned int retry_ms;
 };
 
 struct websocket_callbacks {

@@ -129,18 +129,38 @@ take_chunks(struct websocket_answer *out, const char *p, size_t len)
 	}
 }
 
-/* A decimal length, cut to what we would look at anyway. */
+/* A decimal number, at most MAX; 0 if it is none. */
 static size_t
-get_length(const char *value, size_t len)
+get_number(const char *value, size_t len, size_t max)
 {
-	size_t length = 0;
+	size_t number = 0;
 
 	for (size_t i = 0; i < len && is_digit(value[i]); i++) {
-		length = length * 10 + (size_t)(value[i] - '0');
-		if (length > WEBSOCKET_ANSWER_RAW_MAX)
-			return WEBSOCKET_ANSWER_RAW_MAX;
+		number = number * 10 + (size_t)(value[i] - '0');
+		if (number > max)
+			return max;
 	}
-	return length;
+	return number;
+}
+
+/*
+ * "Retry-After: 2" (RFC 9110 10.2.3; a date there is passed over, since the
+ * two clocks may differ), or OpenAI's more exact "retry-after-ms".
+ */
+static unsigned int
+get_retry_ms(const char *head, size_t len)
+{
+	size_t value_len;
+	const char *value;
+	size_t ms;
+
+	value = find_field(head, len, "retry-after-ms", &value_len);
+	ms = get_number(value, value_len, WEBSOCKET_ANSWER_RETRY_MAX_MS);
+	if (ms > 0)
+		return (unsigned int)ms;
+	value = find_field(head, len, "Retry-After", &value_len);
+	ms = get_number(value, value_len, WEBSOCKET_ANSWER_RETRY_MAX_MS / 1000);
+	return (unsigned int)ms * 1000;
 }
 
 static bool
@@ -160,7 +180,8 @@ take_body(struct websocket_answer *out, const char *head, size_t head_len,
 		append(out, body, len);
 		return is_full(out);
 	}
-	length = get_length(value, value_len);
+	/* Cut to what we would look at anyway. */
+	length = get_number(value, value_len, WEBSOCKET_ANSWER_RAW_MAX);
 	append(out, body, len < length ? len : length);
 	return len >= length || is_full(out);
 }
@@ -188,6 +209,7 @@ websocket_answer_parse(
 	if (!head_end)
 		return at_end || len >= WEBSOCKET_ANSWER_RAW_MAX;
 	head_len = (size_t)(head_end - raw) + 4;
+	out->retry_ms = get_retry_ms(raw, head_len);
 	whole = take_body(out, raw, head_len, raw + head_len, len - head_len);
 	return whole || at_end || len >= WEBSOCKET_ANSWER_RAW_MAX;
 }

@@ -15,6 +15,7 @@ enum {
 	WEBSOCKET_ANSWER_RAW_MAX = 16384, /* more is not looked at */
 	WEBSOCKET_ANSWER_BODY_MAX = 4096,
 	WEBSOCKET_ANSWER_LINE_SIZE = 96,
+	WEBSOCKET_ANSWER_RETRY_MAX_MS = 3600000,
 	/* "HTTP/1.1 429": enough to know that it is one. */
 	WEBSOCKET_ANSWER_PREFIX = 12,
 };
@@ -24,6 +25,8 @@ struct websocket_answer {
 	char line[WEBSOCKET_ANSWER_LINE_SIZE];    /* "429 Too Many Requests" */
 	char body[WEBSOCKET_ANSWER_BODY_MAX + 1]; /* NUL-terminated, cut */
 	size_t body_len;
+	/* How long the server wants to be left alone; 0: it does not say. */
+	unsigned int retry_ms;
 };
 
 /* True if RAW begins like an HTTP/1 answer with a status other than 101. */

@@ -580,6 +580,7 @@ end_refused(struct websocket_link *link)
 	set_end(link, LINK_REJECTED, answer->status, text);
 	link->end.body = answer->body;
 	link->end.body_len = answer->body_len;
+	link->end.retry_ms = answer->retry_ms;
 	link->ended = true;
 }
 

@@ -40,6 +40,7 @@ struct websocket_link_end {
 	char text[WEBSOCKET_LINK_TEXT_SIZE]; /* printable, never empty */
 	const char *body; /* REJECTED: its start, NUL-terminated; or "" */
 	size_t body_len;
+	unsigned int retry_ms; /* REJECTED: as in websocket_closed */
 };
 
 /* A piece of a data frame. */

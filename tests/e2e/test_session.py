@@ -290,19 +290,36 @@ def test_no_word_is_cut_when_a_session_nears_its_end(world):
 
 # Another one is not to be had at once, or at all
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_service_that_refuses_for_a_moment_is_asked_again(world, status):
+@pytest.mark.parametrize("status, headers, wait_ms", [
+    (429, {}, 500), (429, {"Retry-After": "1"}, 1000),
+    (429, {"Retry-After": "3", "retry-after-ms": "1300"}, 1300),
+    (500, {}, 0), (503, {"Retry-After": "1"}, 1000)])
+def test_a_service_that_refuses_for_a_moment_is_asked_again(
+        world, status, headers, wait_ms):
+    """Not before the time that it names."""
     expect_change(world)
     call = begin(world)
     call.asks("uno", FIRST)
-    world.openai.faults.next("handshake", "http", status=status)
+    world.openai.faults.next("handshake", "http", status=status,
+                             headers=headers)
     lose(call)
     gone_ms = in_force_ms(call)
     call.next_session()
     call.asks("dos", SECOND)
-    tell(f"{status}, then well", without_voice=gone_ms)
+    tell(f"{status} {headers}, then well", without_voice=gone_ms)
     heard_once(call, GREETING, FIRST, SECOND)
-    assert gone_ms < 2 * ASSERTED_MS
+    assert wait_ms < gone_ms < wait_ms + ASSERTED_MS
+
+
+def test_a_service_that_wants_more_time_than_a_caller_has_is_given_up(world):
+    expect_loss(world)
+    call = begin(world)
+    call.asks("uno", FIRST)
+    world.openai.faults.always("handshake", "http", status=429,
+                               headers={"Retry-After": "60"})
+    lost_ns = lose(call)
+    call.to_fallback(why="voice service lost")
+    assert since_ms(lost_ns) < ASSERTED_MS
 
 
 @pytest.mark.slow

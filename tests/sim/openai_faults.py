@@ -14,7 +14,8 @@ from collections import defaultdict, deque
 from .openai_session import new_id
 
 HANDSHAKE_FAULTS = {
-    "http": "refuse the upgrade: status=401|403|429|500|503, JSON body",
+    "http": "refuse the upgrade: status=401|403|429|500|503, JSON body, "
+            "headers={} (429 and 503 have Retry-After: 1 by themselves)",
     "black_hole": "TLS and the request are taken, no answer ever",
     "slow": "the 101 answer comes after seconds=",
     "silence": "101, then nothing: no session.created, no pong",

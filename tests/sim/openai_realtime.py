@@ -264,7 +264,8 @@ class OpenAISim(base.Simulator):
     async def _handshake_fault(self, request, kind, fault):
         """A refusing response for some faults, None to go on."""
         if kind == "http":
-            return self._refused_upgrade(fault["status"])
+            return self._refused_upgrade(fault["status"],
+                                         fault.get("headers"))
         if kind == "slow":
             await asyncio.sleep(fault["seconds"])
         elif kind in ("black_hole", "garbage", "drop"):
@@ -276,7 +277,7 @@ class OpenAISim(base.Simulator):
             return NoAnswer()
         return None
 
-    def _refused_upgrade(self, status):
+    def _refused_upgrade(self, status, headers=None):
         words = {
             401: ("Incorrect API key provided.", "invalid_api_key",
                   "invalid_request_error"),
@@ -290,8 +291,9 @@ class OpenAISim(base.Simulator):
                   "server_error")}
         message, code, kind = words.get(status, ("Refused.", None, "error"))
         response = self._refusal(status, message, code, kind)
-        if status in (429, 503):
-            response.headers["Retry-After"] = "1"
+        if headers is None and status in (429, 503):
+            headers = {"Retry-After": "1"}
+        response.headers.update(headers or {})
         return response
 
     async def _serve(self, request, fault):

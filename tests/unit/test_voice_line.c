@@ -32,6 +32,7 @@ struct session {
 	unsigned int connect_ms;
 	char key[64];
 	uint64_t made_ms;
+	uint32_t retry_ms;
 };
 
 static struct rig {
@@ -76,6 +77,12 @@ session_log_state(const struct voice *v)
 	(void)v;
 }
 
+static uint32_t
+session_retry_ms(const struct voice *v)
+{
+	return ((const struct session *)(const void *)v)->retry_ms;
+}
+
 static void
 session_close(struct voice *v)
 {
@@ -91,6 +98,7 @@ session_free(struct voice *v)
 
 static const struct voice_ops session_ops = {
     .listen = session_listen,
+    .retry_ms = session_retry_ms,
     .tick = session_tick,
     .log_state = session_log_state,
     .close = session_close,
@@ -387,6 +395,76 @@ attempts_come_at_growing_intervals_and_then_end(void **state)
 	assert_in_range(rig.count, 6, 12);
 }
 
+/* How long after its refusal the next attempt was made. */
+static uint64_t
+wait_after(enum voice_fault fault, uint32_t retry_ms)
+{
+	uint64_t then_ms = fake_now_ms;
+	unsigned before = rig.count;
+
+	last()->retry_ms = retry_ms;
+	fails(last(), fault);
+	for (int i = 0; i < 100 && rig.count == before; i++)
+		pass(100);
+	assert_int_equal(rig.count, before + 1);
+	return last()->made_ms - then_ms;
+}
+
+static void
+too_many_is_asked_again_ever_later(void **state)
+{
+	(void)state;
+	be_in_call(HOUR_S);
+	assert_true(voice_line_lost(rig.line, VOICE_FAULT_NETWORK, "reset"));
+	turn();
+	assert_in_range(wait_after(VOICE_FAULT_RATE_LIMIT, 0), 500, 700);
+	assert_in_range(wait_after(VOICE_FAULT_RATE_LIMIT, 0), 1000, 1300);
+	assert_in_range(wait_after(VOICE_FAULT_RATE_LIMIT, 0), 2000, 2600);
+	assert_in_range(wait_after(VOICE_FAULT_RATE_LIMIT, 0), 4000, 5100);
+}
+
+static void
+a_service_that_says_when_is_asked_then(void **state)
+{
+	(void)state;
+	be_in_call(HOUR_S);
+	assert_true(voice_line_lost(rig.line, VOICE_FAULT_NETWORK, "reset"));
+	turn();
+	assert_in_range(wait_after(VOICE_FAULT_RATE_LIMIT, 3000), 3000, 3400);
+	assert_in_range(wait_after(VOICE_FAULT_SERVER, 200), 200, 300);
+	/* It said so once. */
+	assert_in_range(wait_after(VOICE_FAULT_SERVER, 0), 2000, 2600);
+}
+
+static void
+a_service_that_wants_longer_than_a_caller_waits_is_given_up(void **state)
+{
+	(void)state;
+	be_in_call(HOUR_S);
+	assert_true(voice_line_lost(rig.line, VOICE_FAULT_NETWORK, "reset"));
+	turn();
+	last()->retry_ms = VOICE_LINE_OUTAGE_MS;
+	fails(last(), VOICE_FAULT_RATE_LIMIT);
+	assert_int_equal(rig.failed, 1);
+	assert_int_equal(rig.fault, VOICE_FAULT_RATE_LIMIT);
+}
+
+/* … and the loop's own timer makes it, not the next tick. */
+static void
+an_attempt_is_made_when_it_is_due(void **state)
+{
+	(void)state;
+	be_in_call(HOUR_S);
+	assert_true(voice_line_lost(rig.line, VOICE_FAULT_NETWORK, "reset"));
+	turn();
+	last()->retry_ms = 1;
+	fails(last(), VOICE_FAULT_SERVER);
+	assert_int_equal(rig.count, 2);
+	fake_now_ms++;
+	event_base_loop(rig.base, EVLOOP_ONCE);
+	assert_int_equal(rig.count, 3);
+}
+
 static void
 what_would_meet_the_next_session_too_is_not_tried(void **state)
 {
@@ -662,6 +740,10 @@ main(void)
 	    T(without_a_key_no_session_is_tried),
 	    T(a_session_lost_in_a_call_is_made_anew_at_once),
 	    T(attempts_come_at_growing_intervals_and_then_end),
+	    T(too_many_is_asked_again_ever_later),
+	    T(a_service_that_says_when_is_asked_then),
+	    T(a_service_that_wants_longer_than_a_caller_waits_is_given_up),
+	    T(an_attempt_is_made_when_it_is_due),
 	    T(what_would_meet_the_next_session_too_is_not_tried),
 	    T(a_key_refused_on_the_way_back_ends_the_attempts),
 	    T(a_service_that_takes_the_connection_and_says_nothing_is_given_up),

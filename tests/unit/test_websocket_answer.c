@@ -58,6 +58,40 @@ refusals_are_read_whole(void **state)
 	}
 }
 
+static void
+how_long_to_wait_is_read(void **state)
+{
+	static const struct {
+		const char *fields;
+		unsigned int retry_ms;
+	} waits[] = {
+	    {"Retry-After: 2\r\n", 2000},
+	    {"x: 1\r\nretry-after:120\r\ny: 2\r\n", 120000},
+	    {"Retry-After: 2\r\nretry-after-ms: 1250\r\n", 1250},
+	    {"retry-after-ms: soon\r\nRetry-After: 3\r\n", 3000},
+	    {"Retry-After: Sat, 21 Nov 2026 18:00:00 GMT\r\n", 0},
+	    {"Retry-After: -1\r\n", 0},
+	    {"Retry-After:\r\n", 0},
+	    {"Retry-After: 99999999999999999999\r\n",
+		WEBSOCKET_ANSWER_RETRY_MAX_MS},
+	    {"Retry-Afterwards: 5\r\n", 0},
+	    {"", 0},
+	};
+	struct websocket_answer answer;
+	char raw[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
+		snprintf(raw, sizeof(raw),
+		    "HTTP/1.1 429 Too Many Requests\r\n%s"
+		    "Content-Length: 0\r\n\r\nRetry-After: 9\r\n",
+		    waits[i].fields);
+		assert_true(
+		    websocket_answer_parse(raw, strlen(raw), false, &answer));
+		assert_int_equal(answer.retry_ms, waits[i].retry_ms);
+	}
+}
+
 /* No prefix may be read past its end (the sanitizer watches) or complete. */
 static void
 every_prefix_is_incomplete(void **state)
@@ -122,6 +156,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(refusals_are_read_whole),
+	    cmocka_unit_test(how_long_to_wait_is_read),
 	    cmocka_unit_test(every_prefix_is_incomplete),
 	    cmocka_unit_test(what_is_no_refusal_is_left_alone),
 	    cmocka_unit_test(large_bodies_are_cut),

@@ -8,6 +8,7 @@
  */
 #include "callworker/caller_memory.h"
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/uplink_memory.h"
@@ -15,6 +16,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+	MEMORY_MS = UPLINK_MEMORY_FRAMES * UPLINK_MEMORY_FRAME_MS,
+};
 
 struct caller_memory {
 	struct uplink_memory *memory;
@@ -65,6 +70,10 @@ note_caller(struct caller_memory *m, const cJSON *body)
 {
 	int64_t ago_ms = json_int(body, "ago_ms", 0);
 
+	if (json_bool(body, "none", false)) {
+		uplink_memory_turn_void(m->memory);
+		return;
+	}
 	if (!json_bool(body, "speaks", false)) {
 		uplink_memory_turn_ended(m->memory);
 		return;
@@ -99,11 +108,17 @@ caller_memory_voice_plays(struct caller_memory *m)
 }
 
 bool
-caller_memory_has_turn(const struct caller_memory *m)
+caller_memory_has_turn(const struct caller_memory *m, uint64_t *from_ms_out)
 {
 	bool speaking;
 
-	return m != NULL && uplink_memory_is_open(m->memory, &speaking);
+	*from_ms_out = 0;
+	if (m == NULL || !uplink_memory_is_open(m->memory, &speaking))
+		return false;
+	/* Of a long one the beginning is overwritten. */
+	if (uplink_memory_due(m->memory) == UPLINK_MEMORY_FRAMES)
+		*from_ms_out = clock_now_ms() - MEMORY_MS;
+	return true;
 }
 
 void
@@ -111,6 +126,7 @@ caller_memory_send(struct caller_memory *m, struct voice *voice)
 {
 	uint8_t frame[UPLINK_MEMORY_FRAME_LEN];
 	size_t due, sent = 0;
+	uint64_t from_ms;
 
 	if (m == NULL || m->sent_to == voice)
 		return;
@@ -124,7 +140,9 @@ caller_memory_send(struct caller_memory *m, struct voice *voice)
 	}
 	log_info("voice hears what the caller said last ms=%zu of=%zu turn=%s",
 	    sent * UPLINK_MEMORY_FRAME_MS, due * UPLINK_MEMORY_FRAME_MS,
-	    caller_memory_has_turn(m) ? "open" : "none");
+	    !caller_memory_has_turn(m, &from_ms) ? "none"
+	    : from_ms == 0                       ? "open"
+						 : "long");
 }
 
 void

@@ -45,8 +45,12 @@ void caller_memory_note(
 /* Audio of the voice is about to be heard. */
 void caller_memory_voice_plays(struct caller_memory *m);
 
-/* The caller's turn has no answer, and is remembered. */
-bool caller_memory_has_turn(const struct caller_memory *m);
+/*
+ * The caller's turn has no answer, and is remembered, from *FROM_MS_OUT
+ * (CLOCK_MONOTONIC) on; 0: from its beginning.
+ */
+bool caller_memory_has_turn(
+    const struct caller_memory *m, uint64_t *from_ms_out);
 
 /* VOICE was just started: it is sent what is due, once. */
 void caller_memory_send(struct caller_memory *m, struct voice *voice);

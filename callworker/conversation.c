@@ -74,8 +74,34 @@ conversation_say(
 {
 	const char *text = c->config.brief->phrases[phrase];
 
-	return text[0] != '\0' &&
-	       voice_say(c->config.voice, text, (int)tag) == 0;
+	if (text[0] == '\0' || voice_say(c->config.voice, text, (int)tag) != 0)
+		return false;
+	c->ordered |= 1u << tag;
+	return true;
+}
+
+void
+conversation_stop_voice(struct conversation *c)
+{
+	voice_stop(c->config.voice);
+	c->ordered = 0;
+}
+
+/*
+ * Not the greeting, a goodbye and what asks for secret digits: who resumes
+ * knows of them. Nor an apology: the next voice has what it was about.
+ */
+void
+conversation_order_again(struct conversation *c)
+{
+	unsigned lost = c->ordered;
+
+	c->ordered = 0;
+	conversation_control_say_again(c, lost);
+	if ((lost >> CONVERSATION_TAG_ASIDE & 1) != 0)
+		conversation_layers_unsaid(c);
+	if ((lost >> CONVERSATION_TAG_STILL_THERE & 1) != 0)
+		c->asked_silent = false;
 }
 
 /* ---- what was heard --------------------------------------------------- */
@@ -255,12 +281,33 @@ record_speaking(struct conversation *c, const struct spoken *s)
 	conversation_record(c, JOURNAL_SPEAKING, body);
 }
 
+/*
+ * The voice speaks, and has not heard the caller: what another one took for his
+ * words was noise.
+ */
+static void
+withdraw_turn(struct conversation *c)
+{
+	cJSON *body;
+
+	c->resume.heard_again = false;
+	if (!c->resume.was_talking)
+		return;
+	c->resume.was_talking = false;
+	log_info("the caller had said nothing after all");
+	body = cJSON_CreateObject();
+	json_add_bool(body, "speaks", false);
+	json_add_bool(body, "none", true);
+	conversation_record(c, JOURNAL_CALLER, body);
+}
+
 static void
 on_utterance(const char *utterance, int tag, void *arg)
 {
 	struct conversation *c = conversation_enter(arg);
 	struct spoken *s;
 
+	c->ordered &= ~(1u << tag);
 	/* Nothing else can be queued: an aside begins only in silence. */
 	if (tag != CONVERSATION_TAG_ASIDE && conversation_is_aside(c))
 		conversation_interrupt(c, "the voice has more to say");
@@ -281,6 +328,7 @@ on_utterance(const char *utterance, int tag, void *arg)
 			record_speaking(c, s);
 		return;
 	}
+	withdraw_turn(c);
 	record_speaking(c, s);
 	conversation_layers_hush(c, "the voice speaks");
 	c->awaiting = false;
@@ -384,6 +432,8 @@ on_utterance_done(const char *utterance, int tag, enum voice_end end,
 	struct spoken *s = spoken_find(&c->spoken, utterance);
 	bool unheard;
 
+	if (utterance[0] == '\0')
+		c->ordered &= ~(1u << tag);
 	if (why[0] != '\0')
 		log_info("utterance ended id=%s tag=%d %s (%s)", utterance, tag,
 		    end == VOICE_END_COMPLETE ? "complete"
@@ -416,12 +466,14 @@ record_caller(struct conversation *c, bool speaks, uint32_t ago_ms)
 	json_add_bool(body, "speaks", speaks);
 	if (speaks)
 		json_add_int(body, "ago_ms", ago_ms);
-	if (speaks && c->resume.heard_again)
+	if (speaks && c->resume.heard_again) {
 		json_add_bool(body, "again", true);
+		json_add_int(body, "from_ms", (int64_t)c->resume.heard_from_ms);
+	}
 	if (!speaks)
 		json_add_string(body, "turn", c->turn);
 	conversation_record(c, JOURNAL_CALLER, body);
-	c->resume.heard_again = false;
+	c->resume.heard_again = c->resume.was_talking = false;
 	c->turn[0] = '\0';
 }
 
@@ -600,6 +652,7 @@ conversation_dtmf(struct conversation *c, char digit)
 	    conversation_voice_is_busy(c)) {
 		conversation_interrupt(c, "caller dials");
 		voice_stop(c->config.voice);
+		conversation_order_again(c);
 	}
 }
 

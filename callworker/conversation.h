@@ -132,10 +132,11 @@ struct conversation_ports {
 	    struct playout_utterance *found_out, void *arg);
 	/*
 	 * Whether what the caller said in the turn that has no answer yet (or
-	 * is saying) is remembered as audio, and sends it to VOICE, which was
-	 * just started. May be NULL: it is not.
+	 * is saying) is remembered as audio, from *FROM_MS_OUT
+	 * (CLOCK_MONOTONIC; 0: its beginning) on, and sends it to VOICE, which
+	 * was just started. May be NULL: it is not.
 	 */
-	bool (*has_turn)(void *arg);
+	bool (*has_turn)(uint64_t *from_ms_out, void *arg);
 	void (*send_turn)(struct voice *voice, void *arg);
 	/* The caller's next 20 ms as a voice may know them. May be NULL. */
 	void (*heard_caller)(const uint8_t *g711, size_t len, void *arg);

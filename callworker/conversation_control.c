@@ -152,7 +152,7 @@ conversation_want_person(struct conversation *c, const char *reason)
 	if (c->caller_talking)
 		return; /* said later: nobody talks into the caller's words */
 	conversation_interrupt(c, "the caller wants a person");
-	voice_stop(c->config.voice);
+	conversation_stop_voice(c);
 	c->awaiting = false;
 	if (!c->resume.voiceless) /* else the next one says it */
 		conversation_control_say_due(c);
@@ -235,6 +235,16 @@ conversation_control_unsaid(struct conversation *c, int tag)
 	if (tag == CONVERSATION_TAG_NO_PERSON &&
 	    c->phase == CONVERSATION_RUNNING)
 		person_missing(c);
+}
+
+void
+conversation_control_say_again(struct conversation *c, unsigned tags)
+{
+	if ((tags >> CONVERSATION_TAG_NO_PERSON & 1) != 0)
+		conversation_control_unsaid(c, CONVERSATION_TAG_NO_PERSON);
+	else if ((tags >> CONVERSATION_TAG_PERSON_WAIT & 1) != 0 &&
+		 find_person(c) != NULL)
+		c->control.due = CONVERSATION_DUE_PERSON_WAIT;
 }
 
 /* ---- withdrawing -------------------------------------------------------- */

@@ -91,7 +91,9 @@ struct conversation_resume {
 	bool greet;            /* nobody has heard a word yet */
 	enum conversation_owed owed;
 	uint64_t owed_ms; /* not before */
-	bool heard_again; /* the caller's turn was sent to it once more */
+	bool heard_again; /* the caller's turn was sent to it once more, … */
+	uint64_t heard_from_ms; /* … from here on; 0: all of it */
+	bool was_talking; /* he was, says the journal, and no voice since */
 	char *words;      /* of OWED_REST: the last that were heard */
 	struct history_pending *pending; /* not in `tools` yet */
 	size_t pending_count;
@@ -135,6 +137,7 @@ struct conversation {
 
 	struct conversation_control control;
 	struct conversation_layers layers;
+	unsigned ordered;    /* 1 << tag: to be said, and not begun */
 	bool said_tool_wait; /* in this batch of tools, since the last turn */
 
 	/* The end. */
@@ -179,6 +182,10 @@ bool conversation_is_aside(const struct conversation *c);
 void conversation_voice_adds_no_more(struct conversation *c);
 /* Silences the voice: what is queued is dropped, the voice is told. */
 void conversation_interrupt(struct conversation *c, const char *why);
+/* The voice forgets what it was to say. */
+void conversation_stop_voice(struct conversation *c);
+/* The voice that was to say something is gone: what matters is said again. */
+void conversation_order_again(struct conversation *c);
 /* Says one of the brief's phrases; false when it is empty. */
 bool conversation_say(struct conversation *c, enum brief_phrase phrase,
     enum conversation_tag tag);
@@ -229,6 +236,8 @@ void conversation_control_person_over(struct conversation *c,
 void conversation_control_say_due(struct conversation *c);
 /* What has TAG came when it could not be heard. */
 void conversation_control_unsaid(struct conversation *c, int tag);
+/* Of what has TAGS (1 << tag) the voice never began. */
+void conversation_control_say_again(struct conversation *c, unsigned tags);
 void conversation_control_tick(struct conversation *c);
 /* It hangs up, and has not said goodbye: ours is, by the next voice if there
  * is none. */
@@ -267,6 +276,8 @@ void conversation_layers_hush(struct conversation *c, const char *why);
 void conversation_layers_tool_gone(struct conversation *c);
 /* The caller speaks or dials. */
 void conversation_layers_caller_acts(struct conversation *c, const char *why);
+/* The last sentence never began: the next one may come at once. */
+void conversation_layers_unsaid(struct conversation *c);
 /* The utterance S of a voice_aside() begins: lets it be heard, or not. */
 void conversation_layers_aside(struct conversation *c, struct spoken *s);
 void conversation_layers_tick(struct conversation *c);

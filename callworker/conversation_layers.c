@@ -139,6 +139,7 @@ say(struct conversation *c, const char *text, bool stands_in)
 	if (ret == -ENOTSUP && stands_in)
 		ret = voice_say(c->config.voice, text, CONVERSATION_TAG_ASIDE);
 	if (ret == 0) {
+		c->ordered |= 1u << CONVERSATION_TAG_ASIDE;
 		snprintf(c->layers.line, sizeof(c->layers.line), "%s", text);
 		c->layers.lines++;
 	} else if (ret != -EBUSY && ret != -ENOTSUP) {
@@ -274,7 +275,16 @@ check_line(struct conversation *c)
 	}
 }
 
-/* ---- an aside that begins ------------------------------------------------- */
+/* ---- an aside that begins, or does not -------------------------------------- */
+
+void
+conversation_layers_unsaid(struct conversation *c)
+{
+	c->layers.line_ms = 0;
+	c->said_tool_wait = false;
+	for (unsigned i = 0; i < c->tools.count; i++)
+		c->tools.list[i].said_done = 0;
+}
 
 void
 conversation_layers_aside(struct conversation *c, struct spoken *s)

@@ -269,6 +269,7 @@ decide(struct conversation *c, const struct history *h, bool can_hear)
 	c->resume.owed_ms = 0;
 	c->resume.greet = is_unbegun(h);
 	c->resume.heard_again = false;
+	c->resume.was_talking = h->caller_talking;
 	if (h->caller_talking || h->turn_owed || h->cut) {
 		/* The service answers it by itself. */
 		c->resume.heard_again = can_hear;
@@ -291,16 +292,19 @@ decide(struct conversation *c, const struct history *h, bool can_hear)
 static int
 start_voice(struct conversation *c, struct voice *voice, struct history *h)
 {
+	uint64_t from_ms = 0;
 	bool can_hear;
 	int ret;
 
 	settle(c, h);
 	can_hear = (h->turn_owed || h->caller_talking || h->cut) &&
 		   c->config.ports->has_turn != NULL &&
-		   c->config.ports->has_turn(c->config.arg);
+		   c->config.ports->has_turn(&from_ms, c->config.arg);
 	decide(c, h, can_hear);
+	c->resume.heard_from_ms = from_ms;
+	/* Of a turn too long to be remembered the rest is told in words. */
 	if (can_hear)
-		history_forget_turn(h);
+		history_forget_turn(h, from_ms);
 	history_bound(h);
 	ret = voice_start(voice, c->config.brief, c->config.law, h);
 	if (ret != 0) {
@@ -452,7 +456,6 @@ conversation_resume(struct conversation *c)
 {
 	struct history *h = c->config.history;
 	const char *reason = reason_of(c, h);
-	size_t first;
 	int ret;
 
 	go_without_voice(c);
@@ -461,9 +464,10 @@ conversation_resume(struct conversation *c)
 	if (ret != 0)
 		return ret;
 	restore_watches(c, h);
-	first = h->count > SPOKEN_MAX ? h->count - SPOKEN_MAX : 0;
 	conversation_set_phase(c, CONVERSATION_RUNNING, "resumed");
-	for (size_t i = first; i < h->count; i++) {
+	if (h->no_person)
+		conversation_control_unsaid(c, CONVERSATION_TAG_NO_PERSON);
+	for (size_t i = 0; i < h->count; i++) {
 		const struct history_item *item = &h->items[i];
 		struct playout_utterance played;
 
@@ -493,6 +497,7 @@ break_off(struct conversation *c)
 			record_broken(c, s->id);
 	}
 	conversation_voice_adds_no_more(c);
+	conversation_order_again(c);
 }
 
 /* A goodbye that was ordered and never came is for the next one to say. */

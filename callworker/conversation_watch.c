@@ -66,7 +66,7 @@ say_farewell(struct conversation *c)
 {
 	if (!c->farewell_said) {
 		conversation_interrupt(c, "goodbye");
-		voice_stop(c->config.voice);
+		conversation_stop_voice(c);
 	}
 	c->farewell_said = true;
 	c->farewells++;
@@ -147,7 +147,7 @@ static void
 give_up(struct conversation *c, const char *why)
 {
 	log_err("the voice does not answer (%s): the call goes elsewhere", why);
-	voice_stop(c->config.voice);
+	conversation_stop_voice(c);
 	conversation_hang_up(c, "voice_lost");
 }
 
@@ -162,7 +162,7 @@ conversation_trouble(struct conversation *c, const char *why)
 	}
 	c->troubles++;
 	log_warn("the voice has trouble (%s): apologising", why);
-	voice_stop(c->config.voice);
+	conversation_stop_voice(c);
 	if (!conversation_say(
 		c, BRIEF_PHRASE_TROUBLE, CONVERSATION_TAG_TROUBLE))
 		voice_nudge(c->config.voice);

@@ -195,12 +195,13 @@ index_of(const struct history *h, const struct history_item *item)
 /* ---- the caller ------------------------------------------------------- */
 
 void
-history_forget_turn(struct history *h)
+history_forget_turn(struct history *h, uint64_t from_ms)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < h->count; i++) {
-		if (h->items[i].kind == HISTORY_CALLER && h->items[i].open) {
+		if (h->items[i].kind == HISTORY_CALLER && h->items[i].open &&
+		    h->items[i].since_ms >= from_ms) {
 			h->text_len -= strlen(h->items[i].text);
 			clear_item(&h->items[i]);
 		} else if (kept++ != i) {
@@ -211,24 +212,48 @@ history_forget_turn(struct history *h)
 	h->count = kept;
 }
 
+static uint64_t
+moment(const cJSON *body, const char *key)
+{
+	int64_t ms = json_int(body, key, 0);
+
+	return ms < 0 ? 0 : (uint64_t)ms;
+}
+
+static uint32_t
+milliseconds(const cJSON *body, const char *key)
+{
+	uint64_t ms = moment(body, key);
+
+	return ms > UINT32_MAX ? 0 : (uint32_t)ms;
+}
+
 static int
-take_caller(struct history *h, const cJSON *body)
+take_caller(struct history *h, const cJSON *body, uint64_t at_ms)
 {
 	struct history_item *item;
 
+	h->caller_talking = json_bool(body, "speaks", false);
+	/* What one voice took for a turn another one did not hear. */
+	if (json_bool(body, "none", false))
+		return 0;
 	h->asked_silent = false;
 	h->heard_since_turn = false;
-	h->caller_talking = json_bool(body, "speaks", false);
 	/* Another voice has heard the same words: they are told once. */
 	if (h->caller_talking && json_bool(body, "again", false))
-		history_forget_turn(h);
-	if (h->caller_talking)
+		history_forget_turn(h, moment(body, "from_ms"));
+	if (h->caller_talking) {
+		uint64_t ago_ms = milliseconds(body, "ago_ms");
+
+		h->talking_ms = at_ms > ago_ms ? at_ms - ago_ms : 0;
 		return 0;
+	}
 	h->turn_owed = true;
 	item = add_item(h, HISTORY_CALLER, json_string(body, "turn"), "");
 	if (item == NULL)
 		return -ENOMEM;
 	item->open = true;
+	item->since_ms = h->talking_ms;
 	return 0;
 }
 
@@ -262,6 +287,7 @@ take_transcript(struct history *h, const cJSON *body)
 	if (item == NULL)
 		return -ENOMEM;
 	item->open = h->turn_owed;
+	item->since_ms = h->talking_ms;
 	return 0;
 }
 
@@ -318,6 +344,8 @@ take_speaking(struct history *h, const cJSON *body)
 	h->news = false;
 	h->heard_since_turn = true;
 	h->asked_silent = tag == CONVERSATION_TAG_STILL_THERE;
+	if (tag == CONVERSATION_TAG_NO_PERSON)
+		h->no_person = false;
 	if (tag == CONVERSATION_TAG_ANSWER)
 		h->troubles = 0;
 	else if (tag == CONVERSATION_TAG_TROUBLE)
@@ -350,14 +378,6 @@ take_words(struct history *h, const cJSON *body, bool all)
 	if (!all)
 		return add_words(h, item, text);
 	return history_set_text(h, index_of(h, item), text, strlen(text));
-}
-
-static uint32_t
-milliseconds(const cJSON *body, const char *key)
-{
-	int64_t ms = json_int(body, key, 0);
-
-	return ms < 0 || ms > UINT32_MAX ? 0 : (uint32_t)ms;
 }
 
 static int
@@ -533,6 +553,13 @@ take_result(struct history *h, const cJSON *body)
 	return 0;
 }
 
+static bool
+is_failure(const char *status)
+{
+	return strcmp(status, tool_status_name(TOOL_STATUS_OK)) != 0 &&
+	       strcmp(status, tool_status_name(TOOL_STATUS_CANCELLED)) != 0;
+}
+
 static int
 take_note(struct history *h, const cJSON *body, uint64_t at_ms)
 {
@@ -540,16 +567,21 @@ take_note(struct history *h, const cJSON *body, uint64_t at_ms)
 	const char *id = json_string(body, "id");
 	struct history_pending *pending;
 
-	if (strcmp(what, "told") == 0)
+	if (strcmp(what, "told") == 0) {
+		h->no_person = false;
 		return take_told(h, json_string(body, "text"));
+	}
 	if (strcmp(what, "person") != 0)
 		return 0;
 	pending = find_pending(h, id);
 	if (pending != NULL && pending->own &&
-	    json_string(body, "status")[0] != '\0')
+	    json_string(body, "status")[0] != '\0') {
 		drop_pending(h, pending);
+		h->no_person = is_failure(json_string(body, "status"));
+	}
 	if (json_string(body, "reason")[0] == '\0')
 		return 0;
+	h->no_person = false;
 	h->persons++;
 	return add_pending(
 	    h, id, "person", json_string(body, "reason"), at_ms, true);
@@ -597,7 +629,7 @@ take_body(struct history *h, unsigned type, const cJSON *body, uint64_t at_ms)
 		take_state(h, body, at_ms);
 		return 0;
 	case JOURNAL_CALLER:
-		return take_caller(h, body);
+		return take_caller(h, body, at_ms);
 	case JOURNAL_USER:
 		return take_transcript(h, body);
 	case JOURNAL_SPEAKING:

@@ -39,6 +39,7 @@ struct history_item {
 	char name[TOOL_NAME_SIZE];   /* of CALL */
 	char *text;                  /* never NULL */
 	bool open;                   /* of CALLER: it has no answer yet */
+	uint64_t since_ms;           /* of CALLER: CLOCK_MONOTONIC, or 0 */
 	/* Of VOICE. */
 	int tag;           /* enum conversation_tag */
 	bool over;         /* the caller hears no more of it; TEXT is heard */
@@ -69,9 +70,11 @@ struct history {
 	size_t pending_count, pending_room;
 	struct voice_usage usage;
 	unsigned persons; /* asked for so far */
+	bool no_person;   /* there was none, and the caller was not told */
 	unsigned troubles;
 	bool begun;            /* the first voice was configured */
 	bool caller_talking;   /* when the journal ended */
+	uint64_t talking_ms;   /* since when, or was; CLOCK_MONOTONIC */
 	bool turn_owed;        /* he has spoken and was not answered */
 	bool news;             /* what was added since the voice last spoke */
 	bool heard_since_turn; /* an utterance was begun */
@@ -94,8 +97,11 @@ int history_read(struct history **history_out, int journal_fd);
 /* NULL-safe, clears. */
 void history_free(struct history **history);
 
-/* Forgets the caller's turn that has no answer: it is heard again. */
-void history_forget_turn(struct history *h);
+/*
+ * Forgets of the caller's turn that has no answer what began at FROM_MS
+ * (CLOCK_MONOTONIC) or later: it is heard again.
+ */
+void history_forget_turn(struct history *h, uint64_t from_ms);
 
 /* The utterance I was never heard, nor will be. */
 void history_unsay(struct history *h, size_t i);

@@ -213,11 +213,11 @@ port_fetch_voice(enum voice_fault fault, const char *detail, void *arg)
 }
 
 static bool
-port_has_turn(void *arg)
+port_has_turn(uint64_t *from_ms_out, void *arg)
 {
 	const struct live_call *call = arg;
 
-	return caller_memory_has_turn(call->memory);
+	return caller_memory_has_turn(call->memory, from_ms_out);
 }
 
 static void

@@ -246,6 +246,16 @@ uplink_memory_turn_answered(struct uplink_memory *m)
 	commit(m);
 }
 
+/* What is due stays so, until uplink_memory_heard(). */
+void
+uplink_memory_turn_void(struct uplink_memory *m)
+{
+	if ((m->state.flags & UPLINK_MEMORY_OPEN) == 0)
+		return;
+	m->state.flags = 0;
+	commit(m);
+}
+
 void
 uplink_memory_heard(struct uplink_memory *m)
 {

@@ -89,6 +89,8 @@ void uplink_memory_turn_ended(struct uplink_memory *m);
  * not ended nothing is; then only what came before it is no longer due.
  */
 void uplink_memory_turn_answered(struct uplink_memory *m);
+/* It was none: nothing was said. */
+void uplink_memory_turn_void(struct uplink_memory *m);
 /* The voice gave a sign of life: outside of turns it heard nothing of note. */
 void uplink_memory_heard(struct uplink_memory *m);
 

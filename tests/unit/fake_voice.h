@@ -39,8 +39,9 @@ struct fake_world {
 	unsigned audio_frames, silent_frames;
 	struct journal *journal; /* NULL: records are only noted */
 	int journal_fd;
-	bool fetches;   /* another voice, if one goes */
-	bool remembers; /* the caller's turn, as audio */
+	bool fetches;               /* another voice, if one goes */
+	bool remembers;             /* the caller's turn, as audio … */
+	uint64_t remembers_from_ms; /* … from here on; 0: all of it */
 	unsigned turns_sent;
 };
 
@@ -347,10 +348,11 @@ fake_fetch_voice(enum voice_fault fault, const char *detail, void *arg)
 }
 
 static bool
-fake_has_turn(void *arg)
+fake_has_turn(uint64_t *from_ms_out, void *arg)
 {
 	const struct fake_world *w = arg;
 
+	*from_ms_out = w->remembers_from_ms;
 	return w->remembers;
 }
 

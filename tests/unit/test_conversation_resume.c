@@ -14,7 +14,8 @@ static const char brief_text[] =
     "{\"instructions\":\"x\",\"greeting\":\"Hola\",\"silent_caller_s\":30,"
     "\"phrases\":{\"still_there\":\"¿Sigue ahí?\",\"silent_goodbye\":"
     "\"Adiós callado\",\"limit_goodbye\":\"Adiós límite\",\"goodbye\":"
-    "\"Adiós\",\"trouble\":\"Disculpe\",\"person_wait\":\"Le comunico\"},\"tools\":[" TOOL(
+    "\"Adiós\",\"trouble\":\"Disculpe\",\"person_wait\":\"Le comunico\","
+    "\"no_person\":\"No hay\",\"tool_wait\":\"Un momento\"},\"tools\":[" TOOL(
 	"consultar", "") "," TOOL("colgar", "hangup") "]}";
 
 #define NOT_MADE                                                               \
@@ -295,6 +296,57 @@ a_turn_that_is_remembered_is_sent_instead(void **state)
 	expect(w, "ready\n"); /* the service answers it by itself */
 	fake_pass(w, SECONDS(5));
 	expect(w, "nudge\n"); /* … or does not */
+}
+
+/* The memory of a long turn has its end only: the rest is told in words. */
+static void
+of_a_long_turn_what_is_not_remembered_is_told(void **state)
+{
+	struct fake_world *w = *state;
+
+	greet(w);
+	turn(w, "u1", "mi número es el uno dos tres");
+	/* The journal's clock is the real one: two of its milliseconds. */
+	for (uint64_t then_ms = clock_now_ms(); clock_now_ms() == then_ms;)
+		;
+	w->remembers_from_ms = clock_now_ms();
+	turn(w, "u2", "y mi nombre");
+	w->remembers = true;
+	crash(w);
+	expect(w, "start\npast voice g Hola\n"
+		  "past caller u1 mi número es el uno dos tres\n");
+	assert_int_equal(w->turns_sent, 1);
+	/* A third one is told the same, and what the second one heard. */
+	V.on_configured(w->c);
+	turn(w, "v2", "y mi nombre");
+	w->remembers = false;
+	crash(w);
+	expect(w, "start\npast voice g Hola\n"
+		  "past caller u1 mi número es el uno dos tres\n"
+		  "past caller v2 y mi nombre\n");
+}
+
+/* One voice heard the caller begin, the next one heard nothing of it. */
+static void
+noise_leaves_no_turn_behind(void **state)
+{
+	struct fake_world *w = *state;
+
+	greet(w);
+	V.on_caller_started(0, w->c);
+	w->remembers = true;
+	crash_and_go_on(w);
+	assert_int_equal(w->turns_sent, 1);
+	fake_pass(w, SECONDS(7));
+	expect(w, "nudge\n");
+	say_words(w, "a1", CONVERSATION_TAG_ANSWER, "uno dos tres", 2000);
+	fake_pass(w, 1000);
+	/* A third one is told what it broke off, and waits for no caller. */
+	w->remembers = false;
+	crash_and_go_on(w);
+	assert_int_equal(w->turns_sent, 1);
+	fake_pass(w, SECONDS(1));
+	assert_non_null(strstr(w->lines, "«uno dos tres»"));
 }
 
 static void
@@ -645,6 +697,79 @@ who_wants_a_person_without_a_voice_is_told_by_the_next(void **state)
 }
 
 static void
+what_was_ordered_and_not_begun_is_said_by_the_next_voice(void **state)
+{
+	struct fake_world *w = *state;
+
+	greet(w);
+	conversation_dtmf(w->c, '0');
+	fake_pass(w, SECONDS(3));
+	assert_non_null(strstr(w->lines, "say 6 Le comunico\n"));
+	drop(w);
+	fetch(w);
+	fake_pass(w, 200);
+	expect(w, "ready\nsay 6 Le comunico\n");
+	say_words(w, "p", CONVERSATION_TAG_PERSON_WAIT, "Le comunico", 100);
+	end(w, "p", CONVERSATION_TAG_PERSON_WAIT, "Le comunico");
+	fake_pass(w, 200);
+	w->lines[0] = '\0';
+	conversation_tool_result(w->c, "person-1", TOOL_STATUS_REFUSED, "");
+	fake_pass(w, 200);
+	assert_non_null(strstr(w->lines, "say 7 No hay\n"));
+	drop(w);
+	fetch(w);
+	fake_pass(w, 200);
+	expect(w, "ready\nsay 7 No hay\n");
+	/* Another process says it, too, and once is enough. */
+	crash_and_go_on(w);
+	fake_pass(w, 200);
+	expect(w, "say 7 No hay\n");
+	say_words(w, "n", CONVERSATION_TAG_NO_PERSON, "No hay", 100);
+	end(w, "n", CONVERSATION_TAG_NO_PERSON, "No hay");
+	fake_pass(w, 200);
+	drop(w);
+	fetch(w);
+	fake_pass(w, 200);
+	expect(w, "ready\n");
+	crash_and_go_on(w);
+	fake_pass(w, 200);
+	expect_nothing(w);
+}
+
+static void
+who_was_not_asked_whether_he_is_there_is_not_let_go_for_it(void **state)
+{
+	struct fake_world *w = *state;
+
+	greet(w);
+	fake_pass(w, SECONDS(31));
+	expect(w, "say 2 ¿Sigue ahí?\n");
+	drop(w);
+	fetch(w);
+	expect(w, "ready\n");
+	fake_pass(w, CONVERSATION_STILL_THERE_MS + SECONDS(5));
+	expect_nothing(w);
+	fake_pass(w, SECONDS(16));
+	expect(w, "say 2 ¿Sigue ahí?\n");
+}
+
+static void
+an_aside_that_was_not_begun_is_ordered_again(void **state)
+{
+	struct fake_world *w = *state;
+
+	greet(w);
+	turn(w, "u1", "mire");
+	V.on_tool_call("c1", "consultar", "{}", w->c);
+	fake_pass(w, SECONDS(4));
+	assert_non_null(strstr(w->lines, "aside 3 Un momento\n"));
+	drop(w);
+	fetch(w);
+	fake_pass(w, SECONDS(1));
+	assert_non_null(strstr(w->lines, "aside 3 Un momento\n"));
+}
+
+static void
 a_goodbye_that_was_lost_is_said_before_hanging_up(void **state)
 {
 	struct fake_world *w = *state;
@@ -793,6 +918,8 @@ main(void)
 	    T(a_caller_who_goes_on_speaking_needs_no_rest),
 	    T(a_turn_without_an_answer_is_answered),
 	    T(a_turn_that_is_remembered_is_sent_instead),
+	    T(of_a_long_turn_what_is_not_remembered_is_told),
+	    T(noise_leaves_no_turn_behind),
 	    T(words_that_nobody_knows_are_asked_for_again),
 	    T(what_a_full_journal_lacks_is_sent_and_not_asked_for),
 	    T(who_speaks_while_it_happens_is_let_finish),
@@ -812,6 +939,9 @@ main(void)
 	    T(whoever_fetches_may_give_up),
 	    T(what_asks_for_digits_is_said_by_the_next_voice),
 	    T(who_wants_a_person_without_a_voice_is_told_by_the_next),
+	    T(what_was_ordered_and_not_begun_is_said_by_the_next_voice),
+	    T(who_was_not_asked_whether_he_is_there_is_not_let_go_for_it),
+	    T(an_aside_that_was_not_begun_is_ordered_again),
 	    T(a_goodbye_that_was_lost_is_said_before_hanging_up),
 	    T(a_goodbye_that_was_taken_back_is_not_the_one_that_is_due),
 	    T(words_that_are_heard_again_are_told_once),

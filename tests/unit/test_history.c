@@ -135,7 +135,7 @@ a_transcript_finds_the_turn_that_it_is_of(void **state)
 	    "caller : tres\n");
 	assert_true(rig->h->turn_owed && rig->h->items[4].open);
 	assert_false(rig->h->items[2].open);
-	history_forget_turn(rig->h);
+	history_forget_turn(rig->h, 0);
 	assert_int_equal(rig->h->count, 4);
 }
 

@@ -174,6 +174,27 @@ who_speaks_again_before_the_answer_goes_on_with_the_turn(void **state)
 	assert_due(rig, 4 * SECOND - UPLINK_MEMORY_LEAD_IN);
 }
 
+/* Noise, that one voice took for speech and the next one did not. */
+static void
+a_turn_in_which_nothing_was_said_is_over(void **state)
+{
+	struct rig *rig = *state;
+	bool speaking;
+
+	put(rig, 8 * SECOND);
+	uplink_memory_turn_began(rig->memory, 0);
+	put(rig, 9 * SECOND);
+	uplink_memory_heard(rig->memory);
+	assert_due(rig, 8 * SECOND - UPLINK_MEMORY_LEAD_IN);
+	uplink_memory_turn_void(rig->memory);
+	assert_false(uplink_memory_is_open(rig->memory, &speaking));
+	uplink_memory_heard(rig->memory);
+	assert_due(rig, 17 * SECOND - UPLINK_MEMORY_UNSURE);
+	/* Whoever really speaks then is heard from his first word. */
+	uplink_memory_turn_began(rig->memory, 0);
+	assert_due(rig, 17 * SECOND - UPLINK_MEMORY_LEAD_IN);
+}
+
 static void
 what_was_answered_is_not_due_again(void **state)
 {
@@ -424,6 +445,7 @@ main(void)
 	    T(what_no_voice_gave_a_sign_of_hearing_is_due),
 	    T(a_turn_is_due_from_before_its_first_word_until_its_answer),
 	    T(who_speaks_again_before_the_answer_goes_on_with_the_turn),
+	    T(a_turn_in_which_nothing_was_said_is_over),
 	    T(what_was_answered_is_not_due_again),
 	    T(the_oldest_of_a_long_turn_is_forgotten),
 	    T(a_turn_said_to_have_begun_long_ago_is_due_as_far_as_we_know_it),

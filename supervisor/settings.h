@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * settings.h – what the operator has set: the configuration, and the folders
+ * that it names. Read at the start and again on SIGHUP.
+ */
+#ifndef SUPERVISOR_SETTINGS_H
+#define SUPERVISOR_SETTINGS_H
+
+#include "common/config.h"
+#include "supervisor/keeper_protocol.h"
+
+#include <stdbool.h>
+
+struct personas;
+struct router_inventory;
+struct secret_sources;
+struct tools;
+
+/* Others keep pointers to the members, and see what is read later, too. */
+struct settings {
+	const char *file; /* of --config, or NULL */
+	struct config config;
+	struct personas *personas;
+	struct tools *tools;
+	struct router_inventory *routers;
+	struct secret_sources *secrets; /* where those of tools are */
+};
+
+/*
+ * Reads all of it for the first time, of SETTINGS->file, and logs what is
+ * wrong. 0, or -errno: nobody can work with it.
+ */
+int settings_load(struct settings *settings);
+
+/*
+ * Reads all of it again. While BUSY, what would harm calls stays as it was
+ * (KEEPER_RELOADED_PART). The configuration is the old one still when it has
+ * errors (KEEPER_RELOADED_NOTHING), or names files that only another process
+ * could read (KEEPER_RELOADED_OUTSIDE). *ASTERISK_OUT: where Asterisk is, or
+ * as whom we come, has changed.
+ */
+enum keeper_reloaded settings_reload(
+    struct settings *settings, bool busy, bool *asterisk_out);
+
+/* Wipes the configuration. */
+void settings_free(struct settings *settings);
+
+#endif

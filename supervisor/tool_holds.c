@@ -103,8 +103,8 @@ tool_holds_set(struct tool_holds *holds, const char *target, uint64_t until_ms)
 	entry = find_entry(holds, target);
 	if (entry == NULL) {
 		if (until_ms != 0)
-			log_warn("more targets stay taken than can be "
-				 "remembered max=%d",
+			log_warn("more targets stay taken, or were begun, "
+				 "than can be remembered max=%d",
 			    TOOL_HOLDS_MAX);
 		return;
 	}
@@ -114,6 +114,20 @@ tool_holds_set(struct tool_holds *holds, const char *target, uint64_t until_ms)
 	memcpy(entry->target, target, len);
 	atomic_signal_fence(memory_order_seq_cst);
 	entry->until_ms = until_ms;
+}
+
+bool
+tool_holds_has(const struct tool_holds *holds, const char *target)
+{
+	uint64_t until_ms;
+	const char *name;
+	size_t at = 0;
+
+	while ((name = tool_holds_next(holds, &at, &until_ms)) != NULL) {
+		if (strcmp(name, target) == 0)
+			return true;
+	}
+	return false;
 }
 
 const char *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tool_holds.h – which targets may still be at work on what nobody waits for,
- * and until when.
+ * and until when; and what was begun that may not be begun again.
  *
  * It is in memory that the keeper holds, so that a supervisor which takes over
  * asks no router that is busy with its predecessor's question. A restart of
@@ -12,13 +12,15 @@
 
 #include "supervisor/keeper_protocol.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct tool_holds;
 
 enum {
-	TOOL_HOLDS_MAX = 1024,       /* as many as there can be routers */
+	/* As many as there can be routers, and half of that for the others. */
+	TOOL_HOLDS_MAX = 1536,
 	TOOL_HOLDS_TARGET_SIZE = 24, /* a mark of tool_job.h, NUL included */
 	TOOL_HOLDS_OFFSET = KEEPER_MEMORY_SIZE - KEEPER_MEMORY_HOLDS,
 };
@@ -39,6 +41,9 @@ void tool_holds_free(struct tool_holds **holds);
  */
 void tool_holds_set(
     struct tool_holds *holds, const char *target, uint64_t until_ms);
+
+/* Whether TARGET is taken now. HOLDS may be NULL: it is not. */
+bool tool_holds_has(const struct tool_holds *holds, const char *target);
 
 /*
  * The next target from *AT on, which is 0 at first, that is taken now; NULL:

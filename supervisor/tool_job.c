@@ -65,6 +65,19 @@ tool_job_make_mark(char *buf, const char *target)
 	    (unsigned long long)digest(0xcbf29ce484222325u, target));
 }
 
+void
+tool_job_make_begun(char *buf, const char *id)
+{
+	buf[0] = '!';
+	tool_job_make_mark(buf + 1, id);
+}
+
+bool
+tool_job_is_begun(const char *name)
+{
+	return name[0] == '!';
+}
+
 const char *
 tool_job_run_mark(const char *id)
 {

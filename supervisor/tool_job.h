@@ -22,9 +22,10 @@ struct tool_queue_tool;
 struct tool_slot;
 
 enum {
-	TOOL_REQUEST_ID_MAX = 128,     /* bytes of a function call's id */
-	TOOL_TARGET_MAX = 128,         /* bytes of a target, NUL included */
-	TOOL_MARK_SIZE = 17,           /* hex, NUL included */
+	TOOL_REQUEST_ID_MAX = 128, /* bytes of a function call's id */
+	TOOL_TARGET_MAX = 128,     /* bytes of a target, NUL included */
+	TOOL_MARK_SIZE = 17,       /* hex, NUL included */
+	TOOL_BEGUN_SIZE = 1 + TOOL_MARK_SIZE,
 	TOOL_TIMEOUT_MARGIN_MS = 5000, /* over the model's own timeout */
 	TOOL_JOB_DEADLINE_MAX_MS = 600000,
 };
@@ -105,6 +106,13 @@ void tool_job_make_run_group(char *buf, size_t size, const char *key);
  * running.
  */
 void tool_job_make_mark(char *buf, const char *target);
+
+/*
+ * Writes under which name is remembered that the job ID was begun,
+ * TOOL_BEGUN_SIZE bytes: never a target's mark.
+ */
+void tool_job_make_begun(char *buf, const char *id);
+bool tool_job_is_begun(const char *name);
 
 /* The mark in the id of a run; "" if there is none. */
 const char *tool_job_run_mark(const char *id);

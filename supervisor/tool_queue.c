@@ -119,6 +119,8 @@ restore_holds(struct tool_queue *queue)
 
 	while ((name = tool_holds_next(queue->config.holds, &at, &until_ms)) !=
 	       NULL) {
+		if (tool_job_is_begun(name))
+			continue;
 		target = tool_party_join(&queue->targets, name);
 		if (target == NULL)
 			return -ENOMEM;

@@ -17,6 +17,10 @@
  * Parts of divided questions, of which there may be hundreds, have places of
  * their own on each worker, so that they keep nobody else waiting.
  *
+ * What is not read-only is noted before it is sent, in memory that outlives us:
+ * if no worker has it, nor its result came, and yet it was begun, nobody knows
+ * how it ended, and it is not begun again.
+ *
  * Exclusive jobs need an empty worker. When there is none, the one with the
  * fewest jobs is reserved: it gets no others, until it is empty.
  */
@@ -170,17 +174,39 @@ send_run(struct tool_queue *queue, const struct tool_job *job,
 	    slot->worker, MESSAGE_JOB_RUN, body, queue->config.arg);
 }
 
+/* -EALREADY: it was begun before, and may not be begun again. */
+static int
+send_once(struct tool_queue *queue, const struct tool_job *job,
+    const struct tool_slot *slot, uint64_t end_ms)
+{
+	uint64_t now_ms = tool_queue_now(queue);
+	uint64_t deadline_ms = end_ms > now_ms ? end_ms - now_ms : 1;
+	struct tool_holds *holds = queue->config.holds;
+	char begun[TOOL_BEGUN_SIZE];
+	int ret;
+
+	if (job->read_only)
+		return send_run(queue, job, slot, deadline_ms);
+	tool_job_make_begun(begun, job->id);
+	if (tool_holds_has(holds, begun))
+		return -EALREADY;
+	tool_holds_set(holds, begun, end_ms + TOOL_QUEUE_ANSWERS_MS);
+	ret = send_run(queue, job, slot, deadline_ms);
+	if (ret < 0)
+		tool_holds_set(holds, begun, 0);
+	return ret;
+}
+
 static void
 run(struct tool_queue *queue, struct tool_request *request,
     struct tool_slot *slot)
 {
 	struct tool_job *job = request->job;
-	uint64_t now_ms = tool_queue_now(queue);
 	uint64_t end_ms = tool_queue_last_deadline(job);
 	int ret;
 
 	assert(slot != NULL); /* next_request() looked */
-	ret = send_run(queue, job, slot, end_ms > now_ms ? end_ms - now_ms : 1);
+	ret = send_once(queue, job, slot, end_ms);
 	if (ret == 0) {
 		tool_queue_set_slot(job, slot);
 		job->attempts++;
@@ -195,6 +221,9 @@ run(struct tool_queue *queue, struct tool_request *request,
 		tool_queue_finish(queue, job, TOOL_STATUS_INVALID_ARGUMENTS,
 		    "The function was not run: its arguments are too long. "
 		    "Shorten them and call it again.");
+	} else if (ret == -EALREADY) {
+		tool_queue_finish(queue, job, TOOL_STATUS_LOST,
+		    "it was begun before, and its result was lost");
 	} else if (ret == -ENOMEM) {
 		tool_queue_finish(
 		    queue, job, TOOL_STATUS_INTERNAL, "no memory");

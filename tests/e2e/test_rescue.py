@@ -223,9 +223,9 @@ def test_an_answer_that_comes_in_between_is_kept(world):
     assert len(world.mikrotik.questions) == 1
 
 
-def test_what_cannot_be_undone_is_done_once(world):
-    """Confirmed by the caller, and on its way when the worker dies."""
-    expect_rescue(world)
+def rebooting(world, status):
+    """A call in the middle of what its caller has confirmed; the voice says
+    in the end what became of it."""
     reboot = {**access.CONFIRM_TOOL, "executor": {
         **access.REBOOT_TOOL["executor"],
         "body": {"question": "Reinicie la antena.", "timeout": 15}}}
@@ -237,16 +237,34 @@ def test_what_cannot_be_undone_is_done_once(world):
         {"transcript": "sí", "calls": [
             {"name": "reiniciar",
              "arguments": {**which, "confirmation": "{confirmation}"}}],
-         "then": {"reply": access.DONE}})
+         "then": {"reply": status}})
     world.mikrotik.answer("antena", "Reiniciada.", delay=1.5)
     access.start(world, reboot)
     call = world.call().hears(GREETING)
     call.asks("reinicie", "¿La reinicio?")
     call.says("sí")
     world.until(lambda: world.mikrotik.in_flight, "it is being done")
+    return call
+
+
+def test_what_cannot_be_undone_is_done_once(world):
+    """Confirmed by the caller, and on its way when the worker dies."""
+    expect_rescue(world)
+    call = rebooting(world, access.DONE)
     call.rescued()
     call.hears(access.DONE)
     assert "Reiniciada." in str(outputs(call))
+    assert len(world.mikrotik.requests) == 1
+
+
+def test_nor_is_it_done_again_when_nobody_knows_what_became_of_it(world):
+    """The supervisor dies with whoever does it: the caller hears so."""
+    world.expect("supervisor ended by signal", "status=lost")
+    world.allow("exited with status 0", "toolworker", "signal 9")
+    call = rebooting(world, "No se sabe.")
+    for pid in (world.supervisor, *world.service.pids("toolworker")):
+        world.service.signal(signal.SIGKILL, pid)
+    call.hears("No se sabe.")
     assert len(world.mikrotik.requests) == 1
 
 

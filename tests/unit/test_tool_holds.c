@@ -91,7 +91,10 @@ a_successor_finds_what_stays_taken(void **state)
 	supervisor_is_killed();
 	assert_int_equal(left_ms("0123456789abcdef"), 60000);
 	assert_int_equal(left_ms("fedcba9876543210"), 500);
+	assert_true(tool_holds_has(rig.holds, "fedcba9876543210"));
+	assert_false(tool_holds_has(rig.holds, "a"));
 	rig.now_ms += 500;
+	assert_false(tool_holds_has(rig.holds, "fedcba9876543210"));
 	assert_int_equal(left_ms("0123456789abcdef"), 59500);
 	assert_int_equal(count(), 1);
 }

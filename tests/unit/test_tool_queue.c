@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_tool_queue.c – one answer to every function call, come what may. */
+#include "supervisor/tool_holds.h"
 #include "tests/unit/tool_queue_rig.h"
 
 /* -- a request's usual way --------------------------------------------------- */
@@ -623,6 +624,56 @@ what_nobody_runs_is_run_once_all_have_said_so(void **state)
 	assert_int_equal(count_runs(), 1);
 }
 
+static void
+new_supervisor(void)
+{
+	tool_queue_free(&rig.queue);
+	forget_sent();
+	assert_int_equal(start_queue(), 0);
+	worker_up(0);
+}
+
+/* Its worker died with the supervisor, or its result did. */
+static void
+what_was_begun_and_is_not_read_only_is_not_begun_again(void **state)
+{
+	(void)state;
+	assert_int_equal(tool_holds_new(&rig.holds, -1, fake_now_ms), 0);
+	new_supervisor();
+	request("17.4", "a");
+	assert_int_equal(count_runs(), 1);
+	rig.tool.read_only = true;
+	request("17.4", "b");
+	assert_int_equal(count_runs(), 2);
+	new_supervisor();
+	request("17.4", "b");
+	assert_int_equal(count_runs(), 1);
+	rig.tool.read_only = false;
+	request("17.4", "a");
+	assert_int_equal(count_runs(), 1);
+	assert_answer("17.4", "a", "lost", "Se perdió.");
+	/* Another one is asked for, and runs. */
+	request("17.4", "c");
+	assert_int_equal(count_runs(), 2);
+	tool_queue_free(&rig.queue);
+	tool_holds_free(&rig.holds);
+}
+
+static void
+what_could_not_be_sent_was_not_begun(void **state)
+{
+	(void)state;
+	assert_int_equal(tool_holds_new(&rig.holds, -1, fake_now_ms), 0);
+	new_supervisor();
+	rig.workers[0].send_error = -ENOTCONN;
+	request("17.4", "a");
+	assert_int_equal(count_runs(), 0);
+	worker_up(1);
+	assert_int_equal(count_runs(), 1);
+	tool_queue_free(&rig.queue);
+	tool_holds_free(&rig.holds);
+}
+
 int
 main(void)
 {
@@ -662,6 +713,8 @@ main(void)
 	    queue_test(
 		what_may_run_already_waits_until_all_have_said_what_they_run),
 	    queue_test(what_nobody_runs_is_run_once_all_have_said_so),
+	    queue_test(what_was_begun_and_is_not_read_only_is_not_begun_again),
+	    queue_test(what_could_not_be_sent_was_not_begun),
 	};
 
 	return cmocka_run_group_tests_name("tool_queue", tests, NULL, NULL);

@@ -54,6 +54,7 @@ static struct {
 	cJSON *settings;
 	cJSON *failures;
 	struct tool_queue *queue;
+	struct tool_holds *holds; /* NULL, unless the test has some */
 } rig;
 
 /* -- the queue's surroundings ------------------------------------------------ */
@@ -137,17 +138,24 @@ fake_stuck(struct worker *worker, void *arg)
 }
 
 static inline int
-set_up(void **state)
+start_queue(void)
 {
-	static const struct tool_queue_config config = {
+	const struct tool_queue_config config = {
 	    .find_tool = fake_find_tool,
 	    .send_worker = fake_send_worker,
 	    .send_call = fake_send_call,
 	    .worker_stuck = fake_stuck,
 	    .arm = fake_arm,
 	    .now_ms = fake_now_ms,
+	    .holds = rig.holds,
 	};
 
+	return tool_queue_new(&rig.queue, &config);
+}
+
+static inline int
+set_up(void **state)
+{
 	(void)state;
 	memset(&rig, 0, sizeof(rig));
 	rig.now_ms = 5000000;
@@ -172,7 +180,7 @@ set_up(void **state)
 	assert_non_null(rig.parameters);
 	assert_non_null(rig.settings);
 	assert_non_null(rig.failures);
-	return tool_queue_new(&rig.queue, &config);
+	return start_queue();
 }
 
 static inline void

@@ -116,7 +116,23 @@ on_status(const struct keeper_message *order)
 
 	snprintf(text, sizeof(text), "STATUS=%.*s", KEEPER_TEXT_MAX - 1,
 	    order->text);
+	/* A second line would be another word to systemd: MAINPID=, … */
+	for (char *at = text; *at != '\0'; at++) {
+		if ((unsigned char)*at < 0x20)
+			*at = ' ';
+	}
 	keeper_notify(text);
+}
+
+/* A name of the system's, not a file of somebody's (tzset(3)). */
+static void
+on_timezone(const struct keeper_message *order)
+{
+	if (order->text[0] == '/' || order->text[0] == ':' ||
+	    strstr(order->text, "..") != NULL)
+		return;
+	setenv("TZ", order->text, 1);
+	tzset();
 }
 
 static int
@@ -171,8 +187,7 @@ on_order(const struct keeper_message *order, int *fd)
 	case KEEPER_ALIVE:
 		return; /* that it was read is enough */
 	case KEEPER_TIMEZONE:
-		setenv("TZ", order->text, 1);
-		tzset();
+		on_timezone(order);
 		return;
 	case KEEPER_STOPPING:
 		if (keeper.stop_signal == 0)

@@ -479,6 +479,18 @@ systemd_is_told_once_that_calls_are_taken_and_how_it_goes(void **state)
 	assert_notified("STATUS=ari=up calls=2");
 }
 
+/* Each line of a datagram is a word of the whole service's. */
+static void
+a_status_says_nothing_else_to_systemd(void **state)
+{
+	struct keeper_message status = {.op = KEEPER_STATUS};
+
+	(void)state;
+	snprintf(status.text, sizeof(status.text), "ari=up\nMAINPID=1\n");
+	order(status, -1);
+	assert_notified("STATUS=ari=up MAINPID=1 ");
+}
+
 static void
 children_are_told_when_the_keeper_dies(void **state)
 {
@@ -527,6 +539,7 @@ main(int argc, char **argv)
 	    TEST(a_supervisor_told_to_end_ends_the_service),
 	    TEST(other_signals_are_passed_on),
 	    TEST(systemd_is_told_once_that_calls_are_taken_and_how_it_goes),
+	    TEST(a_status_says_nothing_else_to_systemd),
 	    TEST(children_are_told_when_the_keeper_dies),
 	};
 

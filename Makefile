@@ -81,7 +81,7 @@ $(B)/%.a:
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-$(B)/telefonista: $(call obj,$(KEEPER_SRC)) $(call obj,$(addprefix common/,log.c clock.c headroom.c clock_utc.c proc.c title.c secret.c sandbox.c sandbox_filter.c sandbox_landlock.c sandbox_trap.c))
+$(B)/telefonista: $(call obj,$(KEEPER_SRC)) $(call obj,$(addprefix common/,log.c utf8.c clock.c headroom.c clock_utc.c proc.c title.c secret.c sandbox.c sandbox_filter.c sandbox_landlock.c sandbox_trap.c))
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(SECCOMP_LIBS)
 $(B)/telefonistactl: $(call obj,$(CTL_SRC) $(addprefix common/,json.c message.c proc.c))
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm

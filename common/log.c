@@ -2,7 +2,7 @@
 /*
  * log.c – formats one line and writes it with one write(2).
  *
- * Invariant: a line never contains a raw control character and is never
+ * Invariant: a line is UTF-8 without a control character and is never
  * split, so that two processes sharing a file cannot interleave inside one;
  * and no line is waited for, since a call would stand still with its log.
  */
@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/clock_utc.h"
+#include "common/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,12 +64,6 @@ log_set_level(enum log_level level)
 	logger.level = level;
 }
 
-void
-log_set_context(const char *context)
-{
-	snprintf(logger.context, sizeof(logger.context), "%s", context);
-}
-
 int
 log_to_fd(int fd)
 {
@@ -92,33 +87,39 @@ log_to_file(const char *path)
 }
 
 /*
- * Whether the character at S is a control: C0, DEL, or C1 in UTF-8 (U+0080 to
- * U+009F, of which U+009B begins terminal escapes); the number of its bytes.
+ * Of the character at S, LEFT bytes before the end: how many bytes may not be
+ * written as they are. Controls move terminals, what nobody sees (directions,
+ * separators) shows a line as another one, and of a line with anything that is
+ * no UTF-8, such as half a letter, journalctl(1) shows nothing at all.
  */
 static size_t
-control_len(const char *s)
+unfit_len(const char *s, size_t left)
 {
 	unsigned char c = (unsigned char)s[0];
-	unsigned char next = (unsigned char)s[1];
 
-	if (c == 0xc2 && next >= 0x80 && next < 0xa0)
-		return 2;
-	return c < 0x20 || c == 0x7f;
+	if (c < 0x20 || c == 0x7f || utf8_next(s, left) == 0)
+		return 1;
+	return utf8_unseen(s, left);
 }
 
-/* Copies SRC to DST, control characters made visible. */
+/* Copies SRC to DST; what is not fit to be shown becomes \xNN. */
 static size_t
 escape(char *dst, size_t size, const char *src)
 {
 	static const char hex[] = "0123456789abcdef";
+	size_t left = strlen(src);
 	size_t n = 0;
 
-	while (*src != '\0' && n + 9 < size) {
-		size_t len = control_len(src);
+	while (left > 0 && n + 4 * UTF8_LEN_MAX + 1 < size) {
+		size_t unfit = unfit_len(src, left);
+		size_t len = unfit > 0 ? unfit : utf8_next(src, left);
 
-		if (len == 0)
-			dst[n++] = *src++;
+		left -= len;
 		for (; len > 0; len--, src++) {
+			if (unfit == 0) {
+				dst[n++] = *src;
+				continue;
+			}
 			dst[n++] = '\\';
 			dst[n++] = 'x';
 			dst[n++] = hex[(unsigned char)*src >> 4];
@@ -127,6 +128,12 @@ escape(char *dst, size_t size, const char *src)
 	}
 	dst[n] = '\0';
 	return n;
+}
+
+void
+log_set_context(const char *context)
+{
+	escape(logger.context, sizeof(logger.context), context);
 }
 
 static const char *

@@ -5,9 +5,9 @@
  * A line is "<P>DATE PROCESS[PID] CONTEXT sentence key=value". The priority
  * prefix <P> (sd-daemon(3)) is written only when stderr is the journal; the
  * date only when it is not. A message is a lower-case sentence, then
- * key=value pairs. Control characters in the message (a caller's name may
- * hold newlines or terminal escapes) are written as \xNN, and a line is cut
- * at LOG_LINE_MAX. Never log keys, audio or (above debug) what people said.
+ * key=value pairs. Control and invisible characters in it (a caller's name may
+ * hold newlines, terminal escapes or changes of direction) and what is not
+ * UTF-8 are written as \xNN, and a line is cut at LOG_LINE_MAX. Never log keys, audio or (above debug) what people said.
  *
  * Logging never waits: while stderr is a pipe or terminal that is not read,
  * lines are lost, and counted in the first one after that.

@@ -35,26 +35,33 @@ sequence_length(unsigned char lead, unsigned char *low, unsigned char *high)
 	return 0;
 }
 
+size_t
+utf8_next(const char *text, size_t left)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	unsigned char low, high;
+	size_t n = left > 0 ? sequence_length(*p, &low, &high) : 0;
+
+	if (n == 0 || n > left)
+		return 0;
+	if (n > 1 && (p[1] < low || p[1] > high))
+		return 0;
+	for (size_t i = 2; i < n; i++) {
+		if (p[i] < 0x80 || p[i] > 0xbf)
+			return 0;
+	}
+	return n;
+}
+
 ssize_t
 utf8_count(const char *text, size_t len)
 {
-	const unsigned char *p = (const unsigned char *)text;
-	const unsigned char *end = p + len;
 	ssize_t count = 0;
 
-	while (p < end) {
-		unsigned char low, high;
-		size_t n = sequence_length(*p, &low, &high);
-
-		if (n == 0 || n > (size_t)(end - p))
+	for (size_t n; len > 0; text += n, len -= n) {
+		n = utf8_next(text, len);
+		if (n == 0)
 			return -EILSEQ;
-		if (n > 1 && (p[1] < low || p[1] > high))
-			return -EILSEQ;
-		for (size_t i = 2; i < n; i++) {
-			if (p[i] < 0x80 || p[i] > 0xbf)
-				return -EILSEQ;
-		}
-		p += n;
 		count++;
 	}
 	return count;

@@ -113,6 +113,40 @@ c1_controls_are_shown_and_letters_are_left_alone(void **state)
 				       "\xe2\x82\xac\n");
 }
 
+/* journalctl(1) would show such a line as "[… blob data]". */
+static void
+what_is_not_utf8_is_shown_byte_by_byte(void **state)
+{
+	(void)state;
+	log_info("%s", "caf\xe9 \x9b"
+		       "2J \xc0\xaf \xed\xa0\x80 cut \xe2\x82");
+	assert_string_equal(message(),
+	    "caf\\xe9 \\x9b2J \\xc0\\xaf \\xed\\xa0\\x80 cut \\xe2\\x82\n");
+}
+
+/* U+202E turns the rest of a line around, U+2028 ends it. */
+static void
+what_nobody_sees_is_shown(void **state)
+{
+	(void)state;
+	log_info("name=\"%s\"", "Ana\xe2\x80\xae"
+				"00\xe2\x80\xa8 \xf0\x9f\x98\x80");
+	assert_string_equal(message(), "name=\"Ana\\xe2\\x80\\xae"
+				       "00\\xe2\\x80\\xa8 "
+				       "\xf0\x9f\x98\x80\"\n");
+}
+
+static void
+a_context_cannot_forge_lines_either(void **state)
+{
+	(void)state;
+	log_set_context("call=17\nunit[1] error: forged\x1b[2J");
+	log_info("begins");
+	log_set_context("");
+	assert_string_equal(
+	    message(), "call=17\\x0aunit[1] error: forged\\x1b[2J begins\n");
+}
+
 static void
 a_long_line_is_cut_and_still_ends_with_its_newline(void **state)
 {
@@ -280,6 +314,9 @@ main(void)
 	    TEST(lines_below_the_level_are_not_written),
 	    TEST(control_characters_cannot_forge_lines_or_move_the_terminal),
 	    TEST(c1_controls_are_shown_and_letters_are_left_alone),
+	    TEST(what_is_not_utf8_is_shown_byte_by_byte),
+	    TEST(what_nobody_sees_is_shown),
+	    TEST(a_context_cannot_forge_lines_either),
 	    TEST(a_long_line_is_cut_and_still_ends_with_its_newline),
 	    TEST(errno_is_as_it_was_before),
 	    TEST(the_journal_gets_priorities_and_no_date),

@@ -457,21 +457,22 @@ try_next_address(struct websocket *ws)
 	    .owner = &link_owner,
 	    .arg = ws,
 	};
-	char text[160];
+	char why[WEBSOCKET_LINK_TEXT_SIZE];
+	char text[WEBSOCKET_LINK_TEXT_SIZE + 96];
 	char where[64];
 	int r = -EHOSTUNREACH;
 
 	while (has_next_address(ws)) {
 		config.address = &ws->settings.addresses[ws->next_address++];
 		ws->attempt_ms = clock_now_ms();
-		r = websocket_link_open(&ws->link, &config);
+		r = websocket_link_open(&ws->link, &config, why);
 		if (r == 0) {
 			arm_connecting(ws);
 			return;
 		}
 		net_address_format(config.address, where, sizeof(where));
-		snprintf(text, sizeof(text), "cannot connect to %s: %s", where,
-		    strerror(-r));
+		snprintf(
+		    text, sizeof(text), "cannot connect to %s: %s", where, why);
 		log_info("address cannot be used socket=%s why=\"%s\"",
 		    ws->settings.name, text);
 	}

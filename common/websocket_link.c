@@ -691,13 +691,18 @@ drive_event(evutil_socket_t fd, short what, void *arg)
 
 /* ---- making a link ------------------------------------------------------ */
 
+/* lws's last complaint: it has no other way to say why it made nothing. */
+static char lws_error[WEBSOCKET_LINK_TEXT_SIZE];
+
 /* lws logs to stderr by itself; what it says is for developers only. */
 static void
 on_lws_log(int level, const char *line)
 {
-	(void)level;
-	log_debug(
-	    "libwebsockets says text=\"%.*s\"", (int)strcspn(line, "\n"), line);
+	size_t len = strcspn(line, "\n");
+
+	if (level == LLL_ERR)
+		copy_printable(lws_error, sizeof(lws_error), line, len);
+	log_debug("libwebsockets says text=\"%.*s\"", (int)len, line);
 }
 
 /*
@@ -801,7 +806,8 @@ set_socket_options(struct websocket_link *link)
 
 int
 websocket_link_open(struct websocket_link **link_out,
-    const struct websocket_link_config *config)
+    const struct websocket_link_config *config,
+    char why[WEBSOCKET_LINK_TEXT_SIZE])
 {
 	const struct timeval tick = {.tv_usec = OPENING_TICK_MS * 1000};
 	struct websocket_link *link = calloc(1, sizeof(*link));
@@ -809,8 +815,9 @@ websocket_link_open(struct websocket_link **link_out,
 	int r = -ENOMEM;
 
 	*link_out = NULL;
+	lws_error[0] = '\0';
 	if (!link)
-		return -ENOMEM;
+		goto fail;
 	link->config = *config;
 	link->end.body = "";
 	link->fd = -1;
@@ -834,7 +841,10 @@ websocket_link_open(struct websocket_link **link_out,
 	*link_out = link;
 	return 0;
 fail:
-	destroy(link);
+	snprintf(why, WEBSOCKET_LINK_TEXT_SIZE, "%s",
+	    r == -ENOMEM && lws_error[0] ? lws_error : strerror(-r));
+	if (link)
+		destroy(link);
 	return r;
 }
 

@@ -85,10 +85,12 @@ struct websocket_link_config {
 
 /*
  * Starts connecting; what is known to be impossible at once is returned as
- * -errno, then there is no link and no callback.
+ * -errno, with the reason in WHY: then there is no link and no callback.
+ * -ENOMEM is whatever keeps libwebsockets itself from working.
  */
 int websocket_link_open(struct websocket_link **link_out,
-    const struct websocket_link_config *config);
+    const struct websocket_link_config *config,
+    char why[WEBSOCKET_LINK_TEXT_SIZE]);
 
 /* Drops the connection. NULL-safe, clears *LINK. */
 void websocket_link_free(struct websocket_link **link);

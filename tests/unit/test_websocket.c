@@ -3,6 +3,7 @@
 #include "tests/unit/websocket_client.h"
 
 #include <dlfcn.h>
+#include <sys/resource.h>
 
 /* ---- a session that goes well -------------------------------------------- */
 

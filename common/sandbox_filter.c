@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
+#include <malloc.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <string.h>
@@ -319,5 +320,7 @@ sandbox_filter_load(enum proc_role role, enum sandbox_mode mode)
 	if (filter.ret == 0)
 		filter.ret = seccomp_load(filter.context);
 	seccomp_release(filter.context);
+	/* It took some hundred kilobytes to think of it. */
+	malloc_trim(0);
 	return filter.ret;
 }

@@ -3,7 +3,6 @@
 #include "tests/unit/websocket_client.h"
 
 #include <dlfcn.h>
-#include <sys/resource.h>
 
 /* ---- a session that goes well -------------------------------------------- */
 

@@ -5,7 +5,32 @@
  */
 #include "tests/unit/websocket_client.h"
 
+#include <sys/resource.h>
+
 /* ---- not getting that far --------------------------------------------------- */
+
+/* libwebsockets itself cannot begin; it said "Cannot allocate memory". */
+static void
+what_keeps_the_library_from_working_is_named(void **state)
+{
+	struct rlimit before, none;
+	struct client client;
+
+	(void)state;
+	client_init(&client, 1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	client_open(&client);
+	client_run(&client);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(client.closed);
+	assert_int_equal(client.reason, WEBSOCKET_INTERNAL);
+	assert_non_null(strstr(client.text, "/dev/urandom"));
+	assert_non_null(strstr(client.text, "errno 24")); /* EMFILE */
+	client_deinit(&client);
+}
 
 static void
 a_refused_connection_names_the_address(void **state)
@@ -329,6 +354,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_keeps_the_library_from_working_is_named),
 	    cmocka_unit_test(a_refused_connection_names_the_address),
 	    cmocka_unit_test(the_next_address_is_tried_after_a_refusal),
 	    cmocka_unit_test(

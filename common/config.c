@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -308,6 +309,21 @@ unreadable(struct loader *loader, const struct setting *setting,
 	    setting->key, path, read_failure(err));
 }
 
+/* Of another role's: all that can be seen without reading it. */
+static void
+look_at_secret_file(
+    struct loader *loader, const struct setting *setting, const char *path)
+{
+	struct stat st;
+
+	if (access(path, R_OK) < 0)
+		unreadable(loader, setting, path, -errno);
+	else if (stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+		 st.st_size <= 1) /* a line end at most */
+		config_problem(loader->problems, true, "%s: %s is empty",
+		    setting->key, path);
+}
+
 /* Reads SETTING's value, one line, from PATH, if it is ours. */
 static void
 read_secret_file(struct loader *loader, const struct setting *setting,
@@ -323,8 +339,7 @@ read_secret_file(struct loader *loader, const struct setting *setting,
 	/* One complaint about this secret is enough. */
 	loader->have_secret[setting_index(setting)] = true;
 	if (!is_ours(loader, setting)) {
-		if (access(path, R_OK) < 0)
-			unreadable(loader, setting, path, -errno);
+		look_at_secret_file(loader, setting, path);
 		return;
 	}
 	ret = env_file_read(path, &text, &len, &exposed);

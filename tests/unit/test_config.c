@@ -456,7 +456,7 @@ the_supervisor_knows_whether_the_key_is_there_but_not_what_it_is(void **state)
 	char key[128], text[512];
 	int before, fd;
 
-	/* In the file, empty, in a file of its own, in one that is gone. */
+	/* In the file, empty, in a file that is gone, empty, of its own. */
 	load(f, MINIMUM "OPENAI_API_KEY=sk-1\n", PROC_ROLE_SUPERVISOR);
 	assert_clean(f);
 	load(f, MINIMUM "OPENAI_API_KEY=\n", PROC_ROLE_SUPERVISOR);
@@ -466,6 +466,9 @@ the_supervisor_knows_whether_the_key_is_there_but_not_what_it_is(void **state)
 	load(f, text, PROC_ROLE_SUPERVISOR);
 	assert_problem(f, true, "OPENAI_API_KEY: cannot be read: No such");
 	assert_int_equal(f->problems.count, 1);
+	write_file(key, "\n", 0600);
+	load(f, text, PROC_ROLE_SUPERVISOR);
+	assert_problem(f, true, "OPENAI_API_KEY: is empty");
 	write_file(key, "sk-2", 0600);
 	load(f, text, PROC_ROLE_SUPERVISOR);
 	assert_clean(f);

@@ -2,9 +2,11 @@
 /*
  * keeper_wall.h – the wall of the whole service: children only add to it.
  *
- * It holds nobody who already runs code of his own in the keeper, which hears
- * the supervisor's fixed structs only: who may execute the dynamic loader may
- * have it load any file. From the other roles execve(2) is taken altogether.
+ * It does not keep programs from somebody who already runs code of his own in
+ * the keeper, which hears the supervisor's fixed structs only: the dynamic
+ * loader, without which no role's program starts, loads any file as well. What
+ * it loads is behind this wall and can do no more than that code could. From
+ * the other roles execve(2) is taken altogether.
  */
 #ifndef SUPERVISOR_KEEPER_WALL_H
 #define SUPERVISOR_KEEPER_WALL_H

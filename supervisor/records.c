@@ -214,8 +214,9 @@ close_left(struct records *records)
 	    record_files_close_left(&records->config.rules, is_live, records);
 
 	if (count < 0)
-		log_warn("records of an earlier service stay open: %s",
-		    strerror(-count));
+		log_warn("alarm=records the records of an earlier service "
+			 "cannot be closed folder=%s error=%s",
+		    records->config.rules.folder, strerror(-count));
 	else if (count > 0)
 		log_info(
 		    "closed the records of an earlier service count=%d", count);

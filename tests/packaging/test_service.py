@@ -213,17 +213,21 @@ def test_the_crash_of_a_child_is_none_of_the_service(installed, role):
 
 
 def test_the_crash_of_the_keeper_restarts_the_service(installed):
-    """The one death that nothing outlives: goodbye, and a new service."""
+    """The one death that nothing outlives: the sentence is finished, goodbye,
+    and a new service."""
     installed.expect("the keeper is gone")
     installed.allow(".")
     installed.answers(LONG)
     installed.start()
     service, systemd = installed.service, installed.systemd
     call = installed.call().hears(GREETING)
+    call.says("cuénteme")
+    call.begins_to_hear(LONG)
     before = set(members(systemd))
     assert len(before) >= 4
     mark = service.mark()
     os.kill(service.pid, signal.SIGKILL)
+    call.hears(LONG).hears(SHUTDOWN_GOODBYE)
     service.wait_log("ready app=", since=mark)
     service.until(lambda: systemd.show(UNIT, "NRestarts") == "1", "restarted")
     service.until(lambda: not before & set(members(systemd)),
@@ -241,6 +245,26 @@ def test_an_error_in_the_settings_is_said_and_not_tried_again(installed):
     assert started.returncode != 0
     assert installed.systemd.show(UNIT, "ExecMainStatus") == "2"
     assert installed.systemd.show(UNIT, "NRestarts") == "0"
-    journal = installed.systemd.run(
+    assert "MAX_CALLS" in said(installed)
+
+
+def said(installed):
+    """In the journal and in the log file."""
+    return installed.service.text() + installed.systemd.run(
         "journalctl", "-u", UNIT, "--no-pager").stdout
-    assert "MAX_CALLS" in journal + installed.service.text()
+
+
+@pytest.mark.parametrize("secret", ["ASTERISK_PASSWORD", "OPENAI_API_KEY"])
+def test_a_secret_that_is_not_there_is_said_and_not_tried_again(
+        installed, secret):
+    """Neither a loop of systemd's own about a missing file, nor a service that
+    comes up and sends every caller to the fallback."""
+    installed.expect(f"{secret}: .* is empty")
+    installed.make()
+    (installed.folder / "credentials" / secret).unlink()
+    (installed.folder / "credentials/tool").rmdir()
+    started = installed.systemd.ctl("start", UNIT, check=False)
+    assert started.returncode != 0
+    assert installed.systemd.show(UNIT, "ExecMainStatus") == "2"
+    assert installed.systemd.show(UNIT, "NRestarts") == "0"
+    assert secret in said(installed)

@@ -62,7 +62,7 @@ enum keeper_reloaded {
 	KEEPER_RELOADED_ALL,
 	KEEPER_RELOADED_NOTHING, /* the settings have errors */
 	KEEPER_RELOADED_PART,    /* some would harm the calls there are */
-	KEEPER_RELOADED_OUTSIDE, /* they name files outside of its wall */
+	KEEPER_RELOADED_OUTSIDE, /* only another process can follow them */
 };
 
 enum keeper_held {

@@ -83,14 +83,9 @@ static void
 init_records(struct supervisor *me)
 {
 	char folder[RECORD_FOLDER_MAX];
-	const struct records_config config = {
+	struct records_config config = {
 	    .base = me->base,
-	    .rules =
-		{
-		    .folder = folder,
-		    .transcripts = me->settings.config.record_transcripts,
-		    .show_number = me->settings.config.show_caller_number,
-		},
+	    .rules = settings_record_rules(&me->settings),
 	    .days = me->settings.config.records_days,
 	    .on_written = on_written,
 	    .arg = me,
@@ -100,6 +95,7 @@ init_records(struct supervisor *me)
 	records_folder(me->settings.config.records_dir, folder, sizeof(folder));
 	if (folder[0] == '\0')
 		return;
+	config.rules.folder = folder;
 	ret = records_new(&me->records, &config);
 	if (ret < 0)
 		log_err("alarm=records no call records: %s", strerror(-ret));

@@ -22,11 +22,11 @@ enum {
 	RECORD_CALL_MAX = 160,
 };
 
-/* What goes into a record; strings must stay valid. */
+/* What goes into a record. */
 struct record_rules {
-	const char *folder; /* made if it is not there */
-	bool transcripts;   /* what was said, dialled, asked and answered */
-	const char *show_number; /* SHOW_CALLER_NUMBER: "full", "last4", "no" */
+	const char *folder;  /* made if it is not there; must stay valid */
+	bool transcripts;    /* what was said, dialled, asked and answered */
+	char show_number[8]; /* SHOW_CALLER_NUMBER: "full", "last4", "no" */
 };
 
 /*

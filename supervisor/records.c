@@ -35,7 +35,8 @@ struct record {
 	uint64_t ticket;
 	char call[RECORD_CALL_MAX];
 	int journal_fd;
-	struct record_file *file; /* NULL: not opened yet */
+	struct record_rules rules; /* when it began */
+	struct record_file *file;  /* NULL: not opened yet */
 	unsigned token;
 	bool ended;
 };
@@ -45,7 +46,7 @@ TAILQ_HEAD(record_list, record);
 struct records {
 	struct records_config config;
 	char folder[RECORD_FOLDER_MAX]; /* of the rules */
-	char show_number[16];           /* … too */
+	struct record_rules rules;      /* of today: the loop's */
 	struct event *told_event;
 	int told_fd; /* something was written */
 	pthread_t thread;
@@ -113,7 +114,7 @@ write_record(struct records *records, struct record *record, bool ended)
 	int ret = 0;
 
 	if (record->file == NULL)
-		ret = record_file_open(&record->file, &records->config.rules,
+		ret = record_file_open(&record->file, &record->rules,
 		    record->call, record->journal_fd);
 	if (ret == 0)
 		ret = ended ? record_file_finish(record->file)
@@ -226,14 +227,17 @@ static void
 prune(struct records *records)
 {
 	uint64_t now_ms = clock_now_ms();
+	long days;
 	int count;
 
-	if (records->config.days == 0 ||
+	pthread_mutex_lock(&records->lock);
+	days = records->config.days;
+	pthread_mutex_unlock(&records->lock);
+	if (days == 0 ||
 	    (records->pruned_ms != 0 && now_ms - records->pruned_ms < PRUNE_MS))
 		return;
 	records->pruned_ms = now_ms;
-	count =
-	    record_files_prune(&records->config.rules, records->config.days);
+	count = record_files_prune(&records->config.rules, days);
 	if (count > 0)
 		log_info("removed records of days long ago days=%d", count);
 }
@@ -371,6 +375,7 @@ records_begin(struct records *records, const char *call, int journal_fd)
 	if (record == NULL)
 		return 0;
 	snprintf(record->call, sizeof(record->call), "%s", call);
+	record->rules = records->rules;
 	record->journal_fd = fcntl(journal_fd, F_DUPFD_CLOEXEC, 0);
 	if (record->journal_fd < 0) {
 		log_warn("call=%s has no record: %s", call, strerror(errno));
@@ -415,6 +420,19 @@ records_waiting(struct records *records)
 	count = records->ended;
 	pthread_mutex_unlock(&records->lock);
 	return count;
+}
+
+void
+records_set_rules(
+    struct records *records, const struct record_rules *rules, long days)
+{
+	if (records == NULL)
+		return;
+	records->rules = *rules;
+	records->rules.folder = records->folder;
+	pthread_mutex_lock(&records->lock);
+	records->config.days = days;
+	pthread_mutex_unlock(&records->lock);
 }
 
 void
@@ -489,10 +507,8 @@ records_new(struct records **records_out, const struct records_config *config)
 	records->config = *config;
 	snprintf(records->folder, sizeof(records->folder), "%s",
 	    config->rules.folder);
-	snprintf(records->show_number, sizeof(records->show_number), "%s",
-	    config->rules.show_number);
 	records->config.rules.folder = records->folder;
-	records->config.rules.show_number = records->show_number;
+	records->rules = records->config.rules;
 	records->leave_ms = RECORDS_LEAVE_MS;
 	TAILQ_INIT(&records->list);
 	TAILQ_INIT(&records->written);

@@ -28,7 +28,7 @@ enum {
 
 struct records_config {
 	struct event_base *base;
-	struct record_rules rules; /* copied, with their strings */
+	struct record_rules rules; /* copied, with their folder */
 	long days;                 /* kept; 0: for ever */
 	/*
 	 * The record of TOKEN, given to records_end(), is on disk, or given up
@@ -60,6 +60,13 @@ void records_free(struct records **records);
  * NULL-safe.
  */
 void records_hurry(struct records *records);
+
+/*
+ * What goes into the records of calls that begin from now on, and how many
+ * DAYS are kept. The folder stays. NULL-safe.
+ */
+void records_set_rules(
+    struct records *records, const struct record_rules *rules, long days);
 
 /*
  * The calls that an earlier supervisor left have all been begun: what else it

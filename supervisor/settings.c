@@ -25,48 +25,42 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Personas, tools and routers of CONFIG; the old ones stay when this fails. */
-static int
-load_folders(struct settings *settings, const struct config *config,
-    struct config_problems *problems)
+static void
+free_folders(struct settings *settings)
 {
-	struct personas *personas = NULL;
-	struct router_inventory *routers = NULL;
-	struct tools *tools = NULL;
-	char folder[4096];
-	int ret;
-
-	ret = router_inventory_load_config(&routers, config, problems);
-	if (ret < 0)
-		return ret;
-	config_dir(config->tools_dir, "tools.d", folder, sizeof(folder));
-	ret = tools_load(&tools, folder, config, problems);
-	if (ret < 0)
-		goto out;
-	tools_use_routers(tools, router_inventory_count(routers));
-	tools_check_secrets(tools, settings->secrets, problems);
-	check_routers_secrets(routers, settings->secrets, problems);
-	check_sql_strings(tools, config, settings->secrets, problems);
-	config_dir(config->persona_dir, "personas", folder, sizeof(folder));
-	ret = personas_load(&personas, folder, config, problems);
-	if (ret < 0)
-		goto out;
-	personas_check_tools(personas, tools, problems);
-	staff_pins_check(config->staff_pins, problems);
-	if (config_problems_fatal(problems) > 0)
-		goto out; /* the caller sees the problems */
 	personas_free(&settings->personas);
 	tools_unref(&settings->tools);
 	router_inventory_unref(&settings->routers);
-	settings->personas = personas;
-	settings->tools = tools;
-	settings->routers = routers;
+}
+
+/* Personas, tools and routers of the configuration; there are none yet. */
+static int
+load_folders(struct settings *settings, struct config_problems *problems)
+{
+	const struct config *config = &settings->config;
+	char folder[4096];
+	int ret;
+
+	ret =
+	    router_inventory_load_config(&settings->routers, config, problems);
+	if (ret < 0)
+		return ret;
+	config_dir(config->tools_dir, "tools.d", folder, sizeof(folder));
+	ret = tools_load(&settings->tools, folder, config, problems);
+	if (ret < 0)
+		return ret;
+	tools_use_routers(
+	    settings->tools, router_inventory_count(settings->routers));
+	tools_check_secrets(settings->tools, settings->secrets, problems);
+	check_routers_secrets(settings->routers, settings->secrets, problems);
+	check_sql_strings(settings->tools, config, settings->secrets, problems);
+	config_dir(config->persona_dir, "personas", folder, sizeof(folder));
+	ret = personas_load(&settings->personas, folder, config, problems);
+	if (ret < 0)
+		return ret;
+	personas_check_tools(settings->personas, settings->tools, problems);
+	staff_pins_check(config->staff_pins, problems);
 	return 0;
-out:
-	personas_free(&personas);
-	tools_unref(&tools);
-	router_inventory_unref(&routers);
-	return ret;
 }
 
 int
@@ -86,7 +80,7 @@ settings_load(struct settings *settings)
 	limits_check(&limits, &settings->config, &problems);
 	model_apply(&settings->config, clock_wall(), &problems);
 	if (config_problems_fatal(&problems) == 0)
-		ret = load_folders(settings, &settings->config, &problems);
+		ret = load_folders(settings, &problems);
 	startup_apply_log(&settings->config);
 	startup_log_problems(&problems);
 	if (config_problems_fatal(&problems) > 0)
@@ -137,48 +131,88 @@ asterisk_differs(const struct config *a, const struct config *b)
 	       strcmp(a->ari_app, b->ari_app) != 0;
 }
 
+static bool
+needs_another_process(
+    const struct settings *settings, const struct config *fresh)
+{
+	const struct config *old = &settings->config;
+
+	return strcmp(fresh->asterisk_ca_file, old->asterisk_ca_file) != 0 ||
+	       strcmp(fresh->control_socket, old->control_socket) != 0 ||
+	       strcmp(fresh->records_dir, old->records_dir) != 0 ||
+	       strcmp(fresh->sandbox, old->sandbox) != 0 ||
+	       !supervisor_wall_covers(fresh, settings->file);
+}
+
+/* FRESH, read anew, as far as it may be followed now. */
+static enum keeper_reloaded
+judge(const struct settings *settings, struct config *fresh, bool busy,
+    struct config_problems *problems)
+{
+	size_t count = problems->count;
+	bool kept;
+
+	if (busy)
+		keep_asterisk(fresh, &settings->config, problems);
+	kept = problems->count > count;
+	if (!kept && needs_another_process(settings, fresh))
+		return KEEPER_RELOADED_OUTSIDE;
+	startup_log_problems(problems);
+	if (config_problems_fatal(problems) > 0)
+		return KEEPER_RELOADED_NOTHING;
+	return kept ? KEEPER_RELOADED_PART : KEEPER_RELOADED_ALL;
+}
+
 enum keeper_reloaded
 settings_reload(struct settings *settings, bool busy, bool *asterisk_out)
 {
 	struct config_problems problems = {0};
-	struct config fresh = settings->config;
-	enum keeper_reloaded result = KEEPER_RELOADED_ALL;
-	size_t count;
+	struct settings fresh = {
+	    .file = settings->file,
+	    .config = settings->config,
+	    .secrets = settings->secrets,
+	};
+	enum keeper_reloaded result;
+	int ret = 0;
 
 	*asterisk_out = false;
-	config_load(&fresh, settings->file, PROC_ROLE_SUPERVISOR, &problems);
-	model_apply(&fresh, clock_wall(), &problems);
+	config_load(&fresh.config, fresh.file, PROC_ROLE_SUPERVISOR, &problems);
+	model_apply(&fresh.config, clock_wall(), &problems);
 	if (config_problems_fatal(&problems) == 0)
-		load_folders(settings, &fresh, &problems);
-	count = problems.count;
-	if (busy)
-		keep_asterisk(&fresh, &settings->config, &problems);
-	if (problems.count > count)
-		result = KEEPER_RELOADED_PART;
-	if (result == KEEPER_RELOADED_ALL &&
-	    !supervisor_wall_covers(&fresh, settings->file)) {
-		result = KEEPER_RELOADED_OUTSIDE;
-		goto out;
-	}
-	startup_log_problems(&problems);
-	if (config_problems_fatal(&problems) > 0) {
-		log_err("the configuration has errors, the old one stays");
+		ret = load_folders(&fresh, &problems);
+	result = judge(settings, &fresh.config, busy, &problems);
+	if (ret < 0 && result != KEEPER_RELOADED_OUTSIDE)
 		result = KEEPER_RELOADED_NOTHING;
-		goto out;
+	if (result == KEEPER_RELOADED_NOTHING)
+		log_err("the configuration has errors, the old one stays");
+	if (result == KEEPER_RELOADED_ALL || result == KEEPER_RELOADED_PART) {
+		*asterisk_out =
+		    asterisk_differs(&fresh.config, &settings->config);
+		free_folders(settings);
+		*settings = fresh;
+	} else {
+		free_folders(&fresh);
 	}
-	*asterisk_out = asterisk_differs(&fresh, &settings->config);
-	settings->config = fresh;
-out:
-	config_wipe(&fresh);
+	config_wipe(&fresh.config);
 	return result;
+}
+
+struct record_rules
+settings_record_rules(const struct settings *settings)
+{
+	struct record_rules rules = {
+	    .transcripts = settings->config.record_transcripts};
+
+	snprintf(rules.show_number, sizeof(rules.show_number), "%.*s",
+	    (int)sizeof(rules.show_number) - 1,
+	    settings->config.show_caller_number);
+	return rules;
 }
 
 void
 settings_free(struct settings *settings)
 {
-	personas_free(&settings->personas);
-	tools_unref(&settings->tools);
+	free_folders(settings);
 	secret_sources_free(&settings->secrets);
-	router_inventory_unref(&settings->routers);
 	config_wipe(&settings->config);
 }

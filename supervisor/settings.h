@@ -8,6 +8,7 @@
 
 #include "common/config.h"
 #include "supervisor/keeper_protocol.h"
+#include "supervisor/record_file.h"
 
 #include <stdbool.h>
 
@@ -35,12 +36,16 @@ int settings_load(struct settings *settings);
 /*
  * Reads all of it again. While BUSY, what would harm calls stays as it was
  * (KEEPER_RELOADED_PART). The configuration is the old one still when it has
- * errors (KEEPER_RELOADED_NOTHING), or names files that only another process
- * could read (KEEPER_RELOADED_OUTSIDE). *ASTERISK_OUT: where Asterisk is, or
- * as whom we come, has changed.
+ * errors (KEEPER_RELOADED_NOTHING), or when only another process can follow it
+ * (KEEPER_RELOADED_OUTSIDE): it names files that this one cannot read, or
+ * changes what a process has for its life. *ASTERISK_OUT: where Asterisk is,
+ * or as whom we come, has changed.
  */
 enum keeper_reloaded settings_reload(
     struct settings *settings, bool busy, bool *asterisk_out);
+
+/* What goes into records; the folder is not in it. */
+struct record_rules settings_record_rules(const struct settings *settings);
 
 /* Wipes the configuration. */
 void settings_free(struct settings *settings);

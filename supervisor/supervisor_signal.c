@@ -14,6 +14,7 @@
 #include "supervisor/calls.h"
 #include "supervisor/handover.h"
 #include "supervisor/ledger.h"
+#include "supervisor/records.h"
 #include "supervisor/spares.h"
 #include "supervisor/toolworkers.h"
 
@@ -66,6 +67,7 @@ reload(struct supervisor *me)
 	bool busy = calls_count(me->calls) > 0 || ledger_count(me->ledger) > 0;
 	const struct config *config = &me->settings.config;
 	enum keeper_reloaded result;
+	struct record_rules rules;
 	bool reconnect;
 
 	log_info("reading the configuration again");
@@ -79,6 +81,8 @@ reload(struct supervisor *me)
 		return;
 	}
 	access_set_pins(me->access, config->staff_pins);
+	rules = settings_record_rules(&me->settings);
+	records_set_rules(me->records, &rules, config->records_days);
 	startup_apply_log(config);
 	rtp_ports_init(&me->ports, config->rtp_port_min, config->rtp_port_max);
 	me->local_ip[0] = '\0';

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from tests.e2e.installed import rtp_losses
 from tests.e2e.service import BUILD
 from tests.e2e.test_exhaustion import starved
 from tests.e2e.world import GREETING, LONG, SHUTDOWN_GOODBYE
@@ -190,3 +191,21 @@ def test_without_a_descriptor_for_a_client_the_log_is_not_filled(controlled):
             assert controlled.service.count("control socket: no client") == 1
     assert ctl(controlled, "status").returncode == 0
     call.hangup().gone()
+
+
+def test_another_socket_takes_no_more_than_a_reload(controlled):
+    """It is open for a process's life: so another one reads the settings."""
+    call, old = controlled.call().hears(GREETING), controlled.supervisor
+    call.says("cuénteme")
+    call.begins_to_hear(LONG)
+    controlled.service.write_config(CONTROL_SOCKET=controlled.folder / "other")
+    mark = controlled.service.mark()
+    controlled.service.signal(signal.SIGHUP)
+    controlled.service.wait_log("another one takes over", since=mark)
+    controlled.service.wait_log("ari listing -> up", since=mark)
+    shown = ctl(controlled, "--socket", controlled.folder / "other", "calls")
+    assert call.id in shown.stdout, shown.stderr
+    assert ctl(controlled, "status").returncode == 3
+    assert controlled.supervisor != old
+    call.hears(LONG)
+    assert rtp_losses(call) == []

@@ -168,3 +168,20 @@ def test_a_full_disk_costs_no_call_and_no_record(world, folder):
     for path in finished(world, folder, 3):
         assert numbers(path) == list(range(1, len(numbers(path)) + 1))
         assert lines(path)[-1]["type"] == "final"
+
+
+def test_what_is_recorded_is_decided_anew_by_a_reload(world, folder):
+    start(world, folder, RECORD_TRANSCRIPTS="yes")
+    before = world.call().hears(GREETING)
+    world.service.write_config(RECORD_TRANSCRIPTS="no", SHOW_CALLER_NUMBER="no")
+    mark = world.service.mark()
+    world.service.signal(signal.SIGHUP)
+    world.service.wait_log("reading the configuration again", since=mark)
+    after = world.call().hears(GREETING)
+    for call in (before, after):
+        call.hangup().gone()
+    texts = {path.name.partition("-")[2]: path.read_text()
+             for path in finished(world, folder, 2)}
+    assert "Hola" in texts[f"{before.id}.jsonl"]
+    assert "Hola" not in texts[f"{after.id}.jsonl"]
+    assert after.phone.number[-4:] not in texts[f"{after.id}.jsonl"]

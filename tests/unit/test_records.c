@@ -284,7 +284,7 @@ only_what_may_be_kept_is_in_it(void **state)
 	const char *text;
 
 	rig->rules.transcripts = false;
-	rig->rules.show_number = "last4";
+	strcpy(rig->rules.show_number, "last4");
 	append(rig, JOURNAL_CALL,
 	    "{\"caller\":\"+573001234655\",\"caller_name\":\"Secreto\","
 	    "\"persona\":\"soporte\"}");
@@ -656,6 +656,35 @@ what_goes_on_at_the_end_is_left_to_a_successor(void **state)
 	assert_int_equal(lines(read_file(rig, "open")), 2);
 }
 
+static void
+new_rules_are_for_calls_that_begin_then(void **state)
+{
+	struct rig *rig = *state;
+	struct record_rules rules = {.show_number = "no"};
+	uint64_t old, new;
+	char day[16];
+
+	start_records(rig);
+	append(rig, JOURNAL_USER, "{\"text\":\"Secreto\"}");
+	old = begin(rig);
+	records_set_rules(rig->records, &rules, 0);
+	assert_true(records_end(rig->records, old, 1));
+	run_until(rig, 1);
+	today(day, sizeof(day));
+	assert_non_null(strstr(read_file(rig, day), "Secreto"));
+	remove_tree(rig->folder);
+	assert_int_equal(mkdir(rig->folder, 0755), 0);
+	new_journal(rig);
+	append(rig, JOURNAL_CALL, "{\"caller\":\"+573001\"}");
+	append(rig, JOURNAL_USER, "{\"text\":\"Secreto\"}");
+	new = begin(rig);
+	assert_true(records_end(rig->records, new, 2));
+	run_until(rig, 2);
+	assert_null(strstr(read_file(rig, day), "Secreto"));
+	assert_null(strstr(rig->text, "573001"));
+	assert_int_equal(lines(rig->text), 3);
+}
+
 /* Meanwhile nobody hears Asterisk. */
 static void
 a_disk_that_hangs_does_not_hold_up_a_successor(void **state)
@@ -699,6 +728,7 @@ main(void)
 	    T(a_record_that_fails_alone_does_so_alone),
 	    T(a_record_waits_for_the_disk),
 	    T(what_goes_on_at_the_end_is_left_to_a_successor),
+	    T(new_rules_are_for_calls_that_begin_then),
 	    T(a_disk_that_hangs_does_not_hold_up_a_successor),
 	};
 

@@ -203,6 +203,20 @@ def test_variables_are_read_written_and_reported(sim, client):
     assert read('A') == (200, {'value': '1'})
 
 
+def test_a_sound_is_played_into_a_bridge_as_long_as_that_is_there(sim, client):
+    sim.sounds = {'hello': 60, 'no-existe': None}
+    assert client.rest('POST', '/bridges/b/play',
+                       media='sound:hello')[0] == 404
+    client.rest('POST', '/bridges', bridgeId='b')
+    for sound, state in (("hello", "playing"), ("no-existe", None)):
+        assert client.rest('POST', '/bridges/b/play', playbackId=sound,
+                           media=f'sound:{sound}')[0] == 201
+        sim.wait_for(lambda: sim.model.playbacks.get(sound, {}).get("state")
+                     == state, 5, f"{sound} is {state}")
+    client.rest('DELETE', '/bridges/b')
+    assert client.rest('GET', '/playbacks/hello')[0] == 404
+
+
 def test_playback_starts_and_finishes(sim, client):
     sim.sounds = {'bienvenida': .05, 'missing': None}
     phone = sim.call(up=True)

@@ -37,6 +37,7 @@ EXPLAINED = (
     "^(callworker|toolworker|supervisor) (killed by|ended by|exited with)",
     "^(callworker|toolworker|supervisor) hangs, killing it",
     "^(worker|toolworker) lost ", "^alarm=rescue rescue from=",
+    "^its successor had no voice",
     "^found again, worker lost meanwhile", "^nobody let the call go",
     "^tool lost its worker", "^goes to the fallback why=",
     # What services do.

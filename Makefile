@@ -202,13 +202,14 @@ fuzz:
 
 # Fifty calls, tools that misbehave, toolworkers that are killed: see
 # tests/bench/__main__.py. BENCH="--seed 7 --seconds 30" and the like. Then one
-# question to up to 500 routers.
+# question to up to 500 routers, and what a call costs.
 .PHONY: bench
 bench:
 	@packaging/install-deps.sh build run demo
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	nice $(PYTHON) -m tests.bench $(BENCH)
 	nice $(PYTHON) -m tests.bench.fleet
+	nice $(PYTHON) -m tests.bench.footprint
 
 C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 lint:

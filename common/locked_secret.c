@@ -32,10 +32,13 @@ locked_secret_new(struct locked_secret **secret_out, const char *text)
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (secret == MAP_FAILED)
 		return -ENOMEM;
-	if (mlock(secret, PAGE_LEN) != 0 ||
-	    madvise(secret, PAGE_LEN, MADV_DONTDUMP) != 0 ||
-	    madvise(secret, PAGE_LEN, MADV_WIPEONFORK) != 0)
+	if (mlock(secret, PAGE_LEN) != 0)
 		log_warn("a secret's memory is not locked error=%s",
+		    strerror(errno));
+	/* Whether it is or not. */
+	if (madvise(secret, PAGE_LEN, MADV_DONTDUMP) != 0 ||
+	    madvise(secret, PAGE_LEN, MADV_WIPEONFORK) != 0)
+		log_warn("a secret's memory is like any other error=%s",
 		    strerror(errno));
 	memcpy(secret->text, text, len + 1);
 	*secret_out = secret;

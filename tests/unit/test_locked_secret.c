@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,6 +78,50 @@ a_child_does_not_inherit_it(void **state)
 	locked_secret_free(&secret);
 }
 
+/* As a user who may lock nothing: it is not dumped, nor inherited, either. */
+static int
+make_secret_without_locking(void)
+{
+	const struct rlimit none = {0, 0};
+	struct locked_secret *secret;
+	int status;
+	pid_t pid;
+
+	if (setrlimit(RLIMIT_MEMLOCK, &none) != 0 ||
+	    (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) ||
+	    prctl(PR_SET_DUMPABLE, 1) != 0 ||
+	    locked_secret_new(&secret, "sk-1") != 0)
+		return 1;
+	if (has_flag(locked_secret_text(secret), " lo"))
+		return 2;
+	if (!has_flag(locked_secret_text(secret), " dd"))
+		return 3;
+	pid = fork();
+	if (pid == 0)
+		_exit(locked_secret_text(secret)[0] == '\0' ? 0 : 4);
+	waitpid(pid, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+static void
+what_cannot_be_locked_is_kept_to_itself_all_the_same(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (sandbox_is_sanitized())
+		skip(); /* mlock(2) is nothing to them */
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(make_secret_without_locking());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void
 what_is_no_secret_or_too_long_is_refused(void **state)
 {
@@ -100,6 +146,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_secret_is_locked_and_not_dumped),
 	    cmocka_unit_test(a_child_does_not_inherit_it),
+	    cmocka_unit_test(
+		what_cannot_be_locked_is_kept_to_itself_all_the_same),
 	    cmocka_unit_test(what_is_no_secret_or_too_long_is_refused),
 	};
 

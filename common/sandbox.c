@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/sandbox_parts.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -236,6 +238,8 @@ enter(const struct sandbox *sandbox)
 {
 	int ret;
 
+	/* Landlock and capabilities are each thread's own. */
+	assert(__libc_single_threaded || sandbox_is_sanitized());
 	set_limits(sandbox->role);
 	if (sandbox->mode == SANDBOX_OFF)
 		return 0;

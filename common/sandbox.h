@@ -83,8 +83,8 @@ void sandbox_allow_folder_of(
 void sandbox_allow_port(struct sandbox *sandbox, unsigned int port);
 
 /*
- * Enters, for this process and all its threads, for good, and frees
- * *SANDBOX. 0, or -errno, logged: then the process should end, since it
+ * Enters for good, before there are threads, which are then behind it, too;
+ * frees *SANDBOX. 0, or -errno, logged: then the process should end, since it
  * stands before its wall or half in it.
  */
 int sandbox_enter(struct sandbox **sandbox);

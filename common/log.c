@@ -87,22 +87,11 @@ log_to_file(const char *path)
 }
 
 /*
- * Of the character at S, LEFT bytes before the end: how many bytes may not be
- * written as they are. Controls move terminals, what nobody sees (directions,
- * separators) shows a line as another one, and of a line with anything that is
- * no UTF-8, such as half a letter, journalctl(1) shows nothing at all.
+ * Copies SRC to DST; the bytes of what is not visible become \xNN: controls
+ * move terminals, directions and separators show a line as another one, and of
+ * a line with anything that is no UTF-8, such as half a letter, journalctl(1)
+ * shows nothing at all.
  */
-static size_t
-unfit_len(const char *s, size_t left)
-{
-	unsigned char c = (unsigned char)s[0];
-
-	if (c < 0x20 || c == 0x7f || utf8_next(s, left) == 0)
-		return 1;
-	return utf8_unseen(s, left);
-}
-
-/* Copies SRC to DST; what is not fit to be shown becomes \xNN. */
 static size_t
 escape(char *dst, size_t size, const char *src)
 {
@@ -110,21 +99,21 @@ escape(char *dst, size_t size, const char *src)
 	size_t left = strlen(src);
 	size_t n = 0;
 
-	while (left > 0 && n + 4 * UTF8_LEN_MAX + 1 < size) {
-		size_t unfit = unfit_len(src, left);
-		size_t len = unfit > 0 ? unfit : utf8_next(src, left);
+	while (left > 0 && n + sizeof("\\xNN") < size) {
+		size_t len = utf8_visible(src, left);
 
-		left -= len;
-		for (; len > 0; len--, src++) {
-			if (unfit == 0) {
-				dst[n++] = *src;
-				continue;
-			}
+		if (len > 0) {
+			memcpy(dst + n, src, len);
+			n += len;
+		} else {
+			len = 1;
 			dst[n++] = '\\';
 			dst[n++] = 'x';
 			dst[n++] = hex[(unsigned char)*src >> 4];
 			dst[n++] = hex[(unsigned char)*src & 15];
 		}
+		src += len;
+		left -= len;
 	}
 	dst[n] = '\0';
 	return n;

@@ -9,10 +9,11 @@
  */
 #include "common/title.h"
 
+#include "common/utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,49 +123,15 @@ title_init(int argc, char **argv)
 	memset(arguments_end, 0, (size_t)(end - arguments_end));
 }
 
-/* Length of the UTF-8 character (RFC 3629) at S, or 0: not one, or control. */
-static size_t
-printable_len(const unsigned char *s)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	uint32_t code;
-	size_t len;
-
-	if (s[0] < 0x80)
-		return s[0] >= 0x20 && s[0] != 0x7f;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		len = 2;
-	else if ((s[0] & 0xf0) == 0xe0)
-		len = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		len = 4;
-	else
-		return 0;
-	code = s[0] & (0xffu >> (len + 1));
-	for (size_t i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (s[i] & 0x3f);
-	}
-	if (code < least[len] || code > 0x10ffff ||
-	    (code >= 0xd800 && code <= 0xdfff))
-		return 0;
-	/* C1 controls, and marks that reorder or break the line shown. */
-	if (code < 0xa0 || (code >= 0x200b && code <= 0x200f) ||
-	    (code >= 0x2028 && code <= 0x202e) ||
-	    (code >= 0x2066 && code <= 0x2069))
-		return 0;
-	return len;
-}
-
 /* Copies SRC to DST as far as whole characters fit; returns the length. */
 static size_t
 copy_printable(char *dst, size_t size, const char *src)
 {
+	size_t left = strlen(src);
 	size_t n = 0;
 
-	while (*src != '\0') {
-		size_t len = printable_len((const unsigned char *)src);
+	while (left > 0) {
+		size_t len = utf8_visible(src, left);
 		size_t take = len > 0 ? len : 1;
 
 		if (n + take >= size)
@@ -175,6 +142,7 @@ copy_printable(char *dst, size_t size, const char *src)
 			dst[n] = '?';
 		n += take;
 		src += take;
+		left -= take;
 	}
 	return n;
 }

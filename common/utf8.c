@@ -113,3 +113,13 @@ utf8_unseen(const char *text, size_t left)
 	}
 	return 0;
 }
+
+size_t
+utf8_visible(const char *text, size_t left)
+{
+	size_t len = utf8_next(text, left);
+
+	if (len == 1)
+		return (unsigned char)*text >= 0x20 && *text != 0x7f;
+	return utf8_unseen(text, left) > 0 ? 0 : len;
+}

@@ -11,10 +11,6 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum {
-	UTF8_LEN_MAX = 4, /* bytes of a code point */
-};
-
 /* The bytes of the code point at TEXT, of LEFT bytes; 0: it is not UTF-8. */
 size_t utf8_next(const char *text, size_t left);
 
@@ -37,5 +33,11 @@ size_t utf8_cut(const char *text, size_t len, size_t max);
  * (U+E0000 to U+E0FFF), in which whole sentences can be hidden.
  */
 size_t utf8_unseen(const char *text, size_t left);
+
+/*
+ * The bytes of the character at TEXT, of LEFT bytes, if it may be shown to
+ * people as it is; 0: it is not UTF-8, a control, or utf8_unseen().
+ */
+size_t utf8_visible(const char *text, size_t left);
 
 #endif

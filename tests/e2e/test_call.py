@@ -82,7 +82,9 @@ def test_a_caller_who_interrupts_hears_nothing_more_of_the_old_answer(
     call.begins_to_hear(LONG, ms=400)
     interruption = call.says("interrumpe", wait=False)
     call.hears("Segunda.")
-    greeting, cut, second = call.heard()
+    # A voice that a busy machine keeps waiting leaves holes in its words.
+    greeting, *words, second = call.heard()
+    cut = b"".join(words)
     assert (greeting, second) == (tone(GREETING), tone("Segunda."))
     assert tone(LONG).startswith(cut) and 8 * 400 <= len(cut) < len(tone(LONG))
     [truncate] = call.session.received("conversation.item.truncate")

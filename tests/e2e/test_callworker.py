@@ -137,8 +137,10 @@ def test_speech_while_the_voice_is_silent_truncates_nothing(rig):
 
 def test_an_answer_interrupted_while_it_is_made_is_cancelled_by_the_service(
         rig):
+    # A machine that stalls may make two turns of the interruption.
     worker = rig({"turns": [{"transcript": "a", "reply": LONG},
-                            {"transcript": "b", "reply": "Bien."}]},
+                            {"transcript": "b", "reply": "Bien."},
+                            {"transcript": "c", "reply": "Bien."}]},
                  speedup=1.2)
     phone = worker.talk()
     phone.say()
@@ -148,7 +150,9 @@ def test_an_answer_interrupted_while_it_is_made_is_cancelled_by_the_service(
     worker.wait_for(lambda: worker.session.responses[1].status == "cancelled",
                     "the cancellation")
     worker.wait_for(lambda: said("Bien.") in phone.heard(), "next answer")
-    assert len(worker.session.received("conversation.item.truncate")) == 1
+    cut = [event["item_id"] for event in
+           worker.session.received("conversation.item.truncate")]
+    assert cut and len(set(cut)) == len(cut)
     assert worker.session.errors == []
 
 

@@ -212,10 +212,11 @@ class Call:
         return self
 
     def begins_to_hear(self, text, ms=100):
-        """Until the beginning of a text was heard; the time."""
+        """Until the beginning of a text was heard, as by hears(); the
+        time."""
         wanted = tone(text, self.codec)[:8 * ms]
         self.world.until(
-            lambda: wanted in self.phone.recording.payload(),
+            lambda: wanted in b"".join(self.heard()),
             f"beginning of {text!r} heard")
         return time.monotonic_ns()
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fuzz_files.c – what an operator writes, and mistypes: settings, personas,
- * tool files, inventories, schemas. The first byte says which.
+ * tool files, inventories, schemas; and the brief of a call that is made of
+ * them. The first byte says which.
  */
+#include "callworker/brief.h"
 #include "common/config.h"
 #include "common/env_file.h"
 #include "common/json.h"
@@ -93,6 +95,16 @@ fuzz_inventory(const char *text, size_t len)
 	router_inventory_unref(&inventory);
 }
 
+/* What a callworker is told about its call: made of all of these. */
+static void
+fuzz_brief(const char *text, size_t len)
+{
+	struct brief *brief;
+
+	if (brief_parse(&brief, text, len) == 0)
+		brief_free(&brief);
+}
+
 /* A schema, 0xff, a value. */
 static void
 fuzz_schema(const uint8_t *data, size_t size)
@@ -134,6 +146,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_tool(text, in.size);
 	else if (which == 'r')
 		fuzz_inventory(text, in.size);
+	else if (which == 'b')
+		fuzz_brief(text, in.size);
 	else if (which == 'j')
 		fuzz_schema(in.data, in.size);
 	free(text);

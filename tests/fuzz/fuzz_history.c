@@ -4,14 +4,9 @@
  * reads it: a line is an entry, its type's number before the body.
  */
 #include "callworker/history.h"
-#include "common/journal.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_journal.h"
 
 #include <unistd.h>
-
-enum {
-	LEN = 256 * 1024,
-};
 
 /* Its bounds are what the voice's session and our memory rely on. */
 static void
@@ -36,26 +31,12 @@ check(const struct history *history)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = fuzz_text(data, size), *line, *rest = text;
-	struct journal *journal;
+	char *text = fuzz_text(data, size);
 	struct history *history;
 	int fd;
 
 	fuzz_init();
-	FUZZ_CHECK(journal_memfd_create_sized(LEN, &fd) == 0);
-	FUZZ_CHECK(journal_attach(&journal, fd) == 0);
-	while ((line = strsep(&rest, "\n")) != NULL) {
-		char *body = line;
-		long type = strtol(line, &body, 10);
-
-		/* These two the journal writes itself. */
-		if (type <= 0 || type > 64 || type == JOURNAL_FULL ||
-		    type == JOURNAL_FINAL)
-			continue;
-		(void)journal_append(
-		    journal, (enum journal_type)type, body, strlen(body));
-	}
-	journal_free(&journal);
+	fd = fuzz_journal(text);
 	if (history_read(&history, fd) == 0) {
 		check(history);
 		history_free(&history);

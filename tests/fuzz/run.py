@@ -60,14 +60,20 @@ def main():
     if not targets:
         sys.exit("no fuzz targets below build/asan: make fuzz")
     print(f"{'target':10} {'executions':>11} {'per s':>7} {'features':>8}")
-    faults = []
+    faults, counts = [], []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, count, seconds, features, fault in pool.map(
                 lambda t: run(t, arguments.runs, arguments.seed), targets):
             print(f"{name:10} {count:11,} {count / seconds:7,.0f} "
                   f"{features:>8}{'  FAULT' if fault else ''}", flush=True)
+            counts.append(count)
+            if not fault and count < arguments.runs:
+                fault = f"only {count} of {arguments.runs} inputs were tried"
             if fault:
                 faults.append((name, fault))
+    total = sum(counts)
+    print(f"figure: {total:,} inputs, {len(targets)} targets, "
+          f"{len(faults)} faults")
     for name, fault in faults:
         print(f"\n== {name}\n{fault}")
     return 1 if faults else 0

@@ -178,6 +178,8 @@ def test_a_persona_that_is_gone_goes_on(world):
     call.begins_to_hear(LONG, ms=300)
     told = call.session.instructions
     assert "es otra persona" in told
+    world.until(lambda: call.session.responses[-1].status == "completed",
+                "all of it is said")
     other.unlink()
     mark = world.service.mark()
     world.service.signal(signal.SIGHUP)

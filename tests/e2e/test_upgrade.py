@@ -161,9 +161,9 @@ def test_a_call_whose_set_up_does_not_end_is_set_up_again(world, installed):
     world.allow("callworker killed by signal 9", "worker lost before",
                 "left over in Asterisk")
     world.start()
+    installed.upgrade()
     slow = world.call()
     slow.wait_log("NEW -> ASSIGNED")
-    installed.upgrade()
     log = reload(world)
     assert "waited long enough" in log
     slow.hears(GREETING)

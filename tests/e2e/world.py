@@ -25,7 +25,8 @@ import time
 
 from tests.demo import processes
 from tests.e2e import ports
-from tests.e2e.service import PATIENCE, REPO, SANITIZER, Service
+from tests.e2e.service import (PATIENCE, REPO, SANITIZED, SANITIZER,
+                               Service)
 from tests.sim import openai_voice, rtp
 from tests.sim.ari import AriSim
 from tests.sim.mikrotik import MikrotikSim
@@ -312,7 +313,9 @@ class World:
             "PERSONA": "prueba", "PERSONA_DIR": self.folder / "personas",
             "TOOLS_DIR": REPO / "etc/tools.d", "TOOL_WORKERS": 1,
             "FALLBACK_CONTEXT": FALLBACK, "WARM_WORKERS": 1,
-            "ANSWER_TIMEOUT_MS": 15000, "VAD_SILENCE_MS": 250}
+            "ANSWER_TIMEOUT_MS": 15000,
+            # A machine that stalls makes two turns of one.
+            "VAD_SILENCE_MS": 600 if SANITIZED else 250}
 
     def make(self, **settings):
         """The service, configured; not started."""

@@ -601,10 +601,8 @@ take_state(struct history *h, const cJSON *body, uint64_t at_ms)
 		h->secret_ms = at_ms;
 		return;
 	}
-	if (strcmp(to, "running") == 0)
-		h->begun = true;
-	else if (strcmp(to, "leaving") == 0 ||
-		 (strcmp(to, "over") == 0 && strcmp(why, "voice") == 0))
+	if (strcmp(to, "leaving") == 0 ||
+	    (strcmp(to, "over") == 0 && strcmp(why, "voice") == 0))
 		snprintf(h->leaving, sizeof(h->leaving), "%s", why);
 }
 

@@ -72,7 +72,6 @@ struct history {
 	unsigned persons; /* asked for so far */
 	bool no_person;   /* there was none, and the caller was not told */
 	unsigned troubles;
-	bool begun;            /* the first voice was configured */
 	bool caller_talking;   /* when the journal ended */
 	uint64_t talking_ms;   /* since when, or was; CLOCK_MONOTONIC */
 	bool turn_owed;        /* he has spoken and was not answered */

@@ -245,12 +245,6 @@ playout_is_held(const struct playout *p)
 	return (state_of(p)->flags & PLAYOUT_RING_HELD) != 0;
 }
 
-bool
-playout_is_playing(const struct playout *p)
-{
-	return state_of(p)->fill > 0;
-}
-
 uint32_t
 playout_remaining_ms(const struct playout *p)
 {
@@ -288,14 +282,6 @@ playout_find(const struct playout *p, const char *utterance,
 	    .cancelled = is_cancelled(u),
 	};
 	return 0;
-}
-
-const char *
-playout_current(const struct playout *p)
-{
-	const struct playout_ring_utterance *head = find_head(p);
-
-	return head != NULL ? head->id : NULL;
 }
 
 bool

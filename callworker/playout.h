@@ -95,8 +95,7 @@ bool playout_is_held(const struct playout *p);
 /* No frame was made of it yet, by nobody: its caller heard nothing so far. */
 bool playout_is_new(const struct playout *p);
 
-/* Is audio queued that has not been sent, held or not; how much, rounded up? */
-bool playout_is_playing(const struct playout *p);
+/* How much is queued that has not been sent, held or not; rounded up. */
 uint32_t playout_remaining_ms(const struct playout *p);
 
 /*
@@ -108,9 +107,6 @@ int64_t playout_heard_ms(const struct playout *p, const char *utterance);
 /* The same and more, also of what a predecessor queued. 0 or -ENOENT. */
 int playout_find(const struct playout *p, const char *utterance,
     struct playout_utterance *found_out);
-
-/* Playing or next to play, or NULL; valid until another playout call. */
-const char *playout_current(const struct playout *p);
 
 /*
  * The next 20 ms, for the caller to send: speech if a talkspurt runs or can

@@ -611,18 +611,6 @@ websocket_send_text_droppable(struct websocket *ws, const char *buf, size_t len)
 	return send_text(ws, buf, len, true);
 }
 
-size_t
-websocket_drop_droppable(struct websocket *ws)
-{
-	return websocket_queue_drop(&ws->queue);
-}
-
-bool
-websocket_is_open(const struct websocket *ws)
-{
-	return ws->state == WEBSOCKET_STATE_OPEN;
-}
-
 uint64_t
 websocket_heard_ms(const struct websocket *ws)
 {

@@ -157,12 +157,6 @@ int websocket_send_text(struct websocket *ws, const char *buf, size_t len);
 int websocket_send_text_droppable(
     struct websocket *ws, const char *buf, size_t len);
 
-/* Discards all droppable messages not yet begun; returns how many. */
-size_t websocket_drop_droppable(struct websocket *ws);
-
-/* True from just before on_open until closing begins. */
-bool websocket_is_open(const struct websocket *ws);
-
 /* When the peer last sent anything, clock_now_ms(); 0: nothing yet. */
 uint64_t websocket_heard_ms(const struct websocket *ws);
 

@@ -97,26 +97,6 @@ websocket_queue_take(struct websocket_queue *queue)
 	return message;
 }
 
-size_t
-websocket_queue_drop(struct websocket_queue *queue)
-{
-	struct websocket_message *message = TAILQ_FIRST(&queue->messages);
-	size_t count = 0;
-
-	while (message) {
-		struct websocket_message *next = TAILQ_NEXT(message, entry);
-
-		if (message->droppable) {
-			unlink_message(queue, message);
-			free(message);
-			count++;
-		}
-		message = next;
-	}
-	queue->dropped += count;
-	return count;
-}
-
 void
 websocket_queue_clear(struct websocket_queue *queue)
 {

@@ -44,9 +44,6 @@ int websocket_queue_push(
 /* Takes the oldest out, the caller free()s it; NULL when empty. */
 struct websocket_message *websocket_queue_take(struct websocket_queue *queue);
 
-/* Discards (and counts) all droppable messages; returns how many. */
-size_t websocket_queue_drop(struct websocket_queue *queue);
-
 /* Frees everything, counts nothing; a zeroed queue is empty, too. */
 void websocket_queue_clear(struct websocket_queue *queue);
 

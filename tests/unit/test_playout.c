@@ -191,7 +191,6 @@ the_tail_of_an_utterance_is_padded(void **state)
 
 	append(rig, "a", 7, 200);
 	playout_end(rig->playout, "a");
-	assert_true(playout_is_playing(rig->playout));
 	assert_int_equal(playout_remaining_ms(rig->playout), 25);
 	frame = next(rig);
 	assert_speech(&frame, 7, 160);
@@ -201,7 +200,7 @@ the_tail_of_an_utterance_is_padded(void **state)
 	assert_string_equal(rig->sent, "a ");
 	assert_int_equal(rig->sent_ms, 25);
 	assert_int_equal(playout_heard_ms(rig->playout, "a"), 25);
-	assert_false(playout_is_playing(rig->playout));
+	assert_int_equal(playout_remaining_ms(rig->playout), 0);
 	frame = next(rig);
 	assert_silence(&frame);
 	playout_get_stats(rig->playout, &stats);
@@ -219,13 +218,11 @@ utterances_follow_each_other_without_a_gap(void **state)
 	append(rig, "b", 200, 300); /* ends a */
 	assert_int_equal(append(rig, "a", 0, 1), -EALREADY);
 	assert_int_equal(playout_end(rig->playout, "a"), -EALREADY);
-	assert_string_equal(playout_current(rig->playout), "a");
 	frame = next(rig);
 	assert_speech(&frame, 0, 160);
 	frame = next(rig);
 	assert_speech(&frame, 160, 160);
 	assert_string_equal(rig->sent, "a ");
-	assert_string_equal(playout_current(rig->playout), "b");
 	assert_int_equal(playout_heard_ms(rig->playout, "a"), 25);
 	assert_int_equal(playout_heard_ms(rig->playout, "b"), 15);
 }
@@ -265,7 +262,7 @@ a_flush_drops_everything_and_says_what_was_heard(void **state)
 	assert_int_equal(playout_heard_ms(rig->playout, "a"), 60);
 	assert_int_equal(playout_heard_ms(rig->playout, "b"), 0);
 	assert_int_equal(playout_heard_ms(rig->playout, "c"), -ENOENT);
-	assert_false(playout_is_playing(rig->playout));
+	assert_int_equal(playout_remaining_ms(rig->playout), 0);
 	/* Late audio of what was flushed is never heard. */
 	assert_int_equal(append(rig, "a", 0, 500), -ECANCELED);
 	assert_int_equal(append(rig, "b", 0, 500), -ECANCELED);
@@ -492,7 +489,6 @@ a_successor_goes_on_with_the_next_sample(void **state)
 	playout_set_deadline_ns(rig->playout, 12345);
 	before = next(rig);
 	succeed(rig);
-	assert_string_equal(playout_current(rig->playout), "a");
 	assert_int_equal(playout_heard_ms(rig->playout, "a"), 100);
 	assert_int_equal(playout_remaining_ms(rig->playout), 100);
 	assert_int_equal(playout_deadline_ns(rig->playout), 12345);

@@ -61,7 +61,7 @@ on_open(struct websocket *ws, void *arg)
 {
 	struct client *client = arg;
 
-	assert_true(websocket_is_open(ws));
+	assert_ptr_equal(ws, client->ws);
 	assert_false(client->opened);
 	client->opened = true;
 	if (client->on_open)
@@ -96,7 +96,7 @@ on_close(struct websocket *ws, const struct websocket_closed *closed, void *arg)
 	struct client *client = arg;
 
 	assert_false(client->closed);
-	assert_false(websocket_is_open(ws));
+	assert_ptr_equal(ws, client->ws);
 	assert_true(closed->text[0]);
 	assert_int_equal(strlen(closed->body), closed->body_len);
 	client->closed = true;

@@ -4,8 +4,12 @@
  *
  * Two numbers are compared: how many samples entered the stream since its
  * start, and how many should have by the clock. The difference, the lead, is
- * kept between -60 ms and +300 ms whatever the sender does; RTP timestamps
- * only say where inside the stream silence belongs.
+ * kept between -60 ms and +1 s whatever the sender does; RTP timestamps only
+ * say where inside the stream silence belongs.
+ *
+ * A lead is no delay: it is the silence that filled a stall of the network,
+ * whose words came all the same. It costs the end of the caller's turn being
+ * noticed later by as much, once, since his pauses take it back.
  */
 #include "callworker/uplink.h"
 
@@ -21,7 +25,7 @@
 #define UPLINK_GAP        MS(60)  /* behind the clock: fill */
 #define UPLINK_HOLE_SLACK MS(40)  /* timestamps may lead the clock by so much */
 #define UPLINK_DRAIN      MS(120) /* ahead of the clock: drop quiet packets */
-#define UPLINK_AHEAD_MAX  MS(300) /* ahead of the clock: drop any packet */
+#define UPLINK_AHEAD_MAX  MS(1000) /* ahead of the clock: drop any packet */
 #define UPLINK_FILL_MAX   MS(1000) /* more is a stopped process, not a gap */
 #define UPLINK_WINDOW     4u       /* packets that may wait for an older one */
 #define UPLINK_WAIT_NS    UINT64_C(40000000)
@@ -312,6 +316,19 @@ is_gap(const struct uplink *u, int64_t behind)
 	return behind > (u->in_gap ? 0 : UPLINK_GAP);
 }
 
+/*
+ * Of so much silence what ends with a frame: the packets that follow are whole
+ * frames then, and no part of a word waits for the next one, which a successor
+ * of this process would not have.
+ */
+static int64_t
+to_whole_frames(const struct uplink *u, int64_t samples)
+{
+	int64_t begun = (int64_t)u->frame_len;
+
+	return (begun + samples) / UPLINK_FRAME_LEN * UPLINK_FRAME_LEN - begun;
+}
+
 void
 uplink_tick(struct uplink *u, uint64_t now_ns)
 {
@@ -332,6 +349,7 @@ uplink_tick(struct uplink *u, uint64_t now_ns)
 		pass_hole(u, now_ns);
 		behind = -lead(u, now_ns);
 	}
+	behind = to_whole_frames(u, behind);
 	if (behind > 0)
 		fill(u, behind);
 }

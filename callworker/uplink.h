@@ -5,7 +5,7 @@
  * In-order audio is passed on at once, without a jitter buffer. Whatever the
  * caller's RTP does, the stream keeps pace with the clock: at most 60 ms behind
  * (then silence is filled in, a frame with each tick until audio comes again),
- * at most 300 ms ahead (then audio is dropped).
+ * at most 1 s ahead (then audio is dropped).
  */
 #ifndef CALLWORKER_UPLINK_H
 #define CALLWORKER_UPLINK_H

@@ -4,7 +4,7 @@
  *
  * Private to websocket.c. Everything that knows libwebsockets is behind this
  * header, so that another version's way of joining a foreign event loop
- * (4.3's event_lib_custom) touches one file.
+ * (4.3's event_lib_custom) touches websocket_link.c and websocket_lws.c only.
  */
 #ifndef COMMON_WEBSOCKET_LINK_H
 #define COMMON_WEBSOCKET_LINK_H

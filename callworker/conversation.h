@@ -61,7 +61,7 @@ enum {
 	/* After secret digits: the last tone, or word, is still under way. */
 	CONVERSATION_TAIL_MS = 600,
 	/* What waits for a successor in the socket may be so old. */
-	CONVERSATION_WAITED_MS = 3000,
+	CONVERSATION_WAITED_MS = 6000,
 	/* Secret digits that nobody asks for, and of which nobody says that
 	 * they are over. */
 	CONVERSATION_SECRET_MS = 1000,

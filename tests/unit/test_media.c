@@ -93,7 +93,9 @@ what_waited_in_the_socket_is_not_heard(void **state)
 	assert_int_equal(rig->loud_frames, 1);
 }
 
-/* Two and a half seconds of the caller, who spoke while nobody read. */
+/*
+ * Five seconds of the caller, who spoke while nobody read: there was no spare.
+ */
 static void
 what_waited_for_a_successor_is_heard(void **state)
 {
@@ -106,18 +108,18 @@ what_waited_for_a_successor_is_heard(void **state)
 		tick(rig);
 	}
 	assert_int_equal(rig->loud_frames, 10);
-	for (unsigned i = 10; i < 135; i++)
+	for (unsigned i = 10; i < 260; i++)
 		send_rtp(rig, rig->peer_fd, (uint16_t)i, 7, 0);
-	succeed(rig, 2500);
-	assert_int_equal(rig->loud_frames, 135);
+	succeed(rig, 5000);
+	assert_int_equal(rig->loud_frames, 260);
 	assert_int_equal(stats_of(rig).stale, 0);
 	/* The stream is on time from here on: nothing filled, nothing dropped. */
-	for (unsigned i = 135; i < 145; i++) {
+	for (unsigned i = 260; i < 270; i++) {
 		send_rtp(rig, rig->peer_fd, (uint16_t)i, 7, 0);
 		media_receive(rig->media, rig->now_ns);
 		tick(rig);
 	}
-	assert_int_equal(rig->loud_frames, 145);
+	assert_int_equal(rig->loud_frames, 270);
 	assert_int_equal(stats_of(rig).ahead_dropped, 0);
 	assert_int_equal(stats_of(rig).silence_filled_ms, 0);
 }

@@ -563,17 +563,19 @@ records_free(struct records **records_ptr)
 {
 	struct records *records = *records_ptr;
 	struct record *record;
+	bool joined;
 
 	if (records == NULL)
 		return;
 	*records_ptr = NULL;
-	if (records->is_started && !join_thread(records)) {
-		log_err("alarm=records the disk hangs, records are left to a "
-			"later start");
-		return; /* the thread still has it all in its hands */
-	}
+	joined = !records->is_started || join_thread(records);
 	/* Untold, a successor would write them a second time. */
 	tell_written(records);
+	if (!joined) {
+		log_err("alarm=records the disk hangs, records are left to a "
+			"later start");
+		return; /* the thread still has all others in its hands */
+	}
 	while ((record = TAILQ_FIRST(&records->list)) != NULL) {
 		TAILQ_REMOVE(&records->list, record, entry);
 		record_free(record);

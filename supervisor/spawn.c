@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +17,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+enum {
+	EXEC_MS = 2000, /* for the kernel to read the program */
+};
 
 static struct {
 	char keeper[SPAWN_PATH_SIZE]; /* "" if it has no name */
@@ -138,13 +143,19 @@ fail:
 	_exit(127);
 }
 
-/* Reads what exec said: nothing (it worked, the pipe closed) or its errno. */
+/*
+ * Reads what exec said: nothing (it worked, the pipe closed) or its errno. A
+ * disk that hangs is not waited for: who never says hello is killed.
+ */
 static int
 exec_result(int fd)
 {
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 	int failure = 0;
 	ssize_t n;
 
+	if (poll(&pfd, 1, EXEC_MS) == 0)
+		return 0;
 	do
 		n = read(fd, &failure, sizeof(failure));
 	while (n < 0 && errno == EINTR);

@@ -157,6 +157,16 @@ on_ready(void)
 }
 
 static void
+begin_to_stop(void)
+{
+	keeper.stop_signal = SIGTERM;
+	keeper_notify("STOPPING=1");
+	/* Unless it has the name already: then it is told instead. */
+	if (keeper.standby_step < KEEPER_STANDBY_CONNECTING)
+		keeper_standby_stop("the service is stopping");
+}
+
+static void
 on_order(const struct keeper_message *order, int *fd)
 {
 	struct keeper_child *child;
@@ -191,8 +201,7 @@ on_order(const struct keeper_message *order, int *fd)
 		return;
 	case KEEPER_STOPPING:
 		if (keeper.stop_signal == 0)
-			keeper.stop_signal = SIGTERM;
-		keeper_notify("STOPPING=1");
+			begin_to_stop();
 		return;
 	case KEEPER_LOG:
 		if (*fd >= 0 && log_to_fd(*fd) < 0)
@@ -394,12 +403,8 @@ on_stop(int sig)
 		stop_again(&message);
 		return;
 	}
-	keeper.stop_signal = SIGTERM;
 	log_info("stopping signal=%d", sig);
-	keeper_notify("STOPPING=1");
-	/* Unless it has the name already: then it is told instead. */
-	if (keeper.standby_step < KEEPER_STANDBY_CONNECTING)
-		keeper_standby_stop("the service is stopping");
+	begin_to_stop();
 	if (keeper.supervisor->pid != 0)
 		keeper_tell(keeper.supervisor, &message, -1);
 	else if (keeper_children_live(&keeper.children))

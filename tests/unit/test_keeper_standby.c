@@ -106,6 +106,19 @@ a_stop_reaches_the_one_that_takes_over(void **state)
 	forget(&standby);
 }
 
+/* The signal was sent to the one that works, which drains and ends. */
+static void
+a_supervisor_that_stops_by_itself_has_no_successor(void **state)
+{
+	(void)state;
+	start_standby();
+	say(KEEPER_STOPPING);
+	assert_true(readable(standby.control, PATIENCE_MS)); /* it is dead */
+	end_child(&rig.supervisor, PROC_EXIT_OK);
+	assert_int_equal(keeper_status(), PROC_EXIT_OK);
+	forget(&standby);
+}
+
 /* Nobody has said goodbye to the calls. */
 static void
 a_stop_is_not_over_when_both_have_ended(void **state)
@@ -147,6 +160,7 @@ main(int argc, char **argv)
 	    TEST(it_gets_the_table_when_the_old_one_has_ended),
 	    TEST(it_takes_over_from_one_that_dies_first),
 	    TEST(a_stop_reaches_the_one_that_takes_over),
+	    TEST(a_supervisor_that_stops_by_itself_has_no_successor),
 	    TEST(a_stop_is_not_over_when_both_have_ended),
 	    TEST(told_twice_the_old_one_stays),
 	};

@@ -109,6 +109,15 @@ def test_every_process_of_a_running_service_is_behind_a_wall(world):
     assert seen == set(ROLES)
 
 
+def test_the_kernel_takes_a_toolworker_first_when_memory_runs_out(world):
+    world.start()
+    world.call().hears(GREETING)
+    for pid, role in world.service.tree().items():
+        score = int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+        own = int(Path("/proc/self/oom_score_adj").read_text())
+        assert score == (500 if role == "toolworker" else own), role
+
+
 def test_an_intruder_in_a_callworker_sees_no_secret_and_no_other_call(world):
     secrets = apart(world)
     victim = world.call().hears(GREETING).worker

@@ -466,10 +466,10 @@ record_caller(struct conversation *c, bool speaks, uint32_t ago_ms)
 	json_add_bool(body, "speaks", speaks);
 	if (speaks)
 		json_add_int(body, "ago_ms", ago_ms);
-	if (speaks && c->resume.heard_again) {
+	if (speaks && c->resume.heard_again)
 		json_add_bool(body, "again", true);
+	if (speaks && c->resume.heard_again && c->resume.heard_from_ms != 0)
 		json_add_int(body, "from_ms", (int64_t)c->resume.heard_from_ms);
-	}
 	if (!speaks)
 		json_add_string(body, "turn", c->turn);
 	conversation_record(c, JOURNAL_CALLER, body);

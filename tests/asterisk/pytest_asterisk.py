@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures for tests that need a real Asterisk, and honesty without one.
-
-Where no Asterisk can be built such tests do not run; the summary says why and
-how many, and pytest's exit status is 69, never 0. A conftest.py takes all of
-it with
+"""Fixtures for tests that need a real Asterisk. Where none can be built they
+do not run, and that is said (tests/not_run.py). A conftest.py takes all of it
+with
 
     from pytest_asterisk import *  # noqa: F401,F403
 """
@@ -11,9 +9,9 @@ it with
 import pytest
 
 from rig import AsteriskRig, AsteriskUnavailable, ensure_chroot
-
-EX_NOT_ALL_RUN = 69
-_WORDS = "Asterisk could not be built: "
+from tests import not_run
+from tests.not_run import (pytest_sessionfinish,  # noqa: F401
+                           pytest_terminal_summary)
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +20,7 @@ def asterisk_chroot():
     try:
         return ensure_chroot()
     except AsteriskUnavailable as why:
-        pytest.skip(_WORDS + str(why))
+        not_run.skip(f"Asterisk could not be built: {why}")
 
 
 @pytest.fixture
@@ -30,27 +28,3 @@ def asterisk(asterisk_chroot, tmp_path):
     """A running Asterisk for this test alone."""
     with AsteriskRig(tmp_path) as rig:
         yield rig
-
-
-def _not_run(config):
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    skipped = reporter.stats.get("skipped", []) if reporter else []
-    return [_WORDS + str(r.longrepr[2]).split(_WORDS, 1)[1]
-            for r in skipped
-            if isinstance(r.longrepr, tuple) and _WORDS in r.longrepr[2]]
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    reasons = _not_run(config)
-    # Several conftest.py may have imported this hook.
-    if reasons and not getattr(config, "asterisk_words_said", False):
-        config.asterisk_words_said = True
-        terminalreporter.write_line("")
-        terminalreporter.write_line("%s; %d tests NOT run" % (
-            reasons[0], len(reasons)), red=True, bold=True)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session, exitstatus):
-    if exitstatus == 0 and _not_run(session.config):
-        session.exitstatus = EX_NOT_ALL_RUN

@@ -6,6 +6,7 @@ afterwards. The network is the machine's, so that simulators are reached.
 Needs root and a kernel that lets it; Unavailable says what is missing.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -17,6 +18,14 @@ from pathlib import Path
 SYSTEMD = Path("/lib/systemd/systemd")
 BOOT_S = 60
 
+# In control groups of its own: the root of the new namespace's. In one with
+# others, services of the same name would be one, and each systemd kill the
+# other's.
+OUTSIDE = """
+for group in "${@:3}"; do echo $$ >"$group/cgroup.procs"; done
+exec unshare --pid --mount --uts --ipc --cgroup --fork \\
+    bash -c "$1" inside "$2"
+"""
 # In the new namespaces. Not chroot(1): from there no process could make a user
 # namespace (unshare(2), EPERM), as PrivateUsers= does. Shared, or credentials
 # do not reach the units.
@@ -48,6 +57,15 @@ class Unavailable(Exception):
     """There can be no systemd here."""
 
 
+def hierarchies():
+    """Where those control groups are mounted that a systemd has."""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, place, kind, options, *_ = line.split()
+        if kind == "cgroup2" or \
+                kind == "cgroup" and "name=systemd" in options.split(","):
+            yield Path(place)
+
+
 def inner_pid(pid):
     """A process's number in the innermost pid namespace, or None."""
     try:
@@ -65,6 +83,7 @@ class Systemd:
     def __init__(self):
         self.folder = None
         self.root = None
+        self.groups = []            # control groups
         self.outer = None           # unshare
         self.init = None            # its child, pid 1 inside
 
@@ -92,6 +111,18 @@ class Systemd:
             if path and path.is_mount():
                 subprocess.run(["umount", "-R", "-l", path], check=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+        for group in self.groups:
+            self.remove(group)
+
+    @staticmethod
+    def remove(group):
+        """With those in it, once the killed have left them."""
+        end = time.monotonic() + BOOT_S
+        while group.exists() and time.monotonic() < end:
+            for path, _, _ in os.walk(group, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(path)
+            time.sleep(0.02)
 
     def mount(self):
         made = subprocess.run(
@@ -112,9 +143,13 @@ class Systemd:
 
     def boot(self):
         log = open(self.folder / "log", "wb")
+        for place in hierarchies():
+            with contextlib.suppress(OSError):      # not ours to make
+                (place / self.folder.name).mkdir()
+                self.groups.append(place / self.folder.name)
         self.outer = subprocess.Popen(
-            ["unshare", "--pid", "--mount", "--uts", "--ipc", "--cgroup",
-             "--fork", "bash", "-c", INSIDE, "inside", self.root],
+            ["bash", "-c", OUTSIDE, "outside", INSIDE, self.root,
+             *self.groups],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         end = time.monotonic() + BOOT_S
         state = ""

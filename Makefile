@@ -165,15 +165,14 @@ check-faults:
 	@$(MAKE) --no-print-directory -j$(JOBS) all faults CI=1
 	$(PYTHON) -m pytest -q -n $(shell echo $$((3 * $(JOBS)))) --all-faults tests/faults
 
-# A minute and more: a slow query heard by somebody, 200 calls on a real Asterisk
-# and a call in valgrind; before, thousands of calls while everything breaks: see
-# tests/soak/__main__.py. SOAK="--calls 60 --seed 7" and the like.
+# What takes minutes: thousands of calls while everything breaks (see
+# tests/soak/__main__.py; SOAK="--calls 60 --seed 7" and the like), 200 on a real
+# Asterisk, a slow query heard by somebody, a call in valgrind, the sanitized
+# build. Ends with what of it ran, at which commit.
 .PHONY: check-long
 check-long:
 	@packaging/install-deps.sh build run demo check
-	@$(MAKE) --no-print-directory -j$(JOBS) all CI=1
-	$(PYTHON) -m tests.soak $(SOAK)
-	$(PYTHON) -m pytest -q -s --long tests/soak tests/asterisk
+	@tests/check-long.sh $(SOAK)
 
 .PHONY: check-stages
 check-stages:

@@ -6,38 +6,21 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-failed=() skipped=() passed=()
+. tests/stages.sh
+
 jobs=$(nproc)
-
-judge() { # NAME STATUS SECONDS
-	case $2 in
-	0) passed+=("$1 ($3 s)") ;;
-	69) skipped+=("$1 ($3 s)") ;;
-	*) failed+=("$1 (status $2, $3 s)") ;;
-	esac
-}
-
-stage() { # NAME COMMAND...
-	local name=$1 begin=$SECONDS status=0
-	shift
-	printf '\n== %s\n' "$name"
-	"$@" || status=$?
-	judge "$name" "$status" $((SECONDS - begin))
-}
 
 # What computes runs beside the tests of whole calls, which wait: with what they
 # leave of the processors. One after the other, each with its own log.
 background_stage() { # NAME FILE COMMAND...
 	local name=$1 file=$2 begin=$SECONDS status=0
 	shift 2
-	nice -n 19 "$@" >"$beside/$file.log" 2>&1 || status=$?
+	nice -n 19 "$@" >"$stage_folder/$file.log" 2>&1 || status=$?
 	printf '%s\n%d\n%d\n' "$name" "$status" $((SECONDS - begin)) \
-		>"$beside/$file.status"
+		>"$stage_folder/$file.status"
 }
 
 begin_beside() {
-	beside=$(mktemp -d)
-	trap 'rm -rf "$beside"' EXIT
 	{
 		background_stage "sanitized unit tests" asan \
 			make --no-print-directory check-asan
@@ -56,10 +39,11 @@ end_beside() {
 			read -r name
 			read -r status
 			read -r seconds
-		} <"$beside/$file.status"
+		} <"$stage_folder/$file.status"
 		printf '\n== %s, beside the others\n' "$name"
-		tail -n 60 "$beside/$file.log"
-		judge "$name, beside the others" "$status" "$seconds"
+		tail -n 60 "$stage_folder/$file.log"
+		judge "$name, beside the others" "$status" "$seconds" \
+			"$stage_folder/$file.log"
 	done
 }
 
@@ -68,7 +52,7 @@ make_quietly() { make --no-print-directory "$@"; }
 # A real Asterisk in a chroot; where it cannot be built its tests say so.
 real_asterisk() {
 	local status=0
-	/usr/bin/python3 -m pytest -q -n $((2 * jobs)) tests/asterisk || status=$?
+	/usr/bin/python3 -m pytest -q -n $((3 * jobs)) tests/asterisk || status=$?
 	return $status
 }
 
@@ -91,12 +75,4 @@ stage "end to end, real Asterisk" real_asterisk
 end_beside
 stage "sanitized calls" sanitized
 
-printf '\n== make check: %d s\n' "$SECONDS"
-printf 'passed   %s\n' "${passed[@]}"
-((${#skipped[@]})) && printf 'NOT RUN  %s\n' "${skipped[@]}"
-((${#failed[@]})) && printf 'FAILED   %s\n' "${failed[@]}"
-printf '\n%d passed, %d failed, %d skipped\n' "${#passed[@]}" \
-	"${#failed[@]}" "${#skipped[@]}"
-((${#failed[@]})) && exit 1
-((${#skipped[@]})) && exit 69
-exit 0
+summary "make check"

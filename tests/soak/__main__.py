@@ -95,9 +95,13 @@ def soak(options):
                 raise
             if problems:
                 made.chaos.keep(KEPT)
-    say(f"\n{options.calls} calls in {time.monotonic() - begin:.0f} s, seed "
-        f"{options.seed}: " + (f"{len(problems)} problems, logs in {KEPT}"
-                               if problems else "nothing lost, nothing left"))
+    hits = [hit for made_round in made.rounds for hit in made_round.hits]
+    say(f"\nfigure: {options.calls} calls in {time.monotonic() - begin:.0f} s, "
+        f"seed {options.seed}, {len(hits)} faults of "
+        f"{len({hit.kind for hit in hits})} kinds that hit "
+        f"{sum(len(hit.callers) for hit in hits)} calls: " + (
+            f"{len(problems)} problems, logs in {KEPT}"
+            if problems else "nothing lost, nothing left"))
     return problems
 
 

@@ -101,11 +101,11 @@ class PbxSoak:
                 self._calls[call] = SippCall(self, call)
         return list(self._calls.values())
 
-    def play(self, folder, count, talk_ms):
+    def play(self, folder, count, talk_ms, without=()):
         """A round: so many calls of so long; (succeeded, failed) of sipp."""
         known = len(self.callers)
         harm = breaker.Breaker(self, random.Random(self.dice.getrandbits(64)),
-                               self.pause_s, NOT_HERE)
+                               self.pause_s, (*NOT_HERE, *without))
         harm.start()
         try:
             counts = self._sipp(

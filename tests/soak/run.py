@@ -24,6 +24,7 @@ from tests.soak.story import Story
 from tests.soak.voice import Brain
 
 IDLE_S = 90             # until nothing of a round is left
+ALL_FAULTS_CALLS = 1000     # so many meet a fault of each kind
 PERSONS = 12
 # Of tests/bench/tools.py: what the voice asks for, and how often.
 ASKED = {"sano": 6, "escribe": 4, "cuelga": 1, "basura": 1, "corta": 1,
@@ -274,6 +275,10 @@ class Soak:
                       re.search(p, text) for p in EXPLAINED)]
         found += [f"no end in the log: {call}" for call in story.arrived()
                   if not story.count(call, "-> (ENDING|TRANSFERRED)")]
+        if sum(made.calls for made in self.rounds) >= ALL_FAULTS_CALLS:
+            seen = {hit.kind for made in self.rounds for hit in made.hits}
+            found += [f"never happened: {kind}"
+                      for kind in breaker.WEIGHTS if kind not in seen]
         found += [problem for problem in (
             holdings.growth(self.idle[1:], role)
             for role in ("keeper", "supervisor")) if problem]

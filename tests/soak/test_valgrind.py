@@ -92,3 +92,5 @@ def test_a_whole_call_leaves_no_memory_and_no_descriptor(world, reports):
     assert found == {"keeper": [], "supervisor": [], "callworker": [],
                      "toolworker": []}, "\n".join(
         text for text in texts if problems(text))
+    print(f"figure: {len(texts)} processes, no error, nothing lost, no "
+          "descriptor left open")

@@ -348,6 +348,25 @@ def test_worker_and_supervisor_die_together(world):
     call.hangup().gone()
 
 
+def test_a_rescue_is_finished_by_the_next_supervisor(world):
+    expect_rescue(world)
+    world.expect("supervisor ended by signal", "found again, worker lost")
+    world.allow("exited with status 0", "callworker ended")
+    call = speaking(world, "Después.", WARM_WORKERS=0)
+    old, supervisor = call.worker, world.supervisor
+    call.forget_session()
+    mark = world.service.mark()
+    world.openai.faults.next("handshake", "slow", seconds=2)
+    world.service.signal(signal.SIGKILL, old)
+    world.service.wait_log("TALKING -> RESCUE", since=mark)
+    world.service.signal(signal.SIGKILL, supervisor)
+    call.hears(LONG)
+    report("in the middle of a rescue", gap=gap_ms(call))
+    call.asks("y después", "Después.")
+    assert call.heard_texts(GREETING, LONG, "Después.")
+    call.hangup().gone()
+
+
 def test_a_worker_that_a_new_supervisor_found_is_replaced_too(world):
     expect_rescue(world)
     world.expect("supervisor ended by signal")

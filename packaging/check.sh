@@ -21,8 +21,19 @@ trap 'exit 1' HUP INT TERM
 keep() { # FILE NAME
 	[ ! -f "$1" ] || cp "$1" "$secrets/$2"
 }
+# What the unit, as it is with `systemctl edit`, gives to the service.
+given=$(systemctl cat telefonista.service 2>/dev/null |
+	sed -n 's/^LoadCredential=\([A-Z0-9_]*\):.*/ \1 /p' | tr -d '\n')
 for file in "$etc/credentials"/*; do
-	keep "$file" "$(basename "$file")"
+	name=$(basename "$file")
+	case $given in
+	"" | *" $name "*) keep "$file" "$name" ;;
+	*)
+		[ ! -f "$file" ] || echo "check.sh: $file is not given to the" \
+			"service: systemctl edit telefonista, [Service]," \
+			"LoadCredential=$name:$file" >&2
+		;;
+	esac
 done
 for file in "$etc/credentials/tool"/*; do
 	keep "$file" "TOOL_$(basename "$file")"

@@ -184,6 +184,26 @@ def test_the_check_of_an_operator_sees_what_the_service_sees(installed):
     assert "telefonista-check" not in left
 
 
+def test_the_check_does_not_see_what_the_service_is_not_given(installed):
+    installed.make()
+    check = "/usr/local/libexec/telefonista/check.sh"
+    pins = installed.folder / "credentials/STAFF_PINS"
+    pins.write_text("nonsense\n")
+    checked = installed.systemd.run(check, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "LoadCredential=STAFF_PINS:/etc/telefonista" in checked.stderr
+    assert "no PIN is accepted" not in checked.stdout
+    more = installed.systemd.root / "etc/systemd/system/telefonista.service.d"
+    more.mkdir(parents=True)
+    (more / "pins.conf").write_text(
+        f"[Service]\nLoadCredential=STAFF_PINS:"
+        f"{installed.systemd.inside(pins)}\n")
+    installed.systemd.ctl("daemon-reload")
+    checked = installed.systemd.run(check, check=False)
+    assert "no PIN is accepted" in checked.stdout, checked.stdout
+    assert "LoadCredential" not in checked.stderr
+
+
 @pytest.mark.parametrize("role", ["supervisor", "callworker", "toolworker"])
 def test_the_crash_of_a_child_is_none_of_the_service(installed, role):
     installed.allow("signal 9", "exited", "lost", "alarm=rescue")

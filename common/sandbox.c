@@ -93,19 +93,6 @@ sandbox_new(
 }
 
 void
-sandbox_free(struct sandbox **sandbox_ptr)
-{
-	struct sandbox *sandbox = *sandbox_ptr;
-
-	if (sandbox == NULL)
-		return;
-	*sandbox_ptr = NULL;
-	if (sandbox->landlock >= 0)
-		close(sandbox->landlock);
-	free(sandbox);
-}
-
-void
 sandbox_allow(struct sandbox *sandbox, unsigned int rights, const char *path)
 {
 	int ret;
@@ -264,6 +251,9 @@ sandbox_enter(struct sandbox **sandbox)
 {
 	int ret = enter(*sandbox);
 
-	sandbox_free(sandbox);
+	if ((*sandbox)->landlock >= 0)
+		close((*sandbox)->landlock);
+	free(*sandbox);
+	*sandbox = NULL;
 	return ret;
 }

@@ -64,9 +64,6 @@ bool sandbox_keeps_audio_priority(void);
 int sandbox_new(
     struct sandbox **sandbox_out, enum proc_role role, enum sandbox_mode mode);
 
-/* NULL-safe, clears *SANDBOX; nothing was entered. */
-void sandbox_free(struct sandbox **sandbox);
-
 /*
  * RIGHTS (enum sandbox_right) for PATH as it is now: what is put in its place
  * later is another file, unless a folder above it was allowed. What is not

@@ -35,8 +35,9 @@ sequence_length(unsigned char lead, unsigned char *low, unsigned char *high)
 	return 0;
 }
 
-size_t
-utf8_next(const char *text, size_t left)
+/* The bytes of the code point at TEXT, of LEFT bytes; 0: it is not UTF-8. */
+static size_t
+length_at(const char *text, size_t left)
 {
 	const unsigned char *p = (const unsigned char *)text;
 	unsigned char low, high;
@@ -59,7 +60,7 @@ utf8_count(const char *text, size_t len)
 	ssize_t count = 0;
 
 	for (size_t n; len > 0; text += n, len -= n) {
-		n = utf8_next(text, len);
+		n = length_at(text, len);
 		if (n == 0)
 			return -EILSEQ;
 		count++;
@@ -117,7 +118,7 @@ utf8_unseen(const char *text, size_t left)
 size_t
 utf8_visible(const char *text, size_t left)
 {
-	size_t len = utf8_next(text, left);
+	size_t len = length_at(text, left);
 
 	if (len == 1)
 		return (unsigned char)*text >= 0x20 && *text != 0x7f;

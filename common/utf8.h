@@ -11,9 +11,6 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* The bytes of the code point at TEXT, of LEFT bytes; 0: it is not UTF-8. */
-size_t utf8_next(const char *text, size_t left);
-
 /*
  * Code points in the LEN bytes of TEXT, or -EILSEQ: not UTF-8 (overlong
  * forms, surrogates and values over U+10FFFF included).

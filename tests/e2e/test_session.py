@@ -170,6 +170,26 @@ def test_lost_before_it_noticed_that_the_caller_speaks(world):
     heard_once(call, GREETING, FIRST, SECOND)
 
 
+def test_noise_that_one_session_took_for_speech_is_no_turn(world):
+    """The next one hears nothing in it, and speaks by itself after a while; a
+    third one finishes what it then leaves undone, and waits for no caller."""
+    expect_change(world)
+    world.expect("the caller waits and hears nothing: nudging")
+    call = begin(world, otherwise=LONG)
+    call.asks("uno", FIRST)
+    world.openai.inject("event", call.session, event={
+        "type": "input_audio_buffer.speech_started", "item_id": "item_noise",
+        "audio_start_ms": 20 * (len(call.session.input_audio) // 160)})
+    lose(call, "close", code=1011)
+    call.wait_log("voice gets the history .* owed=0 turn=again")
+    call.next_session()
+    call.begins_to_hear(LONG, ms=200)
+    call.wait_log("the caller had said nothing after all")
+    lose(call)
+    call.wait_log("voice gets the history .* owed=2 turn=as text")
+    call.next_session()
+
+
 def test_lost_while_it_prepares_the_answer(world):
     expect_change(world)
     call = begin(world, TURNS[0], {**TURNS[1], "fault": {"kind": "no_audio"}},

@@ -41,7 +41,7 @@ LDFLAGS  := $(HARDEN_LD) -Wl,--as-needed $(EXTRA_CFLAGS)
 
 ROLES    := supervisor callworker toolworker
 # The keeper is libc and libseccomp only: its own list, no room of ours but these.
-KEEPER_SRC := $(addprefix supervisor/,keeper.c keeper_children.c keeper_image.c keeper_link.c keeper_main.c keeper_notify.c keeper_reload.c keeper_supervisor.c keeper_wall.c spawn.c)
+KEEPER_SRC := $(addprefix supervisor/,keeper.c keeper_children.c keeper_image.c keeper_link.c keeper_main.c keeper_notify.c keeper_order.c keeper_reload.c keeper_supervisor.c keeper_wall.c spawn.c)
 CTL_SRC := supervisor/telefonistactl.c
 SUPERVISOR_SRC := $(filter-out $(KEEPER_SRC) $(CTL_SRC),$(wildcard supervisor/*.c))
 # Apart, since libcurl would triple the memory of every call.

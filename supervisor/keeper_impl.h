@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * keeper_impl.h – the keeper's state, shared by keeper.c (loop, signals,
- * orders), keeper_supervisor.c (the supervisor and the one that stands by),
- * keeper_reload.c (SIGHUP: upgrades) and keeper_image.c (through an exec).
- * Nobody else includes it.
+ * keeper_impl.h – the keeper's state, shared by keeper.c (loop, signals),
+ * keeper_order.c (what the supervisor orders), keeper_supervisor.c (that one,
+ * and the one that stands by), keeper_reload.c (SIGHUP: upgrades) and
+ * keeper_image.c (through an exec). Nobody else includes it.
  */
 #ifndef SUPERVISOR_KEEPER_IMPL_H
 #define SUPERVISOR_KEEPER_IMPL_H
@@ -86,9 +86,14 @@ extern struct keeper_state keeper;
 /* -- keeper.c ---------------------------------------------------------------- */
 
 void keeper_finish(int status);
+bool keeper_exited_with(int status, enum proc_exit code);
+
+/* -- keeper_order.c ----------------------------------------------------------- */
+
 /* Reads all that SUPERVISOR has said; closes its channel at the end. */
 void keeper_read_orders(struct keeper_supervisor *supervisor);
-bool keeper_exited_with(int status, enum proc_exit code);
+/* The service is to stop, and takes no successor any more. */
+void keeper_begin_to_stop(void);
 
 /* -- keeper_supervisor.c ------------------------------------------------------ */
 

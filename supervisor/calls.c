@@ -348,18 +348,20 @@ was_stranger(const struct calls *calls, const char *id)
 
 /*
  * The list of every minute may be older than a call's end, but not than the
- * last list: who was a stranger then, too, has waited in vain.
+ * last list: who was a stranger then, too, has waited in vain. While another
+ * program has our name they are its callers.
  */
 static void
 find_forgotten(struct calls *calls, const cJSON *channels)
 {
+	bool blind = ari_state(calls->env.ari) == ARI_REPLACED;
 	cJSON *strangers = cJSON_CreateArray();
 	const cJSON *channel;
 
 	cJSON_ArrayForEach(channel, channels) {
 		const char *id = json_string(channel, "id");
 
-		if (!is_stranger(calls, channel))
+		if (blind || !is_stranger(calls, channel))
 			continue;
 		if (was_stranger(calls, id)) {
 			log_warn(

@@ -294,20 +294,28 @@ listed(const cJSON *list, const char *id)
 	return false;
 }
 
+static void
+take_all_away(struct ledger *ledger, enum ledger_kind kind, const cJSON *list)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, list)
+		take_away(
+		    ledger, kind, json_string(item, "id"), LOG_LEVEL_WARN);
+}
+
 void
 ledger_reconcile(
     struct ledger *ledger, const cJSON *channels, const cJSON *bridges)
 {
 	uint64_t now_ms = clock_now_ms();
 	struct entry *entry, *next;
-	const cJSON *item;
 
-	cJSON_ArrayForEach(item, channels)
-		take_away(ledger, LEDGER_CHANNEL, json_string(item, "id"),
-		    LOG_LEVEL_WARN);
-	cJSON_ArrayForEach(item, bridges)
-		take_away(ledger, LEDGER_BRIDGE, json_string(item, "id"),
-		    LOG_LEVEL_WARN);
+	/* Else they may be those of who has our name now. */
+	if (ari_state(ledger->ari) != ARI_REPLACED) {
+		take_all_away(ledger, LEDGER_CHANNEL, channels);
+		take_all_away(ledger, LEDGER_BRIDGE, bridges);
+	}
 	for (entry = LIST_FIRST(&ledger->entries); entry != NULL;
 	     entry = next) {
 		next = LIST_NEXT(entry, link);

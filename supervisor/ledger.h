@@ -58,7 +58,8 @@ bool ledger_belongs(const struct ledger *ledger, enum ledger_kind kind,
 
 /*
  * Compares with what Asterisk has (arrays of channels and bridges): ours that
- * are not in the ledger are deleted, entries that are not there are dropped.
+ * are not in the ledger are deleted, unless another program has our name now
+ * (ARI_REPLACED); entries that are not there are dropped.
  */
 void ledger_reconcile(
     struct ledger *ledger, const cJSON *channels, const cJSON *bridges);

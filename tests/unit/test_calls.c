@@ -360,6 +360,29 @@ nothing_is_listed_while_asterisk_is_away_and_often_when_blind(void **state)
 	assert_non_null(fake_ari_find("GET", "channels"));
 }
 
+/* It may be another Telefonista, whose names begin as ours do. */
+static void
+what_belongs_to_who_has_our_name_is_left_alone(void **state)
+{
+	char channels[1024];
+
+	(void)state;
+	fake_ari.state = ARI_REPLACED;
+	calls_on_ari_state(world.calls, ARI_REPLACED);
+	snprintf(channels, sizeof(channels),
+	    "[%s,{\"id\":\"telefonista-openai-app-media-1.2-abcd\"}]",
+	    listed(OTHER, "openai-app"));
+	for (int i = 0; i < 3; i++) {
+		fake_now_ms += 6000;
+		timers_turn(world.base);
+		fake_ari_answer("GET", "channels", 200, channels);
+		fake_ari_answer("GET", "bridges", 200,
+		    "[{\"id\":\"telefonista-openai-app-bridge-1.2-abcd\"}]");
+	}
+	assert_int_equal(calls_count(world.calls), 0);
+	assert_int_equal(fake_ari_unanswered(), 0);
+}
+
 static void
 leftovers_of_a_predecessor_are_taken_away(void **state)
 {
@@ -486,6 +509,7 @@ main(void)
 		a_list_says_nothing_about_calls_that_came_after_it_was_asked_for),
 	    TEST(lists_that_cannot_be_had_end_nothing),
 	    TEST(nothing_is_listed_while_asterisk_is_away_and_often_when_blind),
+	    TEST(what_belongs_to_who_has_our_name_is_left_alone),
 	    TEST(leftovers_of_a_predecessor_are_taken_away),
 	    TEST(a_drain_lets_nobody_in_and_gives_those_there_some_time),
 	    TEST(a_drain_can_be_cut_short_without_leaving_anybody_in_silence),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fuzz_ari.c – what Asterisk says, through the real calls: a line is an event,
- * "A200 {…}" the answer to the oldest open request, "S[…]" a list of channels,
+ * "A200 {…}" the answer to the oldest open request, "S{…}" its lists,
  * "T" time that passes. And what others say to them: "W{…}" is a message of
  * the callworker that came last, "D" its death, "C{…}" an operator's request.
  */
@@ -44,13 +44,13 @@ answer_oldest(const char *text)
 static void
 list(const char *text)
 {
-	cJSON *channels = json_parse(text, strlen(text));
-	cJSON *bridges = cJSON_CreateArray();
+	cJSON *json = json_parse(text, strlen(text));
+	const cJSON *channels = json_array(json, "channels");
+	const cJSON *bridges = json_array(json, "bridges");
 
-	if (cJSON_IsArray(channels))
+	if (channels != NULL && bridges != NULL)
 		calls_on_snapshot(world.calls, channels, bridges);
-	cJSON_Delete(channels);
-	cJSON_Delete(bridges);
+	cJSON_Delete(json);
 }
 
 static void

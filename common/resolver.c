@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,7 +149,22 @@ start_evdns(struct resolver *resolver)
 	return 0;
 }
 
-/* An edited file counts from the next lookup that finds evdns at rest. */
+static bool
+is_readable(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/*
+ * An edited file counts from the next lookup that finds evdns at rest. One
+ * that is gone, or that a wall hides, does not: without any name server evdns
+ * would ask this machine.
+ */
 static int
 refresh_evdns(struct resolver *resolver)
 {
@@ -161,6 +177,14 @@ refresh_evdns(struct resolver *resolver)
 	    (is_same_version(&conf, &resolver->resolv_conf_version) &&
 		is_same_version(&hosts, &resolver->hosts_version)))
 		return 0;
+	if (!is_readable(resolver->resolv_conf)) {
+		log_info("name servers have changed, asking those known so "
+			 "far file=%s error=%s",
+		    resolver->resolv_conf, strerror(errno));
+		resolver->resolv_conf_version = conf;
+		resolver->hosts_version = hosts;
+		return 0;
+	}
 	log_info("name servers or hosts have changed, reading them again");
 	r = start_evdns(resolver);
 	if (r == 0)

@@ -16,6 +16,7 @@
 #include "supervisor/ledger.h"
 #include "supervisor/records.h"
 #include "supervisor/spares.h"
+#include "supervisor/supervisor_wall.h"
 #include "supervisor/toolworkers.h"
 
 #include <errno.h>
@@ -156,6 +157,9 @@ supervisor_on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (me->stopping)
 		stop_turn(me);
+	else if (me->settled && !handover_is_leaving(me->handover) &&
+		 supervisor_wall_lost_names())
+		reload_elsewhere(me);
 	supervisor_show_state(me);
 }
 

@@ -2,6 +2,7 @@
 /* supervisor_wall.c – what the supervisor needs from behind its wall. */
 #include "supervisor/supervisor_wall.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "common/sandbox_paths.h"
@@ -13,14 +14,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum {
+	NAMES_MS = 5000, /* between two looks */
+};
+
+/* What the resolver reads again when somebody has changed it. */
+static const char *const names[] = {"/etc/resolv.conf", "/etc/hosts"};
+
 static struct {
 	char log_file[CONFIG_TEXT_MAX]; /* whose folder was allowed */
+	uint64_t names_ms;              /* the last look; UINT64_MAX: none */
 } wall;
 
 typedef void (*path_fn)(const char *path, void *arg);
@@ -57,6 +67,8 @@ each_source(
 	fn(folder, arg);
 	if (config->asterisk_ca_file[0] != '\0')
 		fn(config->asterisk_ca_file, arg);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		fn(names[i], arg);
 	secret_files_each(PROC_ROLE_SUPERVISOR, config_file, fn, arg);
 }
 
@@ -71,8 +83,6 @@ allow_system(struct sandbox *sandbox)
 {
 	static const char *const read[] = {
 	    "/proc", /* whether somebody debugs a worker */
-	    "/etc/hosts",
-	    "/etc/resolv.conf",
 	    "/etc/odbcinst.ini",
 	    "/etc/odbc.ini",
 	};
@@ -117,6 +127,7 @@ supervisor_wall_enter(const struct config *config, const char *config_file)
 	allow_records(sandbox, config);
 	control_path(config->control_socket, path, sizeof(path));
 	sandbox_allow_folder_of(sandbox, SANDBOX_READ | SANDBOX_CHANGE, path);
+	wall.names_ms = clock_now_ms();
 	return sandbox_enter(&sandbox);
 }
 
@@ -133,8 +144,8 @@ try_source(const char *path, void *arg)
 	if (fd >= 0) {
 		close(fd);
 	} else if (errno == EACCES) {
-		log_info("the settings name what is not behind the wall of "
-			 "this process path=%s",
+		log_info("to be read, but not behind the wall of this process "
+			 "path=%s",
 		    path);
 		*covered = false;
 	}
@@ -147,4 +158,20 @@ supervisor_wall_covers(const struct config *config, const char *config_file)
 
 	each_source(config, config_file, try_source, &covered);
 	return covered && strcmp(config->log_file_path, wall.log_file) == 0;
+}
+
+bool
+supervisor_wall_lost_names(void)
+{
+	uint64_t now_ms = clock_now_ms();
+	bool covered = true;
+
+	if (wall.names_ms == UINT64_MAX || now_ms - wall.names_ms < NAMES_MS)
+		return false;
+	wall.names_ms = now_ms;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		try_source(names[i], &covered);
+	if (!covered)
+		wall.names_ms = UINT64_MAX;
+	return !covered;
 }

@@ -28,4 +28,11 @@ int supervisor_wall_enter(const struct config *config, const char *config_file);
 bool supervisor_wall_covers(
     const struct config *config, const char *config_file);
 
+/*
+ * Whether the file of name servers or of hosts was replaced, as by whoever
+ * gives this machine its address: what is there now is not within the wall.
+ * True once.
+ */
+bool supervisor_wall_lost_names(void);
+
 #endif

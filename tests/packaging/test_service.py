@@ -204,6 +204,29 @@ def test_the_check_does_not_see_what_the_service_is_not_given(installed):
     assert "LoadCredential" not in checked.stderr
 
 
+def test_name_servers_that_were_replaced_are_read(installed):
+    """A new file under an old name, as DHCP clients leave it: it is not within
+    the walls of those who run."""
+    installed.answers("Sigo.")
+    installed.start()
+    service, systemd = installed.service, installed.systemd
+    call = installed.call().hears(GREETING)
+    old = service.the("supervisor")
+    tools = service.the("toolworker")
+    mark = service.mark()
+    systemd.run("sh", "-c", "cp /etc/resolv.conf /etc/new; echo >>/etc/new; "
+                "mv /etc/new /etc/resolv.conf")
+    service.wait_log("a new supervisor takes over", since=mark)
+    service.wait_log("ready app=", since=mark)
+    service.wait_gone(old)
+    service.wait_gone(tools)
+    call.asks("y ahora", "Sigo.")
+    installed.healthy()
+    assert systemd.show(UNIT, "NRestarts") == "0"
+    assert service.count("a new supervisor takes over") == 1
+    assert service.count("cannot be read") == 0
+
+
 @pytest.mark.parametrize("role", ["supervisor", "callworker", "toolworker"])
 def test_the_crash_of_a_child_is_none_of_the_service(installed, role):
     installed.allow("signal 9", "exited", "lost", "alarm=rescue")

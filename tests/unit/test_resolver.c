@@ -283,6 +283,21 @@ both_families_are_asked_for_and_ordered(void **state)
 	assert_string_equal(f->last_text, "no such host name");
 }
 
+/* Without the file evdns would ask this machine, which knows nothing. */
+static void
+a_file_that_cannot_be_read_changes_no_name_server(void **state)
+{
+	struct fixture *f = *state;
+
+	need_server(f);
+	look_up(f, "dual.test", 5000);
+	assert_int_equal(f->last.err, 0);
+	unlink(f->resolv_conf);
+	look_up(f, "dual.test", 5000);
+	assert_int_equal(f->last.err, 0);
+	assert_false(f->last.stale);
+}
+
 static void
 an_old_answer_serves_while_the_servers_do_not(void **state)
 {
@@ -384,6 +399,7 @@ main(void)
 	    TEST(the_hosts_file_is_honoured_and_read_again_when_edited),
 	    TEST(localhost_is_known_without_a_hosts_file),
 	    TEST(both_families_are_asked_for_and_ordered),
+	    TEST(a_file_that_cannot_be_read_changes_no_name_server),
 	    TEST(an_old_answer_serves_while_the_servers_do_not),
 	    TEST(a_cancelled_lookup_stays_silent),
 	    cmocka_unit_test(addresses_are_parsed_formatted_and_judged),

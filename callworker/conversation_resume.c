@@ -500,16 +500,22 @@ break_off(struct conversation *c)
 	conversation_order_again(c);
 }
 
-/* A goodbye that was ordered and never came is for the next one to say. */
+/*
+ * A goodbye that was ordered and did not come, or not all of it, is for the
+ * next one to say. Before the voice adds no more.
+ */
 static void
 order_farewell_again(struct conversation *c)
 {
 	for (unsigned i = 0; i < SPOKEN_MAX; i++) {
-		const struct spoken *s = &c->spoken.list[i];
+		struct spoken *s = &c->spoken.list[i];
 
-		if (s->id[0] != '\0' && s->received_len > 0 &&
-		    s->tag == CONVERSATION_TAG_FAREWELL && !s->interrupted)
+		if (s->id[0] == '\0' || s->received_len == 0 ||
+		    s->tag != CONVERSATION_TAG_FAREWELL || s->interrupted)
+			continue;
+		if (s->ended)
 			return;
+		s->tag = CONVERSATION_TAG_ANSWER; /* as restore_utterance() */
 	}
 	c->farewell_said = false;
 	c->farewells = 0;
@@ -527,9 +533,9 @@ conversation_voice_gone(
 	c->no_voice.ops = &no_voice_ops;
 	c->config.voice = &c->no_voice;
 	go_without_voice(c);
-	break_off(c);
 	if (c->phase == CONVERSATION_LEAVING && c->farewell_said)
 		order_farewell_again(c);
+	break_off(c);
 	/* The voice that knew is gone; another one tells it anew. */
 	c->caller_talking = false;
 	c->awaiting = false;

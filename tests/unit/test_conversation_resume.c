@@ -784,6 +784,28 @@ a_goodbye_that_was_lost_is_said_before_hanging_up(void **state)
 }
 
 static void
+a_goodbye_that_broke_off_is_said_anew(void **state)
+{
+	struct fake_world *w = *state;
+
+	greet(w);
+	conversation_leave(w->c, "limit");
+	assert_non_null(strstr(w->lines, "say 5 Adiós límite\n"));
+	say_words(w, "f", CONVERSATION_TAG_FAREWELL, "Adi", 300);
+	drop(w);
+	fake_pass(w, SECONDS(1)); /* what had come of it is heard */
+	assert_null(strstr(w->lines, "hang up"));
+	fetch(w);
+	fake_pass(w, 200);
+	expect(w, "ready\nstop\nsay 5 Adiós límite\n");
+	say_words(w, "f2", CONVERSATION_TAG_FAREWELL, "Adiós límite", 300);
+	end(w, "f2", CONVERSATION_TAG_FAREWELL, "Adiós límite");
+	drop(w); /* all of it is there: nobody has to say it again */
+	fake_pass(w, SECONDS(1));
+	assert_non_null(strstr(w->lines, "hang up limit\n"));
+}
+
+static void
 a_goodbye_that_was_taken_back_is_not_the_one_that_is_due(void **state)
 {
 	struct fake_world *w = *state;
@@ -943,6 +965,7 @@ main(void)
 	    T(who_was_not_asked_whether_he_is_there_is_not_let_go_for_it),
 	    T(an_aside_that_was_not_begun_is_ordered_again),
 	    T(a_goodbye_that_was_lost_is_said_before_hanging_up),
+	    T(a_goodbye_that_broke_off_is_said_anew),
 	    T(a_goodbye_that_was_taken_back_is_not_the_one_that_is_due),
 	    T(words_that_are_heard_again_are_told_once),
 	    T(a_successor_is_deaf_from_its_first_frame),

@@ -158,7 +158,7 @@ supervisor_on_turn(evutil_socket_t fd, short what, void *arg)
 	if (me->stopping)
 		stop_turn(me);
 	else if (me->settled && !handover_is_leaving(me->handover) &&
-		 supervisor_wall_lost_names())
+		 supervisor_wall_lost_files(&me->settings.config))
 		reload_elsewhere(me);
 	supervisor_show_state(me);
 }

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 enum {
-	NAMES_MS = 5000, /* between two looks */
+	LOOK_MS = 5000, /* between two looks */
 };
 
 /* What the resolver reads again when somebody has changed it. */
@@ -30,7 +30,7 @@ static const char *const names[] = {"/etc/resolv.conf", "/etc/hosts"};
 
 static struct {
 	char log_file[CONFIG_TEXT_MAX]; /* whose folder was allowed */
-	uint64_t names_ms;              /* the last look; UINT64_MAX: none */
+	uint64_t looked_ms; /* for what was replaced; UINT64_MAX: found */
 } wall;
 
 typedef void (*path_fn)(const char *path, void *arg);
@@ -127,7 +127,7 @@ supervisor_wall_enter(const struct config *config, const char *config_file)
 	allow_records(sandbox, config);
 	control_path(config->control_socket, path, sizeof(path));
 	sandbox_allow_folder_of(sandbox, SANDBOX_READ | SANDBOX_CHANGE, path);
-	wall.names_ms = clock_now_ms();
+	wall.looked_ms = clock_now_ms();
 	return sandbox_enter(&sandbox);
 }
 
@@ -161,17 +161,19 @@ supervisor_wall_covers(const struct config *config, const char *config_file)
 }
 
 bool
-supervisor_wall_lost_names(void)
+supervisor_wall_lost_files(const struct config *config)
 {
 	uint64_t now_ms = clock_now_ms();
 	bool covered = true;
 
-	if (wall.names_ms == UINT64_MAX || now_ms - wall.names_ms < NAMES_MS)
+	if (wall.looked_ms == UINT64_MAX || now_ms - wall.looked_ms < LOOK_MS)
 		return false;
-	wall.names_ms = now_ms;
+	wall.looked_ms = now_ms;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		try_source(names[i], &covered);
+	if (config->asterisk_ca_file[0] != '\0')
+		try_source(config->asterisk_ca_file, &covered);
 	if (!covered)
-		wall.names_ms = UINT64_MAX;
+		wall.looked_ms = UINT64_MAX;
 	return !covered;
 }

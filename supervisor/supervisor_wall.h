@@ -29,10 +29,10 @@ bool supervisor_wall_covers(
     const struct config *config, const char *config_file);
 
 /*
- * Whether the file of name servers or of hosts was replaced, as by whoever
- * gives this machine its address: what is there now is not within the wall.
- * True once.
+ * Whether a file that is read again without our being told was replaced: those
+ * of name servers and hosts, as by whoever gives this machine its address, and
+ * ASTERISK_CA_FILE. What is there now is not within the wall. True once.
  */
-bool supervisor_wall_lost_names(void);
+bool supervisor_wall_lost_files(const struct config *config);
 
 #endif

@@ -219,6 +219,24 @@ def test_new_settings_outside_of_the_wall_are_a_new_supervisors_part(world):
     world.healthy()
 
 
+def test_a_file_that_was_replaced_is_a_new_supervisors_part(world):
+    """Nobody says so: it is noticed."""
+    elsewhere = world.folder.parent / f"{world.folder.name}-ca"
+    elsewhere.mkdir()
+    shutil.copy(world.openai.ca_file, elsewhere / "ca.pem")
+    world.answers("Sigo aquí.")
+    world.start(ASTERISK_CA_FILE=elsewhere / "ca.pem")
+    call, old = world.call().hears(GREETING), world.supervisor
+    mark = world.service.mark()
+    shutil.copy(world.openai.ca_file, elsewhere / "new")
+    os.rename(elsewhere / "new", elsewhere / "ca.pem")
+    world.service.wait_log("a new supervisor takes over", since=mark)
+    world.service.wait_log("ready app=", since=mark)
+    world.service.wait_gone(old)
+    call.asks("y ahora", "Sigo aquí.")
+    world.healthy()
+
+
 def test_as_root_it_only_runs_if_told_to(world):
     if os.geteuid() != 0:
         pytest.skip("this is not root")

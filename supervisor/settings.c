@@ -131,17 +131,28 @@ asterisk_differs(const struct config *a, const struct config *b)
 	       strcmp(a->ari_app, b->ari_app) != 0;
 }
 
+/* What a process has for its life. */
 static bool
-needs_another_process(
-    const struct settings *settings, const struct config *fresh)
+process_differs(const struct config *a, const struct config *b)
 {
-	const struct config *old = &settings->config;
+	return strcmp(a->asterisk_ca_file, b->asterisk_ca_file) != 0 ||
+	       strcmp(a->control_socket, b->control_socket) != 0 ||
+	       strcmp(a->records_dir, b->records_dir) != 0 ||
+	       strcmp(a->sandbox, b->sandbox) != 0;
+}
 
-	return strcmp(fresh->asterisk_ca_file, old->asterisk_ca_file) != 0 ||
-	       strcmp(fresh->control_socket, old->control_socket) != 0 ||
-	       strcmp(fresh->records_dir, old->records_dir) != 0 ||
-	       strcmp(fresh->sandbox, old->sandbox) != 0 ||
-	       !supervisor_wall_covers(fresh, settings->file);
+/* Taken now, it would be no news when another process may follow it. */
+static void
+keep_process(struct config *fresh, const struct config *old,
+    struct config_problems *problems)
+{
+	keep_text(problems, "ASTERISK_CA_FILE", fresh->asterisk_ca_file,
+	    old->asterisk_ca_file);
+	keep_text(problems, "CONTROL_SOCKET", fresh->control_socket,
+	    old->control_socket);
+	keep_text(
+	    problems, "RECORDS_DIR", fresh->records_dir, old->records_dir);
+	keep_text(problems, "SANDBOX", fresh->sandbox, old->sandbox);
 }
 
 /* FRESH, read anew, as far as it may be followed now. */
@@ -149,18 +160,24 @@ static enum keeper_reloaded
 judge(const struct settings *settings, struct config *fresh, bool busy,
     struct config_problems *problems)
 {
+	const struct config *old = &settings->config;
 	size_t count = problems->count;
 	bool kept;
 
 	if (busy)
-		keep_asterisk(fresh, &settings->config, problems);
+		keep_asterisk(fresh, old, problems);
 	kept = problems->count > count;
-	if (!kept && needs_another_process(settings, fresh))
-		return KEEPER_RELOADED_OUTSIDE;
+	if (kept)
+		keep_process(fresh, old, problems);
+	else if (!supervisor_wall_covers(fresh, settings->file))
+		return KEEPER_RELOADED_OUTSIDE; /* errors may come of that */
 	startup_log_problems(problems);
 	if (config_problems_fatal(problems) > 0)
 		return KEEPER_RELOADED_NOTHING;
-	return kept ? KEEPER_RELOADED_PART : KEEPER_RELOADED_ALL;
+	if (kept)
+		return KEEPER_RELOADED_PART;
+	return process_differs(fresh, old) ? KEEPER_RELOADED_OUTSIDE
+					   : KEEPER_RELOADED_ALL;
 }
 
 enum keeper_reloaded

@@ -182,6 +182,29 @@ what_is_for_a_processs_life_is_left_to_another_one(void **state)
 	}
 }
 
+static void
+what_was_not_taken_is_still_news_when_the_calls_are_over(void **state)
+{
+	(void)state;
+	write_config("PERSONA=uno\nMAX_CALLS=8\nARI_APP=other\n"
+		     "CONTROL_SOCKET=/run/x\nRECORDS_DIR=/srv/x\n");
+	assert_int_equal(reload(true), KEEPER_RELOADED_PART);
+	assert_int_equal(rig.settings.config.max_calls, 8);
+	assert_string_equal(rig.settings.config.control_socket, "");
+	assert_string_equal(rig.settings.config.records_dir, "");
+	assert_int_equal(reload(false), KEEPER_RELOADED_OUTSIDE);
+}
+
+/* Nobody is replaced for settings that the other one would refuse. */
+static void
+errors_are_for_no_other_process_either(void **state)
+{
+	(void)state;
+	write_config("PERSONA=uno\nMAX_CALLS=many\nCONTROL_SOCKET=/run/x\n");
+	assert_int_equal(reload(false), KEEPER_RELOADED_NOTHING);
+	assert_string_equal(rig.settings.config.control_socket, "");
+}
+
 int
 main(void)
 {
@@ -191,6 +214,8 @@ main(void)
 	    TEST(of_what_has_errors_nothing_is_taken),
 	    TEST(another_asterisk_waits_until_there_are_no_calls),
 	    TEST(what_is_for_a_processs_life_is_left_to_another_one),
+	    TEST(what_was_not_taken_is_still_news_when_the_calls_are_over),
+	    TEST(errors_are_for_no_other_process_either),
 	};
 
 	log_init("unit", LOG_LEVEL_ERR);

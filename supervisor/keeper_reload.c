@@ -284,11 +284,10 @@ keeper_reload_settings(int32_t result)
 void
 keeper_reload_end(void)
 {
-	if (keeper.reload_by_ms == 0)
-		return;
-	keeper.reload_by_ms = 0;
-	if (keeper.stop_signal == 0)
+	/* Else the supervisor itself wanted a successor. */
+	if (keeper.reload_by_ms != 0 && keeper.stop_signal == 0)
 		keeper_notify("READY=1");
+	keeper.reload_by_ms = 0;
 	if (!keeper.reload_again)
 		return;
 	keeper.reload_again = false;

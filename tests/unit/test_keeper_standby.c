@@ -136,6 +136,20 @@ a_stop_is_not_over_when_both_have_ended(void **state)
 	assert_int_equal(keeper_status(), PROC_EXIT_OK);
 }
 
+/* As when its name servers have changed: nobody asked for that one. */
+static void
+a_reload_is_not_lost_with_one_that_came_unasked(void **state)
+{
+	(void)state;
+	order((struct keeper_message){.op = KEEPER_RELOADED,
+		  .value = KEEPER_RELOADED_OUTSIDE},
+	    -1);
+	standby = accept_child("supervisor");
+	assert_int_equal(kill(rig.keeper, SIGHUP), 0);
+	kill_child(&standby);
+	assert_int_equal(expect(KEEPER_SIGNAL, NULL).value, SIGHUP);
+}
+
 /* Who is to hang up at once is not one that still has to take over. */
 static void
 told_twice_the_old_one_stays(void **state)
@@ -162,6 +176,7 @@ main(int argc, char **argv)
 	    TEST(a_stop_reaches_the_one_that_takes_over),
 	    TEST(a_supervisor_that_stops_by_itself_has_no_successor),
 	    TEST(a_stop_is_not_over_when_both_have_ended),
+	    TEST(a_reload_is_not_lost_with_one_that_came_unasked),
 	    TEST(told_twice_the_old_one_stays),
 	};
 

@@ -20,8 +20,9 @@
  * while it is open, or just after it was answered, does not run again: so a
  * new supervisor can take over with the workers' state messages and the calls'
  * repeated requests, in any order. What changes something is begun once, also
- * if the result was lost with all who knew it: then it is LOST. Pure logic: messages and the timer are
- * callbacks, none of which may call back into the queue.
+ * if the result was lost with all who knew it: then it is LOST. Pure logic:
+ * messages and the timer are callbacks, none of which may call back into the
+ * queue.
  *
  * Its rooms: tool_queue_calls.c hears the calls and tool_queue_workers.c the
  * workers, tool_queue_dispatch.c decides which job runs next and where,

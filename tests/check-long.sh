@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # check-long.sh – what `make check-long` runs: the soak on simulators and on a
-# real Asterisk, a slow query heard by somebody, valgrind, the sanitized build.
+# real Asterisk, a slow query heard by somebody, a watchdog's time under systemd,
+# valgrind, the sanitized build.
 # Arguments go to the soak on simulators. Exit status as of check.sh.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -17,6 +18,8 @@ stage "soak, simulators" /usr/bin/python3 -m tests.soak "$@"
 stage "soak, real Asterisk" "${pytest[@]}" --long tests/asterisk/test_soak.py
 stage "a minute's query, real Asterisk" \
 	"${pytest[@]}" --long tests/asterisk/test_layers.py
+stage "a keeper that hangs, systemd" \
+	"${pytest[@]}" --long tests/packaging -k hangs
 stage "a whole call in valgrind" "${pytest[@]}" --long tests/soak
 stage "sanitized build and unit tests" make --no-print-directory check-asan
 stage "sanitized calls" env TELEFONISTA_BUILD=build/asan "${pytest[@]}" \

@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 
+from tests.e2e.debugger import Debugger
 from tests.e2e.service import BUILD, REPO
 from tests.e2e.world import GREETING, LONG, SHUTDOWN_GOODBYE
 from tests.packaging.conftest import UNIT
@@ -272,6 +273,30 @@ def test_the_crash_of_the_keeper_restarts_the_service(installed):
     call.hears(LONG).hears(SHUTDOWN_GOODBYE)
     service.wait_log("ready app=", since=mark)
     service.until(lambda: systemd.show(UNIT, "NRestarts") == "1", "restarted")
+    service.until(lambda: not before & set(members(systemd)),
+                  lambda: f"gone: {members(systemd)}")
+    call.hangup()
+    installed.calls.clear()
+    service.wait_log("ari listing -> up", since=mark)
+    installed.healthy()
+
+
+@pytest.mark.long
+def test_a_keeper_that_hangs_is_replaced(installed):
+    """WatchdogSec= must pass, then TimeoutAbortSec=."""
+    installed.allow(".")
+    installed.start()
+    service, systemd = installed.service, installed.systemd
+    call = installed.call().hears(GREETING)
+    before = set(members(systemd))
+    mark = service.mark()
+    keeper = service.pid
+    with Debugger(keeper):
+        call.hears(SHUTDOWN_GOODBYE, seconds=60)
+        service.until(lambda: status_field(keeper, "State").startswith("Z"),
+                      "killed", 60)
+    service.until(lambda: systemd.show(UNIT, "NRestarts") == "1", "restarted")
+    service.wait_log("ready app=", since=mark)
     service.until(lambda: not before & set(members(systemd)),
                   lambda: f"gone: {members(systemd)}")
     call.hangup()

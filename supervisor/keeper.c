@@ -166,12 +166,15 @@ on_stop(int sig)
 	const struct keeper_message message = {
 	    .op = KEEPER_SIGNAL, .value = SIGTERM};
 
-	if (keeper.stop_signal != 0) {
+	if (keeper.stop_told) {
 		stop_again(&message);
 		return;
 	}
+	keeper.stop_told = true;
 	log_info("stopping signal=%d", sig);
-	keeper_begin_to_stop();
+	/* Else the supervisor was told itself, perhaps with all of us. */
+	if (keeper.stop_signal == 0)
+		keeper_begin_to_stop();
 	if (keeper.supervisor->pid != 0)
 		keeper_tell(keeper.supervisor, &message, -1);
 	else if (keeper_children_live(&keeper.children))

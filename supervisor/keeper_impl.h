@@ -72,6 +72,7 @@ struct keeper_state {
 	bool reload_again;     /* another one came meanwhile */
 
 	int stop_signal;            /* 0: running */
+	bool stop_told;             /* by a signal, not by the supervisor */
 	bool stop_now;              /* told so twice */
 	uint64_t stop_now_by_ms;    /* then without a supervisor */
 	unsigned int stop_restarts; /* supervisors that died while stopping */

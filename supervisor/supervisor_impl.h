@@ -54,6 +54,8 @@ struct supervisor {
 	struct shortages *shortages;
 
 	bool stopping;
+	bool told_to_stop;    /* this process was */
+	bool told_by_keeper;  /* the service was */
 	uint64_t leave_by_ms; /* 0: calls are still going on */
 	int exit_status;
 	char title[KEEPER_TEXT_MAX];

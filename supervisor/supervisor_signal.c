@@ -114,10 +114,6 @@ supervisor_stop(struct supervisor *me)
 	static const struct timeval interval = {
 	    .tv_usec = TURN_STOPPING_MS * 1000};
 
-	if (me->stopping) {
-		calls_drain_now(me->calls);
-		return;
-	}
 	/* So that a successor, too, is told. */
 	keeper_client_stopping(fleet_keeper(me->fleet));
 	if (!handover_may_stop(me->handover))
@@ -165,11 +161,23 @@ supervisor_on_turn(evutil_socket_t fd, short what, void *arg)
 
 /* -- signals ---------------------------------------------------------------- */
 
-void
-supervisor_on_signal(int sig, void *arg)
+/*
+ * *TOLD: who tells us was heard before. Who tells every process of the service
+ * means it once, though we hear it twice.
+ */
+static void
+be_told_to_stop(struct supervisor *me, bool *told)
 {
-	struct supervisor *me = arg;
+	if (!me->stopping)
+		supervisor_stop(me);
+	else if (*told)
+		calls_drain_now(me->calls);
+	*told = true;
+}
 
+static void
+handle_signal(struct supervisor *me, int sig, bool *told)
+{
 	if (!me->settled) {
 		if (sig == SIGTERM || sig == SIGINT)
 			supervisor_finish(me, PROC_EXIT_OK);
@@ -178,7 +186,7 @@ supervisor_on_signal(int sig, void *arg)
 	switch (sig) {
 	case SIGTERM:
 	case SIGINT:
-		supervisor_stop(me);
+		be_told_to_stop(me, told);
 		break;
 	case SIGHUP:
 		if (!handover_is_leaving(me->handover))
@@ -190,6 +198,14 @@ supervisor_on_signal(int sig, void *arg)
 	}
 }
 
+void
+supervisor_on_signal(int sig, void *arg)
+{
+	struct supervisor *me = arg;
+
+	handle_signal(me, sig, &me->told_by_keeper);
+}
+
 /* Sent to this process itself; those sent to the service come by the keeper. */
 static void
 on_signal(evutil_socket_t sig, short what, void *arg)
@@ -199,7 +215,7 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 	(void)what;
 	if (sig == SIGTERM && getppid() != me->keeper)
 		return; /* the keeper died: on_keeper_gone says the rest */
-	supervisor_on_signal((int)sig, me);
+	handle_signal(me, (int)sig, &me->told_to_stop);
 }
 
 int

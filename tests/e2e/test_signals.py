@@ -125,6 +125,27 @@ def test_told_twice_the_service_ends_at_once_and_leaves_nothing(world):
     assert world.made() == []
 
 
+@pytest.mark.parametrize("keeper_first", [True, False])
+def test_who_tells_every_process_means_it_once(world, keeper_first):
+    """As `systemctl kill` does, or systemd when the keeper hung."""
+    world.allow("callworker ", "toolworker ", 'why="the service is stopping"')
+    world.answers(LONG)
+    world.start(DRAIN_SECONDS=9)
+    service = world.service
+    supervisor = world.supervisor
+    call = world.call().hears(GREETING)
+    call.says("cuénteme")
+    call.begins_to_hear(LONG)
+    told = [service.pid, supervisor]
+    for pid in told if keeper_first else reversed(told):
+        service.signal(signal.SIGTERM, pid)
+        service.wait_log("draining calls=1")
+    for pid in set(service.tree()) - set(told):
+        service.signal(signal.SIGTERM, pid)
+    call.hears(SHUTDOWN_GOODBYE)
+    stopped(world, 12)
+
+
 def test_a_caller_who_still_hears_ringing_goes_to_the_fallback(world):
     world.expect('goes to the fallback why="shutdown"')
     world.allow("ari request refused .*addChannel")     # he is gone by then

@@ -632,7 +632,12 @@ conversation_uplink(struct conversation *c, const uint8_t *g711, size_t len)
 	}
 	if (c->config.ports->heard_caller != NULL)
 		c->config.ports->heard_caller(g711, len, c->config.arg);
-	voice_send_audio(c->config.voice, g711, len);
+	/* It may have waited for us, and come in one burst: no stall of the
+	 * network, in which the oldest would be dropped. */
+	if (c->resume.voiceless)
+		voice_repeat_audio(c->config.voice, g711, len);
+	else
+		voice_send_audio(c->config.voice, g711, len);
 }
 
 void

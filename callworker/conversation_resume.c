@@ -118,6 +118,7 @@ no_is_busy(const struct voice *voice)
 
 static const struct voice_ops no_voice_ops = {
     .send_audio = no_send_audio,
+    .repeat_audio = no_send_audio,
     .say = no_say,
     .add_text = no_add_text,
     .answer_tool = no_answer_tool,

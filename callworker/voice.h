@@ -179,9 +179,9 @@ voice_send_audio(struct voice *v, const uint8_t *g711, size_t len)
 }
 
 /*
- * 20 ms that the caller said before, to another voice, or to one that is gone;
- * to be sent right after voice_start() with a history, faster than they were
- * spoken. None is dropped. 0 or -errno.
+ * 20 ms that the caller said before, to another voice, to one that is gone, or
+ * to nobody yet; to be sent after voice_start() with a history, until
+ * on_configured, faster than they were spoken. None is dropped. 0 or -errno.
  */
 static inline int
 voice_repeat_audio(struct voice *v, const uint8_t *g711, size_t len)

@@ -37,6 +37,7 @@ struct fake_world {
 	bool aside_busy;  /* voice_aside() is refused; a test sets it */
 	bool prompt_vain; /* nothing to speak about */
 	unsigned audio_frames, silent_frames;
+	unsigned whole_frames;   /* of them, that must not be dropped */
 	struct journal *journal; /* NULL: records are only noted */
 	int journal_fd;
 	bool fetches;               /* another voice, if one goes */
@@ -126,6 +127,13 @@ fake_send_audio(struct voice *voice, const uint8_t *g711, size_t len)
 }
 
 static int
+fake_repeat_audio(struct voice *voice, const uint8_t *g711, size_t len)
+{
+	fake_of(voice)->whole_frames++;
+	return fake_send_audio(voice, g711, len);
+}
+
+static int
 fake_say(struct voice *voice, const char *text, int tag)
 {
 	fake_note(fake_of(voice), "say %d %s", tag, text);
@@ -196,6 +204,7 @@ static const struct voice_ops fake_ops = {
     .listen = fake_listen,
     .start = fake_start,
     .send_audio = fake_send_audio,
+    .repeat_audio = fake_repeat_audio,
     .say = fake_say,
     .aside = fake_aside,
     .add_text = fake_add_text,

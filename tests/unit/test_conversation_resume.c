@@ -845,6 +845,31 @@ words_that_are_heard_again_are_told_once(void **state)
 	expect(w, "start\npast voice g Hola\npast caller v1 ¿hola?\n");
 }
 
+/*
+ * What waited for a successor comes in one burst, of which a queue that is
+ * bounded for live audio would keep the end.
+ */
+static void
+words_that_waited_for_a_voice_are_all_sent(void **state)
+{
+	static const uint8_t frame[160];
+	struct fake_world *w = *state;
+
+	greet(w);
+	conversation_uplink(w->c, frame, sizeof(frame));
+	assert_int_equal(w->whole_frames, 0);
+	crash(w);
+	for (unsigned i = 0; i < 250; i++)
+		conversation_uplink(w->c, frame, sizeof(frame));
+	assert_int_equal(w->whole_frames, 250);
+	V.on_configured(w->c);
+	conversation_uplink(w->c, frame, sizeof(frame));
+	assert_int_equal(w->whole_frames, 250);
+	drop(w);
+	conversation_uplink(w->c, frame, sizeof(frame)); /* to nobody */
+	assert_int_equal(w->whole_frames, 250);
+}
+
 /* ---- secret digits ------------------------------------------------------------ */
 
 static bool
@@ -968,6 +993,7 @@ main(void)
 	    T(a_goodbye_that_broke_off_is_said_anew),
 	    T(a_goodbye_that_was_taken_back_is_not_the_one_that_is_due),
 	    T(words_that_are_heard_again_are_told_once),
+	    T(words_that_waited_for_a_voice_are_all_sent),
 	    T(a_successor_is_deaf_from_its_first_frame),
 	    T(what_waits_since_the_last_digit_is_not_heard),
 	    T(digits_that_end_while_nobody_is_there_are_not_heard),

@@ -432,8 +432,12 @@ on_utterance_done(const char *utterance, int tag, enum voice_end end,
 	struct spoken *s = spoken_find(&c->spoken, utterance);
 	bool unheard;
 
-	if (utterance[0] == '\0')
+	if (utterance[0] == '\0') {
+		/* Cut by the caller, not by conversation_stop_voice(). */
+		if (end == VOICE_END_CUT && (c->ordered >> tag & 1) != 0)
+			conversation_control_unsaid(c, tag);
 		c->ordered &= ~(1u << tag);
+	}
 	if (why[0] != '\0')
 		log_info("utterance ended id=%s tag=%d %s (%s)", utterance, tag,
 		    end == VOICE_END_COMPLETE ? "complete"

@@ -234,7 +234,7 @@ void conversation_want_person(struct conversation *c, const char *reason);
 void conversation_control_person_over(struct conversation *c,
     const struct tool_call *call, enum tool_status status, const char *text);
 void conversation_control_say_due(struct conversation *c);
-/* What has TAG came when it could not be heard. */
+/* What has TAG came when it could not be heard, or was cut before it did. */
 void conversation_control_unsaid(struct conversation *c, int tag);
 /* Of what has TAGS (1 << tag) the voice never began. */
 void conversation_control_say_again(struct conversation *c, unsigned tags);

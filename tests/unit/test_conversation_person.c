@@ -310,6 +310,36 @@ nor_is_it_lost_when_the_caller_speaks_again(void **state)
 	assert_non_null(strstr(w->lines, "say 7 No hay nadie\n"));
 }
 
+/* Its response had begun, and no audio of it had come. */
+static void
+nor_when_he_speaks_just_before_it(void **state)
+{
+	struct fake_world *w = *state;
+
+	begin(w);
+	says(w, WANTED);
+	say(w, "p", CONVERSATION_TAG_PERSON_WAIT, 1000);
+	conversation_tool_result(w->c, "person-1", TOOL_STATUS_REFUSED, "");
+	fake_pass(w, 1200);
+	assert_non_null(strstr(w->lines, "say 7 No hay nadie\n"));
+	V.on_caller_started(80, w->c);
+	V.on_utterance_done(
+	    "", CONVERSATION_TAG_NO_PERSON, VOICE_END_CUT, "", w->c);
+	forget(w);
+	V.on_caller_stopped(w->c);
+	say(w, "u1", CONVERSATION_TAG_ANSWER, 500);
+	fake_pass(w, 1000);
+	assert_non_null(strstr(w->lines, "say 7 No hay nadie\n"));
+	/* What we stop ourselves is not wanted any more. */
+	says(w, WANTED);
+	forget(w);
+	V.on_utterance_done(
+	    "", CONVERSATION_TAG_NO_PERSON, VOICE_END_CUT, "", w->c);
+	say(w, "p2", CONVERSATION_TAG_PERSON_WAIT, 500);
+	fake_pass(w, 1000);
+	assert_null(strstr(w->lines, "No hay nadie"));
+}
+
 static void
 a_supervisor_that_never_answers_is_answered_for(void **state)
 {
@@ -507,6 +537,7 @@ main(void)
 	    TEST(a_long_outcome_is_cut_between_letters),
 	    TEST(who_can_have_nobody_is_told_so),
 	    TEST(nor_is_it_lost_when_the_caller_speaks_again),
+	    TEST(nor_when_he_speaks_just_before_it),
 	    TEST(a_supervisor_that_never_answers_is_answered_for),
 	    PLAIN(without_phrases_the_voice_is_told),
 	    TEST(a_new_supervisor_is_asked_again),

@@ -7,7 +7,8 @@
  * date only when it is not. A message is a lower-case sentence, then
  * key=value pairs. Control and invisible characters in it (a caller's name may
  * hold newlines, terminal escapes or changes of direction) and what is not
- * UTF-8 are written as \xNN, and a line is cut at LOG_LINE_MAX. Never log keys, audio or (above debug) what people said.
+ * UTF-8 are written as \xNN, and a line is cut at LOG_LINE_MAX. Never log
+ * keys, audio or (above debug) what people said.
  *
  * Logging never waits: while stderr is a pipe or terminal that is not read,
  * lines are lost, and counted in the first one after that.

@@ -86,7 +86,9 @@ extern struct keeper_state keeper;
 
 /* -- keeper.c ---------------------------------------------------------------- */
 
+/* The loop ends, then all children, then the process with STATUS. */
 void keeper_finish(int status);
+/* Whether wait status STATUS is an exit with CODE. */
 bool keeper_exited_with(int status, enum proc_exit code);
 
 /* -- keeper_order.c ----------------------------------------------------------- */

@@ -37,8 +37,8 @@ int settings_load(struct settings *settings);
  * Reads all of it again. While BUSY, what would harm calls stays as it was
  * (KEEPER_RELOADED_PART). The configuration is the old one still when it has
  * errors (KEEPER_RELOADED_NOTHING), or when only another process can follow it
- * (KEEPER_RELOADED_OUTSIDE): it names files that this one cannot read, or
- * changes what a process has for its life. *ASTERISK_OUT: where Asterisk is,
+ * (KEEPER_RELOADED_OUTSIDE): it names files that this one cannot read, in which
+ * there may be errors, or changes what a process has for its life. *ASTERISK_OUT: where Asterisk is,
  * or as whom we come, has changed.
  */
 enum keeper_reloaded settings_reload(

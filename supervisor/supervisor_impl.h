@@ -68,18 +68,21 @@ void supervisor_take_over(struct supervisor *me);
 
 /* -- supervisor_asterisk.c ---------------------------------------------------- */
 
+/* Makes ari, unconnected. 0 or -errno. */
 int supervisor_asterisk_init(struct supervisor *me);
 /* Where Asterisk reaches our media, unless that is known. */
 void supervisor_find_local_ip(struct supervisor *me);
 
 /* -- supervisor_signal.c ------------------------------------------------------ */
 
+/* Those sent to this process itself. 0 or -ENOMEM; to be freed in any case. */
 int supervisor_signal_init(struct supervisor *me);
 void supervisor_signal_free(struct supervisor *me);
 /* Of fleet.h: the service was sent it. */
 void supervisor_on_signal(int sig, void *arg);
 /* Of event_new(). */
 void supervisor_on_turn(evutil_socket_t fd, short what, void *arg);
+/* Begins, once: calls end within DRAIN_SECONDS, then the process. */
 void supervisor_stop(struct supervisor *me);
 /* The loop ends, and the process with STATUS. */
 void supervisor_finish(struct supervisor *me, int status);
@@ -88,6 +91,7 @@ void supervisor_tell_settings(struct supervisor *me);
 
 /* -- supervisor_takeover.c ---------------------------------------------------- */
 
+/* 0 or -ENOMEM. */
 int supervisor_handover_init(struct supervisor *me);
 /* Of fleet.h. */
 void supervisor_on_order(enum keeper_op op, void *arg);
@@ -101,6 +105,7 @@ void supervisor_on_sync_turn(evutil_socket_t fd, short what, void *arg);
 
 /* In the title, and to systemd. */
 void supervisor_show_state(struct supervisor *me);
+/* Line by line, with what each room has. */
 void supervisor_log_state(struct supervisor *me);
 /* Of control.h; ARG is the supervisor. */
 cJSON *supervisor_describe(void *arg);

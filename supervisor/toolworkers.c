@@ -446,7 +446,9 @@ toolworkers_adopt(struct toolworkers *pool, struct worker *worker)
 	worker_set_owner(worker, &owner);
 	TAILQ_INSERT_TAIL(&pool->members, member, entry);
 	tool_queue_expect(pool->queue, worker);
-	worker_send(worker, MESSAGE_SYNC, NULL);
+	/* No job runs anywhere until it has answered. */
+	if (worker_send(worker, MESSAGE_SYNC, NULL) < 0)
+		worker_kill(worker, SIGKILL);
 }
 
 void

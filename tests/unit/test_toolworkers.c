@@ -478,6 +478,23 @@ one_of_a_predecessor_is_asked_what_it_does_and_counts(void **state)
 	assert_ptr_equal(rig.gone, old);
 }
 
+/* Else all jobs would wait for what it says, for ever. */
+static void
+one_of_a_predecessor_that_cannot_be_asked_is_ended(void **state)
+{
+	static const struct worker_owner nobody = {0};
+	struct worker *old = fake_fleet_worker(PROC_ROLE_TOOLWORKER);
+
+	(void)state;
+	worker_set_owner(old, &nobody);
+	old->deaf = true;
+	toolworkers_adopt(rig.pool, old);
+	assert_ptr_equal(rig.expected, old);
+	assert_int_equal(old->killed, SIGKILL);
+	fake_worker_dies(old, "killed by signal 9");
+	assert_ptr_equal(rig.gone, old);
+}
+
 static void
 the_queue_finds_the_tools_that_the_call_was_offered(void **state)
 {
@@ -618,6 +635,7 @@ main(void)
 	    TEST(one_that_cannot_be_told_to_drain_gets_a_signal),
 	    TEST(after_a_stop_none_is_started),
 	    TEST(one_of_a_predecessor_is_asked_what_it_does_and_counts),
+	    TEST(one_of_a_predecessor_that_cannot_be_asked_is_ended),
 	    TEST(the_queue_finds_the_tools_that_the_call_was_offered),
 	    TEST(parts_of_questions_go_to_the_fan_that_sees_the_same_tools),
 	    TEST(what_happens_to_a_call_is_the_calls_own),

@@ -52,7 +52,7 @@ make_quietly() { make --no-print-directory "$@"; }
 # A real Asterisk in a chroot; where it cannot be built its tests say so.
 real_asterisk() {
 	local status=0
-	/usr/bin/python3 -m pytest -q -n $((3 * jobs)) tests/asterisk || status=$?
+	/usr/bin/python3 -m pytest -q -n $((2 * jobs)) tests/asterisk || status=$?
 	return $status
 }
 

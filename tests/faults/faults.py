@@ -31,7 +31,7 @@ class Fault:
     """Nothing at all: the undisturbed run."""
     name, title = "none", "nothing"
     gap_ms = later_ms = lost = None         # targets
-    gap_limit_ms, later_limit_ms = 500, 3000
+    gap_limit_ms, later_limit_ms = 1000, 4000
     lost_limit = None
     queries = 1                 # at most: how often one question is asked
     cuts_words = False          # the network loses what is said
@@ -340,7 +340,7 @@ class Rtp(Fault):
     excuses = {"setup": "no RTP flows before the answer"}
     cuts_words = True
     # The relay is a thread of the test's, which stalls with the machine.
-    gap_limit_ms, later_limit_ms = 1500, 4000
+    gap_limit_ms, later_limit_ms = 2000, 5000
 
     def __init__(self, name, title, does, **network):
         self.name, self.title, self.network = name, title, network

@@ -362,6 +362,9 @@ def test_every_role_opens_its_log_file_again(world):
     world.until(path.exists, "a new file")
     world.until(lambda: settled() and not leaving & set(tree()) and
                 len(warm(world)) == 1, "each role once, and a new spare")
+    # One that is still starting hears no signal yet.
+    world.until(lambda: "mikrotik service is up" in path.read_text(),
+                "a new toolworker")
     roles = tree()
     for pid in roles:
         world.service.signal(signal.SIGUSR1, pid)

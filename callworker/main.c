@@ -612,6 +612,9 @@ close_voice(void)
 {
 	const struct timeval wait = {.tv_usec = CLOSE_MS * 1000};
 
+	/* Nothing begins any more: no sound, sentence or session. */
+	if (worker.tick != NULL)
+		event_del(worker.tick);
 	voice_line_close(worker.line);
 	event_base_loopexit(worker.base, &wait);
 	event_base_dispatch(worker.base);

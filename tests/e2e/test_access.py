@@ -391,6 +391,29 @@ def test_who_dials_too_late_is_not_overheard(world):
         line for line in call.lines() if "dtmf" in line))
 
 
+def test_who_hangs_up_meanwhile_ends_all_sounds(world):
+    """The worker's last milliseconds are no time to fill; several, since they
+    are few."""
+    world.answers(*[asking("identificar_personal")] * 8)
+    start(world, TOOL_SOUND_AFTER_MS=500, WARM_WORKERS=4,
+          MAX_CALLS_PER_NUMBER=8)
+    calls = [world.call() for _ in range(8)]
+    for call in calls:
+        call.hears(GREETING).says("soy ana", wait=False)
+    for call in calls:
+        call.wait_log("uplink is silent")
+        call.hears(said("identificar_personal", "prompt"))
+    # Longer than any sound waits.
+    end_ns = time.monotonic_ns() + 1_500_000_000
+    world.until(lambda: all(c.phone.recording.packets[-1].t_ns > end_ns
+                            for c in calls), "a second and a half of RTP")
+    for call in calls:
+        call.hangup()
+    for call in calls:
+        call.gone()
+    assert not world.service.find("waiting sound begins")
+
+
 # -- the supervisor dies -----------------------------------------------------------
 
 
